@@ -1,0 +1,127 @@
+//! The one error type of the library: every variant names what was found and what was expected.
+use std::path::PathBuf;
+
+/// What can go wrong, with the shapes, names and sizes that were found and wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A network needs at least one layer.
+    #[error("a network needs at least one layer, found none")]
+    EmptyNetwork,
+
+    /// Two consecutive blocks do not fit together.
+    #[error(
+        "incompatible composition: block {left} ({left_name}) gives {found} features, \
+         block {right} ({right_name}) takes {wanted}"
+    )]
+    IncompatibleBlocks {
+        /// Position of the first block, as in the names of weights (`1.2`).
+        left: String,
+        /// What the first block is.
+        left_name: String,
+        /// Number of features that it gives.
+        found: usize,
+        /// Position of the second block.
+        right: String,
+        /// What the second block is.
+        right_name: String,
+        /// Number of features that it takes.
+        wanted: usize,
+    },
+
+    /// An array has another shape than the network or request needs.
+    #[error("{what} has shape {found:?}, expected {wanted}")]
+    Shape {
+        /// Which array.
+        what: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that was expected.
+        wanted: String,
+    },
+
+    /// An index is out of range.
+    #[error("{what}: index {index} is out of range for {len} entries")]
+    Index {
+        /// Which index list.
+        what: &'static str,
+        /// The offending index.
+        index: usize,
+        /// The number of entries.
+        len: usize,
+    },
+
+    /// A setting has a value that makes no sense (zero width, non-finite step, ...).
+    #[error("{what} is {found}, expected {wanted}")]
+    Setting {
+        /// Which setting.
+        what: String,
+        /// Its value.
+        found: String,
+        /// What would be valid.
+        wanted: String,
+    },
+
+    /// The request names nothing, or something that is not known or not possible here.
+    #[error("request: {0}")]
+    Request(String),
+
+    /// A layer describes itself inconsistently (a block out of range, an unknown weight, ...).
+    #[error("layer {layer}: {message}")]
+    Layer {
+        /// Position and name of the layer.
+        layer: String,
+        /// What is wrong with it.
+        message: String,
+    },
+
+    /// No weight of this name.
+    #[error("no weight is named {name:?}; the network has {known}")]
+    UnknownWeight {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+
+    /// A result does not fit in memory.
+    #[error("cannot allocate {what}: {bytes} bytes asked for (evaluate in tiles with `stream`, or ask for less)")]
+    OutOfMemory {
+        /// Which result, with its shape.
+        what: String,
+        /// How many bytes were asked for (saturating).
+        bytes: u128,
+    },
+
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+
+    /// A file was read, but does not hold what it should.
+    #[error("{path}: {message}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+
+    /// A description of an architecture is not valid.
+    #[error("architecture: {0}")]
+    Architecture(String),
+}
+
+impl Error {
+    pub(crate) fn shape(what: impl Into<String>, found: &[usize], wanted: impl Into<String>) -> Self {
+        Self::Shape { what: what.into(), found: found.to_vec(), wanted: wanted.into() }
+    }
+
+    pub(crate) fn setting(what: impl Into<String>, found: impl ToString, wanted: impl Into<String>) -> Self {
+        Self::Setting { what: what.into(), found: found.to_string(), wanted: wanted.into() }
+    }
+}

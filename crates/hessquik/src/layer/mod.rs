@@ -1,0 +1,122 @@
+//! Layers: each says how it becomes the one form, and nothing else.
+//!
+//! | layer | M | act | S (skip) | W | c |
+//! |---|---|---|---|---|---|
+//! | [`Single`] | K | any | 0 | I | 0 |
+//! | [`Resnet`] | K | any | I | h I | 0 |
+//! | [`Icnn`], state `[u, x]` | `[softplus(L); K]` | any | select x | embed | 0 |
+//! | [`Quadratic`] | A^T | z^2/2 | v | ones | mu |
+//! | [`QuadraticIcnn`], state `[u, x]` | `[0; A^T]` | z^2/2 | `[softplus(w); v]` | ones | mu |
+//!
+//! A new layer implements [`Layer`] and gives a [`Form`]; one that does not fit gives a [`SmoothMap`].
+mod form;
+mod icnn;
+mod init;
+mod quadratic;
+mod quadratic_icnn;
+mod resnet;
+mod single;
+mod smooth;
+mod weights;
+
+pub(crate) use form::Piece;
+pub use form::{Form, Linear, Shift};
+pub use icnn::Icnn;
+pub use init::Init;
+pub use quadratic::Quadratic;
+pub use quadratic_icnn::QuadraticIcnn;
+pub use resnet::Resnet;
+pub use single::Single;
+pub use smooth::{LogSumExp, SmoothMap, Softmax};
+pub use weights::Weights;
+
+use crate::Real;
+use crate::architecture::Architecture;
+use ndarray::ArrayD;
+use std::fmt::Debug;
+
+/// What a layer is to the engine.
+#[derive(Debug)]
+pub enum Parts<'a, F> {
+    /// The one form.
+    Form(Form<F>),
+    /// A map that does not fit the form.
+    Smooth(&'a dyn SmoothMap<F>),
+    /// Layers one after another.
+    Chain(&'a [Box<dyn Layer<F>>]),
+}
+
+/// A layer: its dimensions, its weights by name, and what it is made of.
+///
+/// A user-defined layer derives nothing by hand; here is a dense layer of two hidden activations in a dozen lines:
+///
+/// ```
+/// use hessquik::{Activation, Form, Layer, Evaluate, Linear, Parts, Request, Weights};
+/// use ndarray::{ArrayD, array};
+///
+/// /// Random Fourier features, `sin(x B + b)`, with a trained matrix of frequencies.
+/// #[derive(Clone, Debug)]
+/// struct Fourier(Weights<f64>);
+///
+/// impl Layer<f64> for Fourier {
+///     fn name(&self) -> String { "fourier".into() }
+///     fn dim_input(&self) -> usize { 2 }
+///     fn dim_output(&self) -> usize { 3 }
+///     fn weights(&self) -> Vec<(String, &ArrayD<f64>)> { self.0.list() }
+///     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<f64>)> { self.0.list_mut() }
+///     fn parts(&self) -> Parts<'_, f64> {
+///         Parts::Form(Form::new(2, 3, 3).m(Linear::zero().weight("B", 0, 0)).act(Activation::Sin).w(Linear::identity(3)))
+///     }
+/// }
+///
+/// let layer = Fourier(Weights::new().with("B", array![[1.0, 2.0, 3.0], [0.5, 0.0, 1.0]]));
+/// let jet = layer.evaluate(&array![[0.1, 0.2]], &Request::new().value().hessian())?;
+/// assert_eq!(jet.hessian.unwrap().shape(), [1, 2, 2, 3]);
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
+    /// What kind of layer this is, for messages: `"single"`.
+    fn name(&self) -> String;
+
+    /// Number of input features.
+    fn dim_input(&self) -> usize;
+
+    /// Number of output features.
+    fn dim_output(&self) -> usize;
+
+    /// The weights by name, in the order of the flat vector of all weights; arrays in standard memory order.
+    fn weights(&self) -> Vec<(String, &ArrayD<F>)> {
+        Vec::new()
+    }
+
+    /// The same weights, to be changed (their shapes must stay).
+    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
+        Vec::new()
+    }
+
+    /// What the layer is made of.
+    fn parts(&self) -> Parts<'_, F>;
+
+    /// The description that a model file keeps; `None` if the layer cannot be rebuilt from one.
+    fn architecture(&self) -> Option<Architecture> {
+        None
+    }
+}
+
+/// Cloning of boxed layers; implemented for every layer that is `Clone`.
+pub trait LayerClone<F> {
+    /// A boxed copy of the layer.
+    fn clone_box(&self) -> Box<dyn Layer<F>>;
+}
+
+impl<F: Real, L: Layer<F> + Clone + 'static> LayerClone<F> for L {
+    fn clone_box(&self) -> Box<dyn Layer<F>> {
+        Box::new(self.clone())
+    }
+}
+
+impl<F: Real> Clone for Box<dyn Layer<F>> {
+    fn clone(&self) -> Self {
+        (**self).clone_box()
+    }
+}

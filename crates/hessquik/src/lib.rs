@@ -1,0 +1,26 @@
+//! hessquik
+pub mod activation;
+mod architecture;
+mod engine;
+mod error;
+mod evaluate;
+mod jet;
+pub mod layer;
+mod network;
+mod plan;
+mod real;
+mod request;
+
+pub use activation::{Activation, Pointwise};
+pub use architecture::{ActivationSpec, Architecture};
+pub use error::Error;
+pub use evaluate::{Evaluate, Gradients};
+pub use jet::{FactoredHessian, Jet, JetMut};
+pub use layer::{
+    Form, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single, SmoothMap,
+    Softmax, Weights,
+};
+pub use network::{Network, fully_connected, icnn, resnet};
+pub use plan::{Explanation, Plan};
+pub use real::Real;
+pub use request::{Mode, Request};

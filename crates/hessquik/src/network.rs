@@ -1,0 +1,253 @@
+//! Networks: layers one after another, and a network is a layer.
+use crate::architecture::Architecture;
+use crate::engine::Program;
+use crate::layer::{Init, Parts};
+use crate::{Activation, Error, Icnn, Layer, Real, Resnet, Single};
+use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
+use std::sync::{Arc, OnceLock};
+
+/// Layers one after another; itself a layer, so networks nest.
+///
+/// ```
+/// use hessquik::{Activation, Evaluate, Init, Network, Single, resnet};
+/// let init = &mut Init::seed(0);
+/// let network = Network::<f64>::new(vec![
+///     Box::new(Single::new(2, 16, Activation::Tanh, init)),
+///     Box::new(resnet(16, 4, 1.0, Activation::Tanh, init)?),
+///     Box::new(Single::new(16, 1, Activation::Identity, init)),
+/// ])?;
+/// let (value, gradient, hessian) = network.hessian(&ndarray::array![[0.1, 0.2], [0.3, 0.4]])?;
+/// assert_eq!((value.shape(), gradient.shape(), hessian.shape()), (&[2, 1][..], &[2, 2, 1][..], &[2, 2, 2, 1][..]));
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Network<F> {
+    layers: Vec<Box<dyn Layer<F>>>,
+    /// One layer standing alone: its weights keep their names (`K`, not `0.K`).
+    bare: bool,
+    /// The layers lowered to the one form, made at the first evaluation and dropped when weights change.
+    program: OnceLock<Arc<Program<F>>>,
+}
+
+impl<F: Real> Clone for Network<F> {
+    fn clone(&self) -> Self {
+        Self { layers: self.layers.clone(), bare: self.bare, program: self.program.clone() }
+    }
+}
+
+impl<F: Real> Network<F> {
+    /// A network of these layers.
+    ///
+    /// # Errors
+    /// [`Error::EmptyNetwork`]; [`Error::IncompatibleBlocks`] naming both blocks where widths do not fit;
+    /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself.
+    pub fn new(layers: Vec<Box<dyn Layer<F>>>) -> Result<Self, Error> {
+        Self { layers, bare: false, program: OnceLock::new() }.checked()
+    }
+
+    /// A network of one layer, whose weights keep the names that the layer gave them (`K`, not `0.K`).
+    pub fn bare(layer: Box<dyn Layer<F>>) -> Result<Self, Error> {
+        Self { layers: vec![layer], bare: true, program: OnceLock::new() }.checked()
+    }
+
+    fn checked(self) -> Result<Self, Error> {
+        self.program()?;
+        Ok(self)
+    }
+
+    /// The layers lowered to the one form.
+    pub(crate) fn program(&self) -> Result<Arc<Program<F>>, Error> {
+        if let Some(program) = self.program.get() {
+            return Ok(program.clone());
+        }
+        let program = Arc::new(Program::lower(self)?);
+        Ok(self.program.get_or_init(|| program).clone())
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &[Box<dyn Layer<F>>] {
+        &self.layers
+    }
+
+    pub(crate) fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// Number of weights of all layers.
+    pub fn n_weights(&self) -> usize {
+        self.weights().iter().map(|(_, w)| w.len()).sum()
+    }
+
+    /// All weights as one flat vector (n_weights), layer by layer in the order of [`Layer::weights`]
+    /// (hessQuik's `extract_data`).
+    pub fn flat_weights(&self) -> Array1<F> {
+        self.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect()
+    }
+
+    /// Sets all weights from one flat vector (hessQuik's `insert_data`).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `theta` has not `n_weights` entries; nothing is changed then.
+    pub fn set_flat_weights(&mut self, theta: ArrayView1<F>) -> Result<(), Error> {
+        let n = self.n_weights();
+        if theta.len() != n {
+            return Err(Error::shape("the flat vector of weights", theta.shape(), format!("[{n}]")));
+        }
+        let mut entries = theta.iter();
+        for (_, w) in self.weights_mut() {
+            w.iter_mut().for_each(|w| *w = *entries.next().expect("as many entries as weights"));
+        }
+        Ok(())
+    }
+
+    /// The weight of this name, such as `1.2.layer.b`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWeight`], which lists the names.
+    pub fn weight(&self, name: &str) -> Result<ArrayViewD<'_, F>, Error> {
+        let weights = self.weights();
+        match weights.iter().find(|(n, _)| n == name) {
+            Some((_, w)) => Ok(w.view()),
+            None => Err(unknown(name, weights.iter().map(|(n, _)| n.as_str()))),
+        }
+    }
+
+    /// Sets the weight of this name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWeight`]; [`Error::Shape`] if the shapes differ.
+    pub fn set_weight(&mut self, name: &str, array: ArrayViewD<F>) -> Result<(), Error> {
+        let mut weights = self.weights_mut();
+        let names: Vec<String> = weights.iter().map(|(n, _)| n.clone()).collect();
+        match weights.iter_mut().find(|(n, _)| n == name) {
+            Some((_, w)) if w.shape() == array.shape() => {
+                w.assign(&array);
+                Ok(())
+            }
+            Some((_, w)) => Err(Error::shape(format!("weight {name}"), array.shape(), format!("{:?}", w.shape()))),
+            None => Err(unknown(name, names.iter().map(String::as_str))),
+        }
+    }
+
+    /// The same network in the other precision, weights rounded to nearest.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] if a layer of the network has no [`Layer::architecture`].
+    pub fn cast<G: Real>(&self) -> Result<Network<G>, Error> {
+        let architecture = self.architecture().ok_or_else(|| {
+            Error::Architecture("a user-defined layer or activation cannot be rebuilt in another precision".into())
+        })?;
+        let mut network = architecture.build::<G>(&mut Init::zeros())?;
+        let theta = self.flat_weights().mapv(|w| G::of(w.as_f64()));
+        network.set_flat_weights(theta.view())?;
+        Ok(network)
+    }
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    Error::UnknownWeight { name: name.into(), known: known.collect::<Vec<_>>().join(", ") }
+}
+
+impl<F: Real> Layer<F> for Network<F> {
+    fn name(&self) -> String {
+        "network".into()
+    }
+    fn dim_input(&self) -> usize {
+        self.layers.first().map_or(0, |l| l.dim_input())
+    }
+    fn dim_output(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.dim_output())
+    }
+    fn weights(&self) -> Vec<(String, &ArrayD<F>)> {
+        let prefix = |i: usize, n: String| if self.bare { n } else { format!("{i}.{n}") };
+        let layers = self.layers.iter().enumerate();
+        layers.flat_map(|(i, l)| l.weights().into_iter().map(move |(n, w)| (prefix(i, n), w))).collect()
+    }
+    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
+        self.program = OnceLock::new();
+        let bare = self.bare;
+        let prefix = move |i: usize, n: String| if bare { n } else { format!("{i}.{n}") };
+        let layers = self.layers.iter_mut().enumerate();
+        layers.flat_map(|(i, l)| l.weights_mut().into_iter().map(move |(n, w)| (prefix(i, n), w))).collect()
+    }
+    fn parts(&self) -> Parts<'_, F> {
+        Parts::Chain(&self.layers)
+    }
+    fn architecture(&self) -> Option<Architecture> {
+        if self.bare {
+            return self.layers[0].architecture();
+        }
+        let layers = self.layers.iter().map(|l| l.architecture()).collect::<Option<_>>()?;
+        Some(Architecture::Network { layers })
+    }
+}
+
+/// A network of single layers with these widths (input, hidden ..., output), all with activation `act`.
+///
+/// ```
+/// use hessquik::{Activation, Init, Layer, fully_connected};
+/// let network = fully_connected::<f64>(&[3, 2, 5, 6], Activation::softplus(), &mut Init::seed(0))?;
+/// assert_eq!((network.dim_input(), network.dim_output()), (3, 6));
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::EmptyNetwork`] with fewer than two widths; [`Error::Setting`] for a width of zero.
+pub fn fully_connected<F: Real>(widths: &[usize], act: Activation, init: &mut Init) -> Result<Network<F>, Error> {
+    let mut layers: Vec<Box<dyn Layer<F>>> = Vec::new();
+    for w in widths.windows(2) {
+        layers.push(Box::new(Single::new(w[0], w[1], act.clone(), init)));
+    }
+    Network::new(layers)
+}
+
+/// A network of `depth` residual layers of one width, with step `h` and activation `act`.
+///
+/// ```
+/// use hessquik::{Activation, Init, Layer, resnet};
+/// let network = resnet::<f64>(16, 4, 0.5, Activation::Tanh, &mut Init::seed(0))?;
+/// assert_eq!(network.layers().len(), 4);
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::EmptyNetwork`] for depth 0; [`Error::Setting`] for a width of zero or an `h` that is not finite.
+pub fn resnet<F: Real>(
+    width: usize,
+    depth: usize,
+    h: f64,
+    act: Activation,
+    init: &mut Init,
+) -> Result<Network<F>, Error> {
+    let mut layers: Vec<Box<dyn Layer<F>>> = Vec::new();
+    for _ in 0..depth {
+        layers.push(Box::new(Resnet::new(width, h, act.clone(), init)));
+    }
+    Network::new(layers)
+}
+
+/// An input convex network: `widths` are the features beside `x` after each layer; inputs have dimension `input_dim`
+/// (hessQuik writes the same widths with a leading `None`).
+///
+/// ```
+/// use hessquik::{Activation, Init, Layer, icnn};
+/// let network = icnn::<f64>(3, &[4, 5, 2, 7], Activation::softplus(), &mut Init::seed(0))?;
+/// assert_eq!((network.dim_input(), network.dim_output()), (3, 10));
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::EmptyNetwork`] without widths; [`Error::Setting`] for a dimension of zero.
+pub fn icnn<F: Real>(
+    input_dim: usize,
+    widths: &[usize],
+    act: Activation,
+    init: &mut Init,
+) -> Result<Network<F>, Error> {
+    let mut layers: Vec<Box<dyn Layer<F>>> = Vec::new();
+    for (i, &width) in widths.iter().enumerate() {
+        let features = i.checked_sub(1).map(|before| widths[before]);
+        layers.push(Box::new(Icnn::new(input_dim, features, width, act.clone(), init)));
+    }
+    Network::new(layers)
+}

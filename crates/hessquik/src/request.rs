@@ -1,0 +1,184 @@
+//! What to compute: which derivatives, along which directions, in which mode.
+use crate::{Error, Plan, Real};
+use ndarray::Array2;
+
+/// How second derivatives are computed; every mode gives the same numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Mode {
+    /// The cheapest plan by the cost model (see [`Plan`]).
+    #[default]
+    Auto,
+    /// hessQuik's forward mode: tangents and Hessian carried through every layer.
+    Forward,
+    /// hessQuik's backward mode: tangents restarted at every layer, the Hessian lifted back through each.
+    Backward,
+    /// The plain sum over the pointwise sites.
+    Sites,
+    /// A plan of the user's own.
+    Plan(Plan),
+}
+
+impl std::str::FromStr for Mode {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "forward" => Ok(Self::Forward),
+            "backward" => Ok(Self::Backward),
+            "sites" => Ok(Self::Sites),
+            other => Err(Error::Request(format!("unknown mode {other:?}; known are auto, forward, backward, sites"))),
+        }
+    }
+}
+
+/// Which derivatives of a network to compute, along which directions, in which mode.
+///
+/// With `k` input directions (rows of `V`; the `d` unit vectors unless set) and `q` output directions (columns of `U`;
+/// the `m` outputs unless set) the results are those of `f U` along `V`: see [`Jet`](crate::Jet) for shapes.
+///
+/// ```
+/// use hessquik::Request;
+/// let request = Request::<f64>::new().value().gradient().hessian();
+/// assert_eq!(request, Request::parse("value,gradient,hessian")?);
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request<F> {
+    pub(crate) value: bool,
+    pub(crate) gradient: bool,
+    pub(crate) hessian: bool,
+    pub(crate) packed: bool,
+    pub(crate) diagonal: bool,
+    pub(crate) laplacian: bool,
+    pub(crate) factored: bool,
+    pub(crate) operator: Option<Array2<F>>,
+    pub(crate) products: Option<Array2<F>>,
+    pub(crate) block: Option<(Vec<usize>, Vec<usize>)>,
+    pub(crate) partials: Option<Vec<(usize, usize)>>,
+    pub(crate) directions: Option<Array2<F>>,
+    pub(crate) outputs: Option<Array2<F>>,
+    pub(crate) mode: Mode,
+}
+
+impl<F: Real> Request<F> {
+    /// Nothing yet; add what is wanted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads names separated by commas: `value`, `gradient`, `hessian`, `packed`, `diagonal`, `laplacian`, `factored`.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for an unknown name or none.
+    pub fn parse(names: &str) -> Result<Self, Error> {
+        let mut request = Self::new();
+        for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+            request = match name {
+                "value" => request.value(),
+                "gradient" => request.gradient(),
+                "hessian" => request.hessian(),
+                "packed" => request.packed(),
+                "diagonal" => request.diagonal(),
+                "laplacian" => request.laplacian(),
+                "factored" => request.factored(),
+                other => {
+                    let known = "value, gradient, hessian, packed, diagonal, laplacian, factored";
+                    return Err(Error::Request(format!("unknown result {other:?}; known are {known}")));
+                }
+            };
+        }
+        request.checked()
+    }
+
+    pub(crate) fn checked(self) -> Result<Self, Error> {
+        if self.is_empty() { Err(Error::Request("nothing is asked for".into())) } else { Ok(self) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.value || self.gradient || self.second_order())
+    }
+
+    pub(crate) fn second_order(&self) -> bool {
+        self.hessian
+            || self.packed
+            || self.diagonal
+            || self.laplacian
+            || self.factored
+            || self.operator.is_some()
+            || self.products.is_some()
+            || self.block.is_some()
+            || self.partials.is_some()
+    }
+
+    /// Asks for the value `f U` (n_s, q).
+    pub fn value(self) -> Self {
+        Self { value: true, ..self }
+    }
+
+    /// Asks for the gradient `V f' U` (n_s, k, q).
+    pub fn gradient(self) -> Self {
+        Self { gradient: true, ..self }
+    }
+
+    /// Asks for the Hessian `V f'' V^T U` (n_s, k, k, q).
+    pub fn hessian(self) -> Self {
+        Self { hessian: true, ..self }
+    }
+
+    /// Asks for the upper half of the Hessian, row by row: entry (a, b >= a) at `a k - a (a - 1) / 2 + b - a`;
+    /// (n_s, k (k + 1) / 2, q), half the memory.
+    pub fn packed(self) -> Self {
+        Self { packed: true, ..self }
+    }
+
+    /// Asks for the diagonal of the Hessian (n_s, k, q).
+    pub fn diagonal(self) -> Self {
+        Self { diagonal: true, ..self }
+    }
+
+    /// Asks for the Laplacian, the trace of the Hessian (n_s, q).
+    pub fn laplacian(self) -> Self {
+        Self { laplacian: true, ..self }
+    }
+
+    /// Asks for the Hessian in factored form, `H = M C M^T` with `M` (k, p) shared by all samples and `C` (p, p) per
+    /// sample and output; the first layer must be without a skip (see [`FactoredHessian`](crate::FactoredHessian)).
+    pub fn factored(self) -> Self {
+        Self { factored: true, ..self }
+    }
+
+    /// Asks for the second-order operator `tr(B H)` (n_s, q); `B` (k, k) need be neither definite nor symmetric.
+    pub fn operator(self, b: Array2<F>) -> Self {
+        Self { operator: Some(b), ..self }
+    }
+
+    /// Asks for the Hessian-vector products `V H w^T` (n_s, k, kw, q) with each row of `w` (kw, d).
+    pub fn products(self, w: Array2<F>) -> Self {
+        Self { products: Some(w), ..self }
+    }
+
+    /// Asks for the sub-block `H[rows, cols]` (n_s, rows, cols, q).
+    pub fn block(self, rows: &[usize], cols: &[usize]) -> Self {
+        Self { block: Some((rows.to_vec(), cols.to_vec())), ..self }
+    }
+
+    /// Asks for single entries `H[a, b]` (n_s, pairs, q), the mixed partials of the pairs (a, b).
+    pub fn partials(self, pairs: &[(usize, usize)]) -> Self {
+        Self { partials: Some(pairs.to_vec()), ..self }
+    }
+
+    /// Sets the input directions, the rows of `v` (k, d).
+    pub fn directions(self, v: Array2<F>) -> Self {
+        Self { directions: Some(v), ..self }
+    }
+
+    /// Sets the output directions, the columns of `u` (m, q).
+    pub fn outputs(self, u: Array2<F>) -> Self {
+        Self { outputs: Some(u), ..self }
+    }
+
+    /// Sets the mode.
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+}
