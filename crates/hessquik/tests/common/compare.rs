@@ -120,6 +120,11 @@ pub fn narrowed<F: Real>(jet: &Jet<f64>) -> Jet<F> {
     map_fields!(jet, |a| a.mapv(F::of))
 }
 
+/// `jet` with the magnitude of every entry.
+pub fn absolute(jet: &Jet<f64>) -> Jet<f64> {
+    map_fields!(jet, |a| a.mapv(f64::abs))
+}
+
 /// The sum of products of all entries of two jets with the same fields.
 pub fn inner(a: &Jet<f64>, b: &Jet<f64>) -> f64 {
     let (a, b) = (fields(a), fields(b));
