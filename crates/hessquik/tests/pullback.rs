@@ -1,74 +1,14 @@
 //! Gradients of losses of jets, to all weights and points: against hyper-dual numbers nested in dual numbers, which are
 //! exact, and against finite differences.
 mod common;
+use common::adjoint::directional;
 use common::compare::{gradients, inner, narrowed, widened};
-use common::random::{self, Drawn, Limits};
-use common::{Ask, Named, Worst, differentiate_along, named, network, plan, points};
-use hessquik::{Architecture, Evaluate, Gradients, Jet, Layer, Mode, Network};
+use common::random::{self, Limits};
+use common::{Ask, network, plan, points};
+use hessquik::{Architecture, Evaluate, Gradients, Jet, Mode, Network};
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 use std::ops::Range;
-
-/// <cotangent, derivative of the jet along (dw, dx)>, by dual numbers.
-fn along(
-    architecture: &Architecture,
-    weights: &Named<f64>,
-    x: &Array2<f64>,
-    ask: &Ask,
-    bar: &Jet<f64>,
-    dw: &Named<f64>,
-    dx: &Array2<f64>,
-) -> f64 {
-    inner(&ask.contract(&differentiate_along(architecture, weights, x, dw, dx)), bar)
-}
-
-/// The size of the terms of the same sum, to measure errors against.
-fn size(
-    architecture: &Architecture,
-    weights: &Named<f64>,
-    x: &Array2<f64>,
-    ask: &Ask,
-    bar: &Jet<f64>,
-    dw: &Named<f64>,
-    dx: &Array2<f64>,
-) -> f64 {
-    let terms = ask.magnitude(&differentiate_along(architecture, weights, x, dw, dx));
-    inner(&terms, &common::compare::absolute(bar))
-}
-
-/// Checks gradients weight by weight and point by point: each along a random direction of its own.
-fn check(
-    drawn: &Drawn,
-    ask: &Ask,
-    net: &Network<f64>,
-    x: &Array2<f64>,
-    bar: &Jet<f64>,
-    found: &Gradients<f64>,
-) -> Worst {
-    let (weights, mut worst) = (named(net), Worst::default());
-    let still: Named<f64> = weights.iter().map(|(n, w)| (n.clone(), w.mapv(|_| 0.0))).collect();
-    let mut compare = |name: &str, dw: &Named<f64>, dx: &Array2<f64>, found: f64| {
-        let wanted = along(&drawn.architecture, &weights, x, ask, bar, dw, dx);
-        let size = size(&drawn.architecture, &weights, x, ask, bar, dw, dx);
-        let error = if found == wanted { 0.0 } else { (found - wanted).abs() / size };
-        let error = if error.is_nan() { f64::INFINITY } else { error };
-        worst.join(Worst { error, place: format!("{name}: {found:e} for {wanted:e}") });
-    };
-    let mut start = 0;
-    for (i, (name, w)) in net.weights().into_iter().enumerate() {
-        let direction = common::uniform(drawn.seed + i as u64, 1.0, w.raw_dim());
-        let gradient = found.weights.slice(ndarray::s![start..start + w.len()]);
-        let slope = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-        let mut dw = still.clone();
-        dw.insert(name.clone(), direction);
-        compare(&name, &dw, &x.mapv(|_| 0.0), slope);
-        start += w.len();
-    }
-    assert_eq!(start, found.weights.len());
-    let dx: Array2<f64> = common::uniform(drawn.seed + 99, 1.0, x.raw_dim());
-    compare("x", &still, &dx, (&found.input * &dx).sum());
-    worst
-}
 
 proptest! {
     #![proptest_config(random::config(160))]
@@ -92,7 +32,7 @@ proptest! {
             let ask = ask.clone().mode(mode);
             let found = net.pullback(&x, &ask.request(), &bar).unwrap();
             let worst = match &first {
-                None => check(&drawn, &ask, &net, &x, &bar, &found),
+                None => directional(&drawn.architecture, &net, &x, &ask, &bar, &found, drawn.seed),
                 Some(first) => gradients(&net, &found, first),
             };
             prop_assert!(worst.error <= 1e-9, "{worst} for {ask:?} in seed {} {}", drawn.seed, drawn.architecture.to_json());

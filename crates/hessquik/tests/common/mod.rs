@@ -1,5 +1,6 @@
 //! What the tests share: oracles that have no code in common with the library, random networks, and comparisons.
 #![allow(dead_code, unused_imports)] // every test file uses its own part of this
+pub mod adjoint;
 pub mod ask;
 pub mod compare;
 pub mod golden;
