@@ -21,7 +21,9 @@ fn start(x: &Array2<f64>) -> Jet<f64> {
     let (n_s, d) = x.dim();
     let gradient = Array3::from_shape_fn((n_s, d, d), |(_, a, b)| f64::from(u8::from(a == b)));
     let hessian = Some(Array4::zeros((n_s, d, d, d)));
-    Jet { value: Some(x.clone()), gradient: Some(gradient), hessian, ..Jet::default() }
+    let jet = Jet { value: Some(x.clone()), gradient: Some(gradient), hessian, ..Jet::default() };
+    assert_eq!(jet, Jet::identity(x));
+    jet
 }
 
 /// The jet of a network at `x` by its layers' `backward`, from the last to the first.

@@ -124,7 +124,7 @@ proptest! {
                     assert_eq!(jet.$field.is_some(), bar.$field.is_some());
                     if let (Some(f), Some(bar)) = (&jet.$field, &mut bar.$field) {
                         assert!(bar.iter().all(|b| *b == 0.0), "cotangents start from zero");
-                        assert_eq!(f.len_of(ndarray::Axis(0)), range.len());
+                        assert_eq!((f.len_of(ndarray::Axis(0)), f.shape()), (range.len(), bar.shape()));
                         for (s, (f, mut bar)) in range.clone().zip(f.outer_iter().zip(bar.outer_iter_mut())) {
                             loss += 0.5 * weight(s) * f.iter().map(|f| f * f).sum::<f64>();
                             bar.assign(&f);

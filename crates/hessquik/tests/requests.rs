@@ -330,8 +330,31 @@ fn factored_hessians() {
         let hessian = Array4::from_shape_fn((6, k, k, q), |(s, a, b, r)| {
             outer.row(a).dot(&core.slice(s![s, .., .., r])).dot(&outer.row(b))
         });
-        let wanted = as_f64(&wanted.hessian.unwrap());
-        arrays("M C M^T", &hessian.into_dyn(), &wanted, &wanted).within(tolerance, &format!("{widths:?} {v:?} {u:?}"));
+        let wide = as_f64(wanted.hessian.as_ref().unwrap());
+        let what = format!("{widths:?} {v:?} {u:?}");
+        arrays("M C M^T", &hessian.into_dyn(), &wide, &wide).within(tolerance, &what);
+
+        // what comes from it without the dense Hessian
+        let all = Ask::everything(18, k, k);
+        let w = all.products.as_ref().unwrap();
+        let (rows, cols) = all.block.as_ref().unwrap();
+        let hessian = wanted.hessian.unwrap().mapv(|h| h.as_f64());
+        let zeros = Array2::zeros((6, q));
+        let gradient = ndarray::Array3::zeros((6, k, q));
+        let full = Jets { value: zeros, gradient, hessian };
+        let ask = Ask { hessian: true, diagonal: true, laplacian: true, ..Ask::default() };
+        let ask = Ask { products: all.products.clone(), block: all.block.clone(), ..ask };
+        let found = Jet {
+            hessian: Some(factored.to_dense()),
+            diagonal: Some(factored.diagonal()),
+            laplacian: Some(factored.laplacian()),
+            products: Some(factored.products(w.mapv(F::of).view()).unwrap()),
+            block: Some(factored.block(rows, cols).unwrap()),
+            ..Jet::default()
+        };
+        compare(&found, &ask.contract(&full), &ask.magnitude(&full)).within(tolerance, &what);
+        assert!(matches!(factored.block(&[0], &[k]), Err(Error::Index { .. })));
+        assert!(matches!(factored.products(Array2::zeros((1, k + 1)).view()), Err(Error::Shape { .. })));
     }
     for widths in [&[30, 7, 6, 2][..], &[3, 12, 1], &[5, 4], &[1, 1, 1]] {
         for (v, u) in [(None, None), (Some(2), None), (None, Some(3)), (Some(40), Some(1))] {

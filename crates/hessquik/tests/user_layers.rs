@@ -201,8 +201,8 @@ impl Model for Features {
                 out[o] += a * k[[o, j]];
             }
             out[o] += u[n - 1] * w["1.r"][[o]];
-            for i in 1..n {
-                out[o] += u[i] * (0.1 * (i as f64 - 1.0) - 0.2 * o as f64);
+            for (i, &u) in u.iter().enumerate().skip(1) {
+                out[o] += u * (0.1 * (i as f64 - 1.0) - 0.2 * o as f64);
             }
         }
         for i in 0..n {
@@ -325,7 +325,7 @@ impl<M: Map> Layer<f64> for Smooth<M> {
         self.0.dims().1
     }
     fn parts(&self) -> Parts<'_, f64> {
-        Parts::Smooth(self)
+        Parts::Smooth(Arc::new(self.clone()))
     }
 }
 
