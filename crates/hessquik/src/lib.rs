@@ -15,12 +15,12 @@ pub use activation::{Activation, Pointwise};
 pub use architecture::{ActivationSpec, Architecture};
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
-pub use jet::{FactoredHessian, Jet, JetMut};
+pub use jet::{FactoredHessian, Jet, JetMut, JetView};
 pub use layer::{
     Form, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single, SmoothMap,
     Softmax, Weights,
 };
 pub use network::{Network, fully_connected, icnn, resnet};
-pub use plan::{Explanation, Plan};
+pub use plan::{Candidate, Cost, Explanation, Plan};
 pub use real::Real;
 pub use request::{Mode, Request};
