@@ -1,5 +1,5 @@
 //! Layers one at a time: carrying a jet forward and prepending to one compose to the jet of the network.
-mod common;
+use crate::common;
 use common::random::{self, Limits};
 use common::{Ask, Jets, compare, differentiate, named, network, points};
 use hessquik::{Activation, Architecture, Error, Evaluate, Init, Jet, Layer, LogSumExp, Network, Single};

@@ -1,6 +1,6 @@
 //! Layers, activations and smooth maps of the user's own, through both doors: what a user writes gets right
 //! derivatives and gradients by every plan, without deriving anything.
-mod common;
+use crate::common;
 use common::adjoint::directional;
 use common::random::{self, Cuts};
 use common::{Ask, Model, Named, Scalar, compare, differentiate, named, plan, points};

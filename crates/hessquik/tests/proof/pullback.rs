@@ -1,6 +1,6 @@
 //! Gradients of losses of jets, to all weights and points: against hyper-dual numbers nested in dual numbers, which are
 //! exact, and against finite differences.
-mod common;
+use crate::common;
 use common::adjoint::directional;
 use common::compare::{gradients, inner, narrowed, widened};
 use common::random::{self, Limits};

@@ -1,6 +1,6 @@
 //! Every result that can be asked for, alone and together, along directions, into lent arrays and in chunks, against
 //! sums over the oracle's full derivatives.
-mod common;
+use crate::common;
 use common::compare::{arrays, as_f64, fields};
 use common::random::{self, Drawn, Limits, depth};
 use common::{Ask, Jets, compare, differentiate, named, network, plan, points};

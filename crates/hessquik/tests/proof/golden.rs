@@ -1,5 +1,5 @@
 //! Against what hessQuik itself computed: every golden file, in every mode, in both precisions.
-mod common;
+use crate::common;
 use common::golden::{self, Golden};
 use common::random::depth;
 use common::{Ask, Jets, Worst, compare, plan};

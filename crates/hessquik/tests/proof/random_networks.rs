@@ -1,5 +1,5 @@
 //! Against hyper-dual numbers and finite differences, on random networks of all layers, in every mode and by any plan.
-mod common;
+use crate::common;
 use common::oracle;
 use common::random::{self, Cuts, Drawn, Limits};
 use common::{Ask, Jets, Model, Scalar, compare, differentiate, named, network, plan, points};

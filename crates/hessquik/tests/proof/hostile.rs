@@ -1,5 +1,5 @@
 //! What goes wrong in practice: bad shapes, odd views, no points, no memory, no numbers, and any number of threads.
-mod common;
+use crate::common;
 use common::{Ask, named, network, plan, points};
 use hessquik::{
     Activation, ActivationSpec, Architecture, Error, Evaluate, Form, Init, Jet, JetMut, Layer, Linear, LogSumExp, Mode,
