@@ -35,6 +35,7 @@ proptest! {
                 None => directional(&drawn.architecture, &net, &x, &ask, &bar, &found, drawn.seed),
                 Some(first) => gradients(&net, &found, first),
             };
+            worst.record("pullback");
             prop_assert!(worst.error <= 1e-9, "{worst} for {ask:?} in seed {} {}", drawn.seed, drawn.architecture.to_json());
             first = first.or(Some(found));
         }
@@ -60,6 +61,7 @@ proptest! {
             let ask = ask.clone().mode(mode);
             let found = single.pullback(&x, &ask.request(), &bar).unwrap();
             let worst = gradients(&single, &found, &wanted);
+            worst.record("pullback in single precision");
             prop_assert!(worst.error <= 1e-3, "{worst} for {ask:?} in seed {} {}", drawn.seed, drawn.architecture.to_json());
         }
     }
@@ -138,6 +140,7 @@ proptest! {
         }).unwrap();
         prop_assert!((found.0 - wanted.0).abs() <= 1e-12 * wanted.0.abs(), "{} for {}", found.0, wanted.0);
         let worst = gradients(&net, &found.1, &wanted.1);
+        worst.record("loss gradients");
         prop_assert!(worst.error <= 1e-10, "{worst} in seed {} {}", drawn.seed, drawn.architecture.to_json());
     }
 }

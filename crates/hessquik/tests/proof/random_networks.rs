@@ -39,6 +39,7 @@ proptest! {
             let ask = Ask::jet().mode(mode.clone());
             let found = network.evaluate(&x, &ask.request()).unwrap();
             let worst = compare(&found, &ask.contract(&full), &ask.magnitude(&full));
+            worst.record("hyper-dual");
             prop_assert!(worst.error <= 1e-10, "{:?}: {} in {}", mode, worst, show(&drawn));
         }
     }
@@ -59,6 +60,7 @@ proptest! {
             let ask = Ask::jet().mode(mode.clone());
             let found = single.evaluate(&x, &ask.request()).unwrap();
             let worst = compare(&found, &ask.contract(&full), &ask.magnitude(&full));
+            worst.record("single precision");
             prop_assert!(worst.error <= 1e-4, "{:?}: {} in {}", mode, worst, show(&drawn));
         }
     }
@@ -88,6 +90,7 @@ proptest! {
                 };
                 let full = of(&all);
                 let worst = compare(&one, &ask.contract(&full), &ask.magnitude(&full));
+                worst.record("points");
                 prop_assert!(worst.error <= 1e-11, "point {i} of {n_s}: {worst} in {}", show(&drawn));
             }
         }

@@ -5,8 +5,8 @@ use common::compare::{arrays, as_f64, fields};
 use common::random::{self, Drawn, Limits, depth};
 use common::{Ask, Jets, compare, differentiate, named, network, plan, points};
 use hessquik::{
-    Activation, ActivationSpec, Architecture, Error, Evaluate, Init, Jet, JetMut, Mode, Network, Real, Request,
-    fully_connected,
+    Activation, ActivationSpec, Architecture, Error, Evaluate, Init, Jet, JetMut, Layer, Mode, Network, Plan, Real,
+    Request, fully_connected,
 };
 use ndarray::{Array, Array1, Array2, Array4, ArrayViewMut, Axis, Dimension, Ix2, Ix3, Ix4, SliceInfoElem, s};
 use proptest::prelude::*;
@@ -99,6 +99,7 @@ proptest! {
             let ask = wish.ask(drawn.d, drawn.m).mode(mode);
             let found = net.evaluate(&x, &ask.request()).unwrap();
             let worst = compare(&found, &ask.contract(&full), &ask.magnitude(&full));
+            worst.record("requests");
             prop_assert!(worst.error <= 1e-10, "{worst} for {ask:?} in {}", drawn.architecture.to_json());
         }
     }
@@ -291,7 +292,6 @@ fn operators() {
     close("transposed", &operator(b.t().to_owned()), &operator(b.clone()));
     close("symmetric part", &operator((&b + &b.t()) / 2.0), &operator(b.clone()));
     close("linear", &operator(&b * 3.0 - Array2::<f64>::eye(d)), &(operator(b.clone()) * 3.0 - &laplacian));
-    assert_eq!(operator(Array2::zeros((d, d))), laplacian.mapv(|_| 0.0));
     // indefinite: the wave operator
     let wave = Array2::from_diag(&Array1::from_shape_fn(d, |i| if i == 0 { 1.0 } else { -1.0 }));
     let diagonal = net.evaluate(&x, &Request::new().diagonal()).unwrap().diagonal.unwrap();
@@ -360,6 +360,174 @@ fn factored_hessians() {
         for (v, u) in [(None, None), (Some(2), None), (None, Some(3)), (Some(40), Some(1))] {
             check::<f64>(widths, v, u, 1e-12);
             check::<f32>(widths, v, u, 1e-4);
+        }
+    }
+}
+
+/// An operator of zeros gives zeros, in every mode, and gradients of zero.
+#[test]
+fn operator_of_zeros() {
+    let (architecture, d, m) = mixed();
+    let net = network::<f64>(&architecture, 10);
+    let x = points::<f64>(11, 7, d);
+    for mode in all_modes(&architecture) {
+        let request = Request::new().operator(Array2::zeros((d, d))).mode(mode);
+        let jet = net.evaluate(&x, &request).unwrap();
+        assert_eq!(jet.operator.as_ref().unwrap(), Array2::<f64>::zeros((7, m)));
+        let bar = Jet { operator: Some(Array2::ones((7, m))), ..Jet::default() };
+        let gradients = net.pullback(&x, &request, &bar).unwrap();
+        assert!(gradients.weights.iter().chain(&gradients.input).all(|g| *g == 0.0));
+    }
+}
+
+/// Directions that repeat, vanish or depend on each other, more of them than the network is wide, along weights that
+/// depend on each other too: traces of them are what they are, not what a factorisation of them can stand.
+#[test]
+fn degenerate_directions() {
+    let json = r#"{"type": "network", "layers": [
+        {"type": "single", "in_features": 6, "out_features": 4, "act": {"type": "tanh"}},
+        {"type": "single", "in_features": 4, "out_features": 3, "act": {"type": "sin"}}]}"#;
+    let architecture = Architecture::from_json(json).unwrap();
+    let mut net = network::<f64>(&architecture, 20);
+    let x = points::<f64>(21, 5, 6);
+    let k = net.weight("0.K").unwrap().to_owned().into_dimensionality::<Ix2>().unwrap();
+    let v: Array2<f64> = common::uniform(22, 1.0, (3, 6));
+    let repeated = v.select(Axis(0), &[0, 1, 0, 2, 1, 0, 1, 2, 0]);
+    let mut vanishing = repeated.clone();
+    vanishing.slice_mut(s![2..7, ..]).fill(0.0);
+    let flat = Array2::from_shape_fn((6, 6), |(i, j)| v[[0, i]] * v[[1, j]]); // rank one, not symmetric
+    for weights in
+        [k.clone(), k.select(Axis(1), &[0, 1, 0, 1]), k.select(Axis(1), &[2, 2, 2, 2]), Array2::zeros((6, 4))]
+    {
+        net.set_weight("0.K", weights.view().into_dyn()).unwrap();
+        let full = differentiate(&architecture, &named(&net), &x);
+        for directions in [None, Some(repeated.clone()), Some(vanishing.clone()), Some(Array2::zeros((8, 6)))] {
+            let k = directions.as_ref().map_or(6, |v| v.nrows());
+            let wide: Array2<f64> = common::uniform(23, 1.0, (k, k));
+            let operators = [None, Some(wide), Some(Array2::ones((k, k))), (k == 6).then(|| flat.clone())];
+            for operator in operators {
+                let laplacian = operator.is_none();
+                let ask = Ask { laplacian, operator, directions: directions.clone(), ..Ask::default() };
+                for mode in all_modes(&architecture) {
+                    let ask = ask.clone().mode(mode);
+                    let (wanted, magnitude) = (ask.contract(&full), ask.magnitude(&full));
+                    let found = net.evaluate(&x, &ask.request()).unwrap();
+                    compare(&found, &wanted, &magnitude).within(1e-12, &format!("{ask:?}"));
+                    let bar = Ask::cotangents(&wanted, 24);
+                    let pulled = net.pullback(&x, &ask.request(), &bar).unwrap();
+                    let worst = common::adjoint::directional(&architecture, &net, &x, &ask, &bar, &pulled, 25);
+                    worst.within(1e-11, &format!("pullback {ask:?}"));
+                }
+            }
+        }
+    }
+}
+
+/// Operators that are no numbers are refused or give no numbers; they never give numbers.
+#[test]
+fn operators_that_are_no_numbers() {
+    let (architecture, d, _) = mixed();
+    let net = network::<f64>(&architecture, 10);
+    let x = points::<f64>(11, 7, d);
+    for bad in [f64::NAN, f64::INFINITY] {
+        for at in [[0, 0], [1, 2]] {
+            let mut b = Array2::eye(d);
+            b[at] = bad;
+            if let Ok(jet) = net.evaluate(&x, &Request::new().operator(b)) {
+                let found = jet.operator.unwrap();
+                assert!(found.iter().all(|f| !f.is_finite()), "operator with {bad} at {at:?}: {found}");
+            }
+        }
+    }
+}
+
+/// A plan that is asked for by name is the plan that is taken: `plan` of a request gives the same bits as `Auto`.
+#[test]
+fn the_plan_that_is_told_is_taken() {
+    let (architecture, d, m) = mixed();
+    let net = network::<f64>(&architecture, 10);
+    let x = points::<f64>(11, 7, d);
+    let results = [
+        Request::new().hessian(),
+        Request::new().packed(),
+        Request::new().laplacian(),
+        Request::new().diagonal(),
+        Request::new().hessian().directions(common::uniform(12, 1.0, (9, d))),
+        Request::new().hessian().outputs(common::uniform(12, 1.0, (m, 1))),
+    ];
+    for request in results {
+        let plan = net.plan(&request).unwrap();
+        let told = net.evaluate(&x, &request.clone().mode(Mode::Plan(plan.clone()))).unwrap();
+        assert_eq!(net.evaluate(&x, &request).unwrap(), told, "{plan}");
+        let explanation = net.explain(1000, &request).unwrap();
+        let [(_, candidates)] = &explanation.results[..] else { panic!("one result: {explanation}") };
+        assert_eq!(candidates[0].plan, plan);
+        assert!(candidates.iter().all(|c| c.seconds >= candidates[0].seconds * (1.0 - 1e-12)), "{explanation}");
+        assert!(candidates.iter().all(|c| c.seconds.is_finite() && c.cost.flops > 0.0), "{explanation}");
+        assert!(candidates.len() >= 4 && explanation.to_string().lines().count() > 4, "{explanation}");
+    }
+    for (mode, wanted) in [
+        (Mode::Sites, Plan::sites()),
+        (Mode::Forward, Plan::forward(depth(&architecture))),
+        (Mode::Backward, Plan::backward(depth(&architecture))),
+        (Mode::Plan(plan(2, &[4])), plan(2, &[4])),
+    ] {
+        assert_eq!(net.plan(&Request::new().hessian().mode(mode)).unwrap(), wanted);
+    }
+}
+
+/// Networks wider and deeper than any tile is made for, at entries that the oracle can still afford.
+#[test]
+fn wide_and_deep_networks() {
+    use Architecture as A;
+    let single = |i, o, act| A::Single { in_features: i, out_features: o, act, bias: true };
+    let resnet = |width| A::Resnet { width, h: 0.3, act: ActivationSpec::Tanh, bias: true };
+    let (tanh, sin) = (ActivationSpec::Tanh, ActivationSpec::Sin);
+    let shapes = [
+        vec![single(130, 70, tanh), resnet(70), single(70, 33, sin)],
+        vec![single(3, 260, sin), resnet(260), single(260, 1, tanh)],
+        vec![single(90, 2, tanh), single(2, 300, sin)],
+        [vec![resnet(3); 60], vec![single(3, 2, tanh)]].concat(),
+        vec![
+            A::Icnn { input_dim: 100, in_features: None, out_features: 40, act: tanh, bias: true },
+            single(140, 3, sin),
+        ],
+        vec![single(40, 90, tanh), A::Softmax { features: 90 }, single(90, 50, sin)],
+    ];
+    for (i, layers) in shapes.into_iter().enumerate() {
+        let architecture = A::Network { layers };
+        let net = network::<f64>(&architecture, i as u64);
+        let (d, m) = (net.dim_input(), net.dim_output());
+        let x = points::<f64>(i as u64, 3, d);
+        // a few directions, for which the oracle is cheap, and entries of the full Hessian, two by two
+        let ends = [0, 1, d / 2, d - 1].map(|a| a.min(d - 1));
+        let units = Array2::from_shape_fn((4, d), |(a, i)| f64::from(u8::from(ends[a] == i)));
+        let along: Array2<f64> = common::uniform(30, 1.0, (3, d));
+        let v = ndarray::concatenate![Axis(0), units, along];
+        let full = common::oracle::differentiate_directions(&architecture, &named(&net), &x, &v);
+        for mode in [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites, Mode::Plan(plan(1, &[2]))] {
+            if depth(&architecture) == 2 && matches!(mode, Mode::Plan(_)) || d * m > 1000 && mode == Mode::Forward {
+                continue;
+            }
+            let what = format!("shape {i} by {mode:?}");
+            let ask = Ask { laplacian: true, ..Ask::jet() };
+            let request = ask.request::<f64>().mode(mode.clone()).directions(v.clone());
+            let found = net.evaluate(&x, &request).unwrap();
+            compare(&found, &ask.contract(&full), &ask.magnitude(&full)).within(1e-11, &what);
+            let dense = net.evaluate(&x, &Request::new().value().gradient().hessian().mode(mode)).unwrap();
+            let (g, h) = (dense.gradient.unwrap(), dense.hessian.unwrap());
+            let entries = Jets {
+                value: full.value.clone(),
+                gradient: full.gradient.slice(s![.., ..4, ..]).to_owned(),
+                hessian: full.hessian.slice(s![.., ..4, ..4, ..]).to_owned(),
+            };
+            let found = Jet {
+                value: dense.value,
+                gradient: Some(g.select(Axis(1), &ends)),
+                hessian: Some(h.select(Axis(1), &ends).select(Axis(2), &ends)),
+                ..Jet::default()
+            };
+            compare(&found, &Ask::jet().contract(&entries), &Ask::jet().magnitude(&entries)).within(1e-11, &what);
         }
     }
 }

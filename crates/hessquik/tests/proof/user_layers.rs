@@ -409,10 +409,12 @@ fn check<M: Model>(
         for ask in [Ask::jet(), Ask::everything(seed, d, d)].map(|a| a.mode(mode.clone())) {
             let jet = net.evaluate(&x, &ask.request()).unwrap();
             let worst = compare(&jet, &ask.contract(&full), &ask.magnitude(&full));
+            worst.record("user layers");
             prop_assert!(worst.error <= 1e-11, "{worst} by {mode:?}");
             let bar = Ask::cotangents(&jet, seed);
             let found = net.pullback(&x, &ask.request(), &bar).unwrap();
             let worst = directional(model, net, &x, &ask, &bar, &found, seed);
+            worst.record("user pullbacks");
             prop_assert!(worst.error <= 1e-10, "{worst} by {mode:?}");
         }
     }

@@ -1,7 +1,9 @@
 //! Comparison of jets: the worst entry relative to its sample, in words.
 use hessquik::{Gradients, Jet, Layer, Network, Real};
 use ndarray::{Array, ArrayD, Axis, Dimension};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 
 /// A jet with the same fields, each array `$a` of it replaced by `$body`.
 macro_rules! map_fields {
@@ -61,6 +63,17 @@ impl Worst {
     pub fn join(&mut self, other: Self) {
         if other.error >= self.error || other.error.is_nan() {
             *self = other;
+        }
+    }
+
+    /// Prints the worst error of a property test whenever there is a new one (shown with `--nocapture`).
+    pub fn record(&self, test: &'static str) {
+        static WORST: Mutex<BTreeMap<&str, f64>> = Mutex::new(BTreeMap::new());
+        let mut worst = WORST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let known = worst.entry(test).or_default();
+        if self.error > *known {
+            *known = self.error;
+            println!("worst of {test}: {self}");
         }
     }
 

@@ -74,12 +74,12 @@ fn layer<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named<T
         }
         Architecture::LogSumExp { in_features } => {
             assert_eq!(u.len(), *in_features);
-            let top = largest(u);
-            vec![exponentials(u, top).1.ln() + top]
+            let (_, sum, top) = exponentials(u);
+            vec![sum.ln() + top]
         }
         Architecture::Softmax { features } => {
             assert_eq!(u.len(), *features);
-            let (e, sum) = exponentials(u, largest(u));
+            let (e, sum, _) = exponentials(u);
             e.into_iter().map(|e| e / sum).collect()
         }
     }
@@ -99,14 +99,12 @@ fn quadratic<T: Scalar>(x: &[T], v: &ArrayD<T>, a: &ArrayD<T>, rank: usize) -> T
     dot(x, |i| v[[i]]) + squares * 0.5
 }
 
-fn largest<T: Scalar>(u: &[T]) -> f64 {
-    u.iter().fold(f64::NEG_INFINITY, |top, u| top.max(u.re()))
-}
-
-fn exponentials<T: Scalar>(u: &[T], top: f64) -> (Vec<T>, T) {
+/// exp(u_i - top) with the largest feature, derivatives and all, their sum, and that feature.
+fn exponentials<T: Scalar>(u: &[T]) -> (Vec<T>, T, T) {
+    let top = u.iter().copied().reduce(|top, u| if u.re() > top.re() { u } else { top }).expect("a feature");
     let e: Vec<T> = u.iter().map(|&u| (u - top).exp()).collect();
     let sum = e.iter().fold(T::zero(), |sum, &e| sum + e);
-    (e, sum)
+    (e, sum, top)
 }
 
 /// softplus with beta = 1, which makes weights of convex layers positive.
@@ -180,27 +178,27 @@ impl<T: Clone> Jets<T> {
     }
 }
 
-/// All derivatives, each pair of inputs by one pass in hyper-dual numbers over `T`.
-fn sweep<T: Scalar, M: Model + ?Sized>(model: &M, weights: &Named<T>, x: &Array2<T>) -> Jets<T>
+/// All derivatives along the rows of `v` (k, d), each pair of them by one pass in hyper-dual numbers over `T`.
+fn sweep<T: Scalar, M: Model + ?Sized>(model: &M, weights: &Named<T>, x: &Array2<T>, v: &Array2<f64>) -> Jets<T>
 where
     HyperDual<T>: Scalar,
 {
     let weights: Named<HyperDual<T>> = weights.iter().map(|(n, w)| (n.clone(), w.mapv(HyperDual::from_re))).collect();
     let lift = |s: usize, a: usize, b: usize| -> Vec<HyperDual<T>> {
-        let seed = |on: bool| if on { T::one() } else { T::zero() };
+        let along = |a: usize, i: usize| T::from(v[[a, i]]);
         let point = x.row(s).to_vec().into_iter().enumerate();
-        point.map(|(i, x)| HyperDual::new(x, seed(i == a), seed(i == b), T::zero())).collect()
+        point.map(|(i, x)| HyperDual::new(x, along(a, i), along(b, i), T::zero())).collect()
     };
-    let (n_s, d) = x.dim();
+    let (n_s, k) = (x.nrows(), v.nrows());
     let m = if n_s == 0 { 0 } else { model.apply(&weights, &lift(0, 0, 0)).len() };
     let mut jets = Jets {
         value: Array2::zeros((n_s, m)),
-        gradient: Array3::zeros((n_s, d, m)),
-        hessian: Array4::zeros((n_s, d, d, m)),
+        gradient: Array3::zeros((n_s, k, m)),
+        hessian: Array4::zeros((n_s, k, k, m)),
     };
     for s in 0..n_s {
-        for a in 0..d {
-            for b in a..d {
+        for a in 0..k {
+            for b in a..k {
                 for (r, f) in model.apply(&weights, &lift(s, a, b)).into_iter().enumerate() {
                     jets.value[[s, r]] = f.re;
                     jets.gradient[[s, a, r]] = f.eps1;
@@ -215,7 +213,17 @@ where
 
 /// Value, gradient and Hessian of `model` at `x` (n_s, d).
 pub fn differentiate<M: Model + ?Sized>(model: &M, weights: &Named<f64>, x: &Array2<f64>) -> Jets {
-    sweep(model, weights, x)
+    sweep(model, weights, x, &Array2::eye(x.ncols()))
+}
+
+/// The same along the rows of `v` (k, d).
+pub fn differentiate_directions<M: Model + ?Sized>(
+    model: &M,
+    weights: &Named<f64>,
+    x: &Array2<f64>,
+    v: &Array2<f64>,
+) -> Jets {
+    sweep(model, weights, x, v)
 }
 
 /// The derivative of value, gradient and Hessian when weights move along `dw` and points along `dx`.
@@ -227,7 +235,7 @@ pub fn differentiate_along<M: Model + ?Sized>(
     dx: &Array2<f64>,
 ) -> Jets {
     let weights = weights.iter().map(|(n, w)| (n.clone(), pair(w, &dw[n]))).collect();
-    sweep::<Dual64, M>(model, &weights, &pair(x, dx)).map(|f| f.eps)
+    sweep::<Dual64, M>(model, &weights, &pair(x, dx), &Array2::eye(x.ncols())).map(|f| f.eps)
 }
 
 fn pair<D: Dimension>(re: &Array<f64, D>, eps: &Array<f64, D>) -> Array<Dual64, D> {
