@@ -1,0 +1,44 @@
+//! The Gaussian error linear unit, exact.
+use super::elementary::{Decay, Elementary, at_most, square};
+use super::logistic::Zero;
+use super::sweep::Kernel;
+
+/// f = z Phi(z) with the normal distribution Phi and its density phi: f' = Phi + z phi, f'' = (2 - z^2) phi,
+/// f''' = z (z^2 - 4) phi.
+///
+/// For a = |z|, Phi(-a) = exp(-a^2/2) N(a) with the bounded, slowly varying N (Mills' ratio over sqrt(2 pi)), which one
+/// polynomial in (a - 4)/(a + 4) gives on the whole half line, after Shepherd and Laframboise (Math. Comp. 36, 1981).
+#[derive(Clone, Copy)]
+pub(super) struct Gelu;
+
+/// Where f'(-a) = exp(-a^2/2) (N(a) - a/sqrt(2 pi)) vanishes.
+const DIP: Zero =
+    Zero { a: [0.7517915246935645, -1.4956759177009883e-17], h: 0.3591378761301348, g: 0.6408621238698652 };
+
+/// 1/sqrt(2 pi)
+const DENSITY: f64 = 0.3989422804014327;
+
+impl<F: Elementary> Kernel<F> for Gelu {
+    #[inline(always)]
+    fn jet(self, z: F) -> [F; 4] {
+        let (half, four) = (F::of(0.5), F::of(4.0));
+        let density = F::of(DENSITY);
+        let negative = z < F::zero();
+        let a = at_most(z.abs(), F::of(1.5) * F::DECAY_END.sqrt());
+        let (high, low) = square(a);
+        let Decay { exp, scale, .. } = Decay::new(half * high, half * low);
+        let mills = F::mills_tail((a - four) / (a + four)) / (F::one() + a);
+
+        let missing = a * (exp * mills) * scale;
+        let d = DIP.distance(a);
+        let dip = if d.abs() < F::of(0.4) { d * F::dip_tail(d) } else { (-density).mul_add(a, mills) };
+        let slope = dip * exp * scale;
+        let phi = density * exp;
+        [
+            if negative { -missing } else { z - missing },
+            if negative { slope } else { F::one() - slope },
+            phi * ((F::of(2.0) - high) - low) * scale,
+            (phi * a * ((high - four) + low) * scale) * F::one().copysign(z),
+        ]
+    }
+}

@@ -1,0 +1,23 @@
+//! The logistic function.
+use super::elementary::Elementary;
+use super::logistic::Logistic;
+use super::sweep::Kernel;
+
+/// s = 1/(1 + exp(-z)), s' = s (1 - s) = p, s'' = p (1 - 2 s) = -p tanh(z/2), s''' = p (1 - 6 p).
+#[derive(Clone, Copy)]
+pub(super) struct Sigmoid;
+
+impl<F: Elementary> Kernel<F> for Sigmoid {
+    #[inline(always)]
+    fn jet(self, z: F) -> [F; 4] {
+        let a = z.abs();
+        let logistic = Logistic::new(a, F::zero());
+        let Logistic { exp, s, h, p, scale, .. } = logistic;
+        [
+            if z < F::zero() { exp * s * scale } else { s },
+            p * scale,
+            -(h.copysign(z) * p) * scale,
+            p * logistic.one_minus_6p(a) * scale,
+        ]
+    }
+}

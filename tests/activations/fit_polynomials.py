@@ -1,0 +1,106 @@
+"""Prints the constants of crates/hessquik/src/activation/elementary.rs, found in 60 digits (needs mpmath).
+
+Each polynomial interpolates at Chebyshev nodes, with the lowest degree whose error stays below the tolerance.
+"""
+from struct import pack, unpack
+
+from mpmath import atanh, chebyfit, cos, erfc, exp, expm1, findroot, log, mp, mpf, nstr, pi, sin, sqrt, tanh
+
+mp.dps = 60
+ROOT_2PI = sqrt(2 * pi)
+
+
+def exp_tail(r):  # expm1(r) = r + r^2 P(r)
+    return (expm1(r) - r) / r**2 if abs(r) > mpf(10) ** -12 else mpf(1) / 2 + r / 6 + r**2 / 24
+
+
+def log_tail(w):  # log1p(f) = f - (h - s (h + w L(w))), h = f^2/2, s = f/(2 + f), w = s^2
+    s = sqrt(w)
+    return (2 * atanh(s) / s - 2) / w if w > mpf(10) ** -12 else mpf(2) / 3 + 2 * w / 5
+
+
+def tanh_tail(w):  # tanh(x) = x + x w T(w), w = x^2
+    x = sqrt(w)
+    return (tanh(x) / x - 1) / w if w > mpf(10) ** -12 else -mpf(1) / 3 + 2 * w / 15
+
+
+def sin_tail(w):  # sin(r) = r + r w S(w), w = r^2
+    r = sqrt(w)
+    return (sin(r) / r - 1) / w if w > mpf(10) ** -12 else -mpf(1) / 6 + w / 120
+
+
+def cos_tail(w):  # cos(r) = 1 - w/2 + w^2 C(w), w = r^2
+    r = sqrt(w)
+    return (cos(r) - 1 + w / 2) / w**2 if w > mpf(10) ** -8 else mpf(1) / 24 - w / 720
+
+
+def mills(a):  # N(a) = exp(a^2/2) Phi(-a)
+    return exp(a * a / 2) * erfc(a / sqrt(mpf(2))) / 2
+
+
+def mills_tail(u):  # (1 + a) N(a), u = (a - 4)/(a + 4)
+    if u == 1:
+        return 1 / ROOT_2PI
+    a = 4 * (1 + u) / (1 - u)
+    if a > 10**4:
+        return (1 + a) / a * (1 - a**-2 + 3 * a**-4 - 15 * a**-6) / ROOT_2PI
+    return (1 + a) * mills(a)
+
+
+DIP = findroot(lambda a: mills(a) - a / ROOT_2PI, mpf("0.75"))  # the first derivative of GELU vanishes at -DIP
+
+
+def dip_tail(d):  # N(a) - a/sqrt(2 pi) = d Q(d), a = DIP + d
+    a = DIP + d
+    return (mills(a) - a / ROOT_2PI) / d if abs(d) > mpf(10) ** -25 else a * mills(a) - 2 / ROOT_2PI
+
+
+def shortest(x, precision):
+    """The shortest decimal that reads back as the nearest number."""
+    if precision == "f64":
+        return repr(float(x))
+    nearest = unpack("f", pack("f", float(x)))
+    return next(t for d in range(1, 10) if unpack("f", pack("f", float(t := f"{nearest[0]:.{d}g}"))) == nearest)
+
+
+def fit(name, f, low, high, tolerances):
+    for precision, tolerance in tolerances.items():
+        for degree in range(2, 40):
+            coefficients, error = chebyfit(f, [low, high], degree + 1, error=True)
+            if error < tolerance:
+                break
+        print(f"{name} {precision}: degree {degree}, error {nstr(error, 3)}")
+        print("".join(f"    {shortest(c, precision)},\n" for c in coefficients[::-1]), end="")
+
+
+def both(bits64, bits32):
+    return {"f64": mpf(2) ** -bits64, "f32": mpf(2) ** -bits32}
+
+
+half = log(2) / 2 * mpf("1.001")
+eighth = (pi / 4) ** 2 * mpf("1.001")
+fit("exp", exp_tail, -half, half, both(57, 27))
+fit("log", log_tail, 0, mpf("0.0401"), both(51, 22))
+fit("tanh", tanh_tail, 0, mpf("0.2501"), both(54, 25))
+fit("mills", mills_tail, -1, 1, both(57, 28))
+fit("dip", dip_tail, mpf("-0.4"), mpf("0.4"), both(55, 26))
+fit("sin", sin_tail, 0, eighth, {"f64": mpf(2) ** -56})
+fit("cos", cos_tail, 0, eighth, {"f64": mpf(2) ** -56})
+
+print("Constants and zeros of derivatives, each in two parts; for the zeros also h = tanh(a/2) and 1 - h.")
+
+
+def h(a):
+    return tanh(a / 2)
+
+
+for name, x in {
+    "1/sqrt(2 pi)": 1 / ROOT_2PI,
+    "sigmoid, third": 2 * atanh(1 / sqrt(mpf(3))),
+    "silu, first": findroot(lambda a: 2 - a * (1 + h(a)), mpf("1.278")),
+    "silu, second": findroot(lambda a: 2 - a * h(a), mpf("2.4")),
+    "silu, third": findroot(lambda a: -3 * h(a) + a * (3 * h(a) ** 2 - 1) / 2, mpf("3.44")),
+    "gelu, first": DIP,
+}.items():
+    low = x - mpf(float(x))
+    print(f"{name}: {float(x)!r} {float(low)!r} {float(h(x))!r} {float(1 - h(x))!r}")
