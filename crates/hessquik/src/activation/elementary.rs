@@ -36,7 +36,8 @@ pub(super) trait Elementary: Real {
     /// tanh(x) = x + x w T(w) for w = x^2 <= 1/4.
     fn tanh_tail(w: Self) -> Self;
 
-    /// (1 + a) N(a) for a >= 0, u = (a - 4)/(a + 4) and N(a) = exp(a^2/2) Phi(-a), where Phi is the normal distribution.
+    /// (1 + a) N(a) = 5 N(4) + u P(u) for a >= 0, u = (a - 4)/(a + 4) and N(a) = exp(a^2/2) Phi(-a), where Phi is the
+    /// normal distribution.
     fn mills_tail(u: Self) -> Self;
 
     /// (N(d0 + d) - (d0 + d)/sqrt(2 pi))/d for |d| <= 0.4, where d0 is the zero of the numerator.
@@ -100,7 +101,6 @@ impl Elementary for f32 {
         horner(
             u,
             [
-                0.4720532,
                 -0.09670347,
                 0.013999639,
                 0.028600164,
@@ -216,7 +216,6 @@ impl Elementary for f64 {
         horner(
             u,
             [
-                0.47205320650984467,
                 -0.09670347732652576,
                 0.013999634724424297,
                 0.02860036405354529,
@@ -338,6 +337,21 @@ pub(super) fn two_sum<F: Real>(a: F, b: F) -> (F, F) {
     (sum, (a - (sum - part)) + (b - part))
 }
 
+/// a + b and its rounding error, if |a| >= |b| or a = 0 (Dekker).
+#[inline(always)]
+pub(super) fn quick_two_sum<F: Real>(a: F, b: F) -> (F, F) {
+    let sum = a + b;
+    (sum, (a - sum) + b)
+}
+
+/// x/y for x and y known in two parts and the `reciprocal` of the first part of y: a quotient, corrected by its remainder.
+#[inline(always)]
+pub(super) fn divide<F: Real>(x: [F; 2], y: [F; 2], reciprocal: F) -> F {
+    let quotient = x[0] * reciprocal;
+    let remainder = (-quotient).mul_add(y[0], x[0]) + (-quotient).mul_add(y[1], x[1]);
+    remainder.mul_add(reciprocal, quotient)
+}
+
 /// z^2 and its rounding error.
 #[inline(always)]
 pub(super) fn square<F: Real>(z: F) -> (F, F) {
@@ -357,14 +371,19 @@ pub(super) fn at_most<F: Real>(a: F, bound: F) -> F {
 /// keeps results like 16 exp(-x) accurate where exp(-x) itself has lost bits to underflow.
 pub(super) struct Decay<F> {
     pub(super) exp: F,
+    /// What rounding took from `exp`.
+    pub(super) exp_low: F,
+    /// exp(-x) - 1.
     pub(super) expm1: F,
+    /// What rounding took from `expm1`.
+    pub(super) expm1_low: F,
     pub(super) scale: F,
 }
 
 impl<F: Elementary> Decay<F> {
     /// For x + `low`, where `low` is the rounding error of x >= 0.
     ///
-    /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail), expm1 = 2^k (r + tail) + (2^k - 1).
+    /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail), expm1 = (2^k - 1) + 2^k (r + tail).
     #[inline(always)]
     pub(super) fn new(x: F, low: F) -> Self {
         let ended = x > F::DECAY_END;
@@ -374,19 +393,22 @@ impl<F: Elementary> Decay<F> {
         let k = (F::ROUND - x * F::LOG2_E()) - F::ROUND;
         let head = (-k).mul_add(F::LN_2_HIGH, -x);
         let rest = (-k).mul_add(F::LN_2_LOW, -low);
-        let r = head + rest;
-        let r_low = (head - r) + rest;
+        let (r, r_low) = quick_two_sum(head, rest);
         let tail = (r * r).mul_add(F::exp_tail(r), r_low);
-        // 1 + r + tail with one rounding that counts
-        let one_r = F::one() + r;
-        let mantissa = one_r + ((r - (one_r - F::one())) + tail);
 
         let kept = if k < F::SPLIT_EXPONENT { F::SPLIT_EXPONENT } else { k };
         let power = F::exp2_integer(kept);
         let scale = F::exp2_integer(k - kept);
+
+        let (one_r, one_r_low) = quick_two_sum(F::one(), r);
+        let (exp, exp_low) = quick_two_sum(one_r, one_r_low + tail);
+        let (small, small_low) = quick_two_sum(r, tail);
+        let (expm1, expm1_low) = quick_two_sum(power - F::one(), power * small);
         Self {
-            exp: power * mantissa,
-            expm1: power.mul_add(r + tail, power - F::one()),
+            exp: power * exp,
+            exp_low: power * exp_low,
+            expm1,
+            expm1_low: power.mul_add(small_low, expm1_low),
             scale: if ended { F::zero() } else { scale },
         }
     }

@@ -4,7 +4,8 @@ use super::sweep::Kernel;
 
 /// f = exp(-z^2), f' = -2 z f, f'' = (4 z^2 - 2) f, f''' = 4 z (3 - 2 z^2) f.
 ///
-/// z^2 is taken in two parts: its rounding error is a relative error of f, and the brackets cancel near their zeros.
+/// z^2 is taken in two parts, as its rounding error would be a relative error of f; fused, the brackets are right to the
+/// last place even where they cancel.
 #[derive(Clone, Copy)]
 pub(super) struct Gaussian;
 
@@ -18,8 +19,8 @@ impl<F: Elementary> Kernel<F> for Gaussian {
         [
             exp * scale,
             F::of(-2.0) * z * exp * scale,
-            F::of(4.0) * ((high - F::of(0.5)) + low) * exp * scale,
-            F::of(8.0) * (z * ((F::of(1.5) - high) - low)) * exp * scale,
+            F::of(4.0) * z.mul_add(z, F::of(-0.5)) * exp * scale,
+            F::of(8.0) * z * (-z).mul_add(z, F::of(1.5)) * exp * scale,
         ]
     }
 }

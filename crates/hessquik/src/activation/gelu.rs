@@ -1,5 +1,5 @@
 //! The Gaussian error linear unit, exact.
-use super::elementary::{Decay, Elementary, at_most, square};
+use super::elementary::{Decay, Elementary, at_most, divide, quick_two_sum, square, two_sum};
 use super::logistic::Zero;
 use super::sweep::Kernel;
 
@@ -15,8 +15,19 @@ pub(super) struct Gelu;
 const DIP: Zero =
     Zero { a: [0.7517915246935645, -1.4956759177009883e-17], h: 0.3591378761301348, g: 0.6408621238698652 };
 
+/// (1 + a) N(a) at a = 4, in two parts.
+const MILLS: [f64; 2] = [0.47205320650984467, 1.3896179734395222e-17];
+
 /// 1/sqrt(2 pi)
 const DENSITY: f64 = 0.3989422804014327;
+
+/// (1 + a) N(a) in two parts, from u = (a - 4)/(a + 4).
+#[inline(always)]
+fn mills_numerator<F: Elementary>(u: F) -> [F; 2] {
+    let (constant, constant_low) = F::two_parts(MILLS[0], MILLS[1]);
+    let (high, low) = quick_two_sum(constant, u * F::mills_tail(u));
+    [high, low + constant_low]
+}
 
 impl<F: Elementary> Kernel<F> for Gelu {
     #[inline(always)]
@@ -27,7 +38,8 @@ impl<F: Elementary> Kernel<F> for Gelu {
         let a = at_most(z.abs(), F::of(1.5) * F::DECAY_END.sqrt());
         let (high, low) = square(a);
         let Decay { exp, scale, .. } = Decay::new(half * high, half * low);
-        let mills = F::mills_tail((a - four) / (a + four)) / (F::one() + a);
+        let (numerator, denominator) = (mills_numerator((a - four) / (a + four)), two_sum(F::one(), a));
+        let mills = divide(numerator, denominator.into(), F::one() / denominator.0);
 
         let missing = a * (exp * mills) * scale;
         let d = DIP.distance(a);
@@ -37,8 +49,8 @@ impl<F: Elementary> Kernel<F> for Gelu {
         [
             if negative { -missing } else { z - missing },
             if negative { slope } else { F::one() - slope },
-            phi * ((F::of(2.0) - high) - low) * scale,
-            (phi * a * ((high - four) + low) * scale) * F::one().copysign(z),
+            phi * (-a).mul_add(a, F::of(2.0)) * scale,
+            (a * a.mul_add(a, -four) * phi * scale) * F::one().copysign(z),
         ]
     }
 }

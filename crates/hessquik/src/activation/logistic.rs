@@ -1,20 +1,18 @@
 //! The logistic distribution: what tanh, ln cosh, sigmoid, softplus and SiLU have in common, from one exponential.
-use super::elementary::{Decay, Elementary, tanh_near};
+use super::elementary::{Decay, Elementary, divide, quick_two_sum, tanh_near};
 
-/// s(a) = 1/(1 + exp(-a)) and its relatives at a >= 0.
+/// s(a) = 1/(1 + exp(-a)) and its relatives at a >= 0; `c` and `p` are to be multiplied by the decay's `scale`.
 pub(super) struct Logistic<F> {
-    /// exp(-a), to be multiplied by `scale`.
-    pub(super) exp: F,
-    /// exp(-a) - 1.
-    pub(super) expm1: F,
-    /// s(a); 1 - s(a) = s(-a) is `exp * s`.
+    /// exp(-a).
+    pub(super) decay: Decay<F>,
+    /// s(a).
     pub(super) s: F,
-    /// tanh(a/2) = 2 s - 1.
+    /// The complement 1 - s(a) = s(-a).
+    pub(super) c: F,
+    /// tanh(a/2) = s - c.
     pub(super) h: F,
-    /// s (1 - s) = (1 - h^2)/4, to be multiplied by `scale`.
+    /// s'(a) = s c.
     pub(super) p: F,
-    /// See [`Decay`].
-    pub(super) scale: F,
 }
 
 /// A point a where some derivative vanishes, in two parts, and h(a) there.
@@ -44,20 +42,24 @@ impl<F: Elementary> Logistic<F> {
     /// At a + `low`, where `low` is the rounding error of a >= 0.
     #[inline(always)]
     pub(super) fn new(a: F, low: F) -> Self {
-        let one = F::one();
-        let Decay { exp, expm1, scale } = Decay::new(a, low);
-        // the reciprocal of 1 + exp, corrected for the rounding of the sum and of the division
-        let sum = one + exp;
-        let sum_low = exp - (sum - one);
-        let s = one / sum;
-        let s = s.mul_add((-sum).mul_add(s, one) - sum_low * s, s);
-        Self { exp, expm1, s, h: -expm1 * s, p: exp * s * s, scale }
+        let decay = Decay::new(a, low);
+        let (sum, sum_low) = quick_two_sum(F::one(), decay.exp);
+        let sum_low = sum_low + decay.exp_low;
+        let reciprocal = F::one() / sum;
+        let over_sum = |x: F, x_low: F| divide([x, x_low], [sum, sum_low], reciprocal);
+        let s = over_sum(F::one(), F::zero());
+        let c = over_sum(decay.exp, decay.exp_low);
+        let h = -over_sum(decay.expm1, decay.expm1_low);
+        // in the middle (1 - h^2)/4 has fewer roundings
+        let quarter = F::of(0.25);
+        let p = if h < F::of(0.6) { (-quarter * h).mul_add(h, quarter) } else { s * c };
+        Self { decay, s, c, h, p }
     }
 
     /// h(a) - h(zero), for |a - zero| <= 1: tanh(x) - tanh(y) = tanh(x - y) (1 - tanh(x) tanh(y)).
     #[inline(always)]
     pub(super) fn h_from(&self, zero: &Zero, distance: F) -> F {
-        let one_minus_h = F::of(2.0) * self.exp * self.s;
+        let one_minus_h = F::of(2.0) * self.c;
         tanh_near(F::of(0.5) * distance) * one_minus_h.mul_add(F::of(zero.h), F::of(zero.g))
     }
 
@@ -66,7 +68,7 @@ impl<F: Elementary> Logistic<F> {
     pub(super) fn one_minus_6p(&self, a: F) -> F {
         let distance = THIRD.distance(a);
         let below = (F::of(1.5) * self.h).mul_add(self.h, F::of(-0.5));
-        let near = F::of(1.5) * self.h_from(&THIRD, distance) * (self.h + F::of(THIRD.h));
+        let near = self.h_from(&THIRD, distance) * F::of(1.5).mul_add(self.h, F::of(1.5 * THIRD.h));
         let above = F::of(-6.0).mul_add(self.p, F::one());
         if distance < F::of(-0.5) {
             below

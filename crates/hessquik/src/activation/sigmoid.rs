@@ -12,9 +12,10 @@ impl<F: Elementary> Kernel<F> for Sigmoid {
     fn jet(self, z: F) -> [F; 4] {
         let a = z.abs();
         let logistic = Logistic::new(a, F::zero());
-        let Logistic { exp, s, h, p, scale, .. } = logistic;
+        let Logistic { s, c, h, p, ref decay } = logistic;
+        let scale = decay.scale;
         [
-            if z < F::zero() { exp * s * scale } else { s },
+            if z < F::zero() { c * scale } else { s },
             p * scale,
             -(h.copysign(z) * p) * scale,
             p * logistic.one_minus_6p(a) * scale,

@@ -37,7 +37,8 @@ impl<F: Elementary> Kernel<F> for Silu {
         let negative = z < F::zero();
         let a = at_most(z.abs(), two * F::DECAY_END);
         let logistic = Logistic::new(a, F::zero());
-        let Logistic { exp, s, h, p, scale, .. } = logistic;
+        let Logistic { s, c, h, p, ref decay } = logistic;
+        let scale = decay.scale;
 
         let d = FIRST.distance(a);
         let near = -d.mul_add(F::of(1.0 + FIRST.h), a * logistic.h_from(&FIRST, d));
@@ -50,11 +51,20 @@ impl<F: Elementary> Kernel<F> for Silu {
         let d = THIRD.distance(a);
         let slope = (F::of(1.5) * a).mul_add(h + F::of(THIRD.h), F::of(-3.0));
         let near = logistic.h_from(&THIRD, d).mul_add(slope, d * F::of(1.5 * THIRD.h * THIRD.h - 0.5));
-        let third = if is_near(d) { near } else { a.mul_add(logistic.one_minus_6p(a), F::of(-3.0) * h) };
+        // the terms have one sign on either side; with h = 1 - 2 c the second form adds to a - 3, which is exact
+        let below = F::of(-3.0).mul_add(h, a * (F::of(1.5) * h).mul_add(h, -half));
+        let above = F::of(6.0).mul_add((-a).mul_add(p, c), a - F::of(3.0));
+        let third = if is_near(d) {
+            near
+        } else if a < F::of(1.3) {
+            below
+        } else {
+            above
+        };
 
         [
-            if negative { -(a * (exp * s)) * scale } else { z * s },
-            if negative { half * (exp * s) * first * scale } else { (a * p).mul_add(scale, s) },
+            if negative { -(a * c) * scale } else { z * s },
+            if negative { half * c * first * scale } else { (a * p).mul_add(scale, s) },
             p * second * scale,
             (p * third * scale) * F::one().copysign(z),
         ]

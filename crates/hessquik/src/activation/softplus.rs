@@ -24,14 +24,15 @@ pub(super) struct Softplus<F> {
 
 impl<F: Elementary> Softplus<F> {
     pub(super) fn new(beta: f64, threshold: f64) -> Self {
-        let (beta, beta_low) = F::two_parts(beta.clamp(F::min_positive_value().as_f64(), F::max_value().as_f64()), 0.0);
+        let setting = beta.clamp(F::min_positive_value().as_f64(), F::max_value().as_f64());
+        let (beta, beta_low) = F::two_parts(setting, 0.0);
         let moderate = beta < (-F::SPLIT_EXPONENT / F::of(4.0)).exp2();
         Self {
             beta,
             beta_low,
             threshold: F::of(threshold),
-            squared: if moderate { [beta * beta, F::one()] } else { [beta, beta] },
-            eighth_cubed: beta * beta * beta * F::of(0.125),
+            squared: if moderate { [F::of(setting * setting), F::one()] } else { [beta, beta] },
+            eighth_cubed: F::of(setting * setting * setting / 8.0),
             tiny: if moderate { F::min_positive_value().sqrt() } else { F::zero() },
         }
     }
@@ -44,13 +45,14 @@ impl<F: Elementary> Kernel<F> for Softplus<F> {
         let low = self.beta_low.mul_add(z, self.beta.mul_add(z, -y));
         let negative = z < F::zero();
         // An error of y counts as it is: exp(-y) has it as a relative error.
-        let Logistic { exp, s, h, p, scale, .. } = Logistic::new(y.abs(), if negative { -low } else { low });
-        let log = log1p(exp) / self.beta * scale;
+        let Logistic { decay, s, c, h, p } = Logistic::new(y.abs(), if negative { -low } else { low });
+        let scale = decay.scale;
+        let log = log1p(decay.exp) / self.beta * scale;
         let value = if negative { log } else { z + log };
         let third = -(h.copysign(z) * p * self.squared[0]) * scale * self.squared[1];
         [
             if y > self.threshold { z } else { value },
-            if negative { exp * s * scale } else { s },
+            if negative { c * scale } else { s },
             self.beta * p * scale,
             if y.abs() < self.tiny { -(z * self.eighth_cubed) } else { third },
         ]

@@ -12,8 +12,9 @@ impl<F: Elementary> Kernel<F> for Tanh {
     fn jet(self, z: F) -> [F; 4] {
         let a = F::of(2.0) * z.abs();
         let logistic = Logistic::new(a, F::zero());
-        let Logistic { h, p, scale, .. } = logistic;
+        let Logistic { h, p, ref decay, .. } = logistic;
+        let scale = decay.scale;
         let h = h.copysign(z);
-        [h, F::of(4.0) * p * scale, F::of(-8.0) * (h * p) * scale, F::of(16.0) * (p * logistic.one_minus_6p(a)) * scale]
+        [h, F::of(4.0) * p * scale, F::of(-8.0) * h * p * scale, F::of(16.0) * (p * logistic.one_minus_6p(a)) * scale]
     }
 }
