@@ -19,11 +19,6 @@ def log_tail(w):  # log1p(f) = f - (h - s (h + w L(w))), h = f^2/2, s = f/(2 + f
     return (2 * atanh(s) / s - 2) / w if w > mpf(10) ** -12 else mpf(2) / 3 + 2 * w / 5
 
 
-def tanh_tail(w):  # tanh(x) = x + x w T(w), w = x^2
-    x = sqrt(w)
-    return (tanh(x) / x - 1) / w if w > mpf(10) ** -12 else -mpf(1) / 3 + 2 * w / 15
-
-
 def sin_tail(w):  # sin(r) = r + r w S(w), w = r^2
     r = sqrt(w)
     return (sin(r) / r - 1) / w if w > mpf(10) ** -12 else -mpf(1) / 6 + w / 120
@@ -45,14 +40,6 @@ def mills_tail(u):  # (1 + a) N(a), u = (a - 4)/(a + 4)
     if a > 10**4:
         return (1 + a) / a * (1 - a**-2 + 3 * a**-4 - 15 * a**-6) / ROOT_2PI
     return (1 + a) * mills(a)
-
-
-DIP = findroot(lambda a: mills(a) - a / ROOT_2PI, mpf("0.75"))  # the first derivative of GELU vanishes at -DIP
-
-
-def dip_tail(d):  # N(a) - a/sqrt(2 pi) = d Q(d), a = DIP + d
-    a = DIP + d
-    return (mills(a) - a / ROOT_2PI) / d if abs(d) > mpf(10) ** -25 else a * mills(a) - 2 / ROOT_2PI
 
 
 def shortest(x, precision):
@@ -81,26 +68,34 @@ half = log(2) / 2 * mpf("1.001")
 eighth = (pi / 4) ** 2 * mpf("1.001")
 fit("exp", exp_tail, -half, half, both(57, 27))
 fit("log", log_tail, 0, mpf("0.0401"), both(51, 22))
-fit("tanh", tanh_tail, 0, mpf("0.2501"), both(54, 25))
 fit("mills", mills_tail, -1, 1, both(57, 28))
-fit("dip", dip_tail, mpf("-0.4"), mpf("0.4"), both(55, 26))
 fit("sin", sin_tail, 0, eighth, {"f64": mpf(2) ** -56})
 fit("cos", cos_tail, 0, eighth, {"f64": mpf(2) ** -56})
 
-print("Constants and zeros of derivatives, each in two parts; for the zeros also h = tanh(a/2) and 1 - h.")
+
+
+def two_parts(x):
+    return f"{float(x)!r}, {float(x - mpf(float(x)))!r}"
 
 
 def h(a):
     return tanh(a / 2)
 
 
-for name, x in {
-    "1/sqrt(2 pi)": 1 / ROOT_2PI,
-    "sigmoid, third": 2 * atanh(1 / sqrt(mpf(3))),
-    "silu, first": findroot(lambda a: 2 - a * (1 + h(a)), mpf("1.278")),
-    "silu, second": findroot(lambda a: 2 - a * h(a), mpf("2.4")),
-    "silu, third": findroot(lambda a: -3 * h(a) + a * (3 * h(a) ** 2 - 1) / 2, mpf("3.44")),
-    "gelu, first": DIP,
-}.items():
-    low = x - mpf(float(x))
-    print(f"{name}: {float(x)!r} {float(low)!r} {float(h(x))!r} {float(1 - h(x))!r}")
+print("1/sqrt(2 pi):", two_parts(1 / ROOT_2PI))
+print("the constant of mills, 5 N(4):", two_parts(5 * mills(mpf(4))))
+
+# Zeros of the factors of derivatives: f(a) = d Q(d), d = a - zero.
+for name, f, guess, radius in [
+    ("sigmoid, third", lambda a: (3 * h(a) ** 2 - 1) / 2, "1.317", mpf(1) / 16),
+    ("silu, first", lambda a: 2 - a * (1 + h(a)), "1.278", mpf(1) / 16),
+    ("silu, second", lambda a: 2 - a * h(a), "2.4", mpf(1) / 16),
+    ("silu, third", lambda a: a * (3 * h(a) ** 2 - 1) / 2 - 3 * h(a), "3.44", mpf(1) / 4),
+    ("gelu, first", lambda a: mills(a) - a / ROOT_2PI, "0.75", mpf(1) / 8),
+]:
+    zero = findroot(f, mpf(guess))
+    step = mpf(10) ** -20
+    slope = (f(zero + step) - f(zero - step)) / (2 * step)
+    quotient = lambda d: f(zero + d) / d if abs(d) > step else slope
+    print(f"{name}: {two_parts(zero)}")
+    fit("zero", quotient, -radius, radius, {"f64": abs(slope) * mpf(2) ** -55})

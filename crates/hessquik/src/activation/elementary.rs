@@ -352,6 +352,13 @@ pub(super) fn divide<F: Real>(x: [F; 2], y: [F; 2], reciprocal: F) -> F {
     remainder.mul_add(reciprocal, quotient)
 }
 
+/// a - b for b known in two parts; exact but for one rounding if a is close to b.
+#[inline(always)]
+pub(super) fn distance<F: Elementary>(a: F, b: [f64; 2]) -> F {
+    let (high, low) = F::two_parts(b[0], b[1]);
+    (a - high) - low
+}
+
 /// z^2 and its rounding error.
 #[inline(always)]
 pub(super) fn square<F: Real>(z: F) -> (F, F) {

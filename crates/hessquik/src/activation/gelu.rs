@@ -1,6 +1,5 @@
 //! The Gaussian error linear unit, exact.
-use super::elementary::{Decay, Elementary, at_most, divide, quick_two_sum, square, two_sum};
-use super::logistic::Zero;
+use super::elementary::{Decay, Elementary, at_most, distance, divide, quick_two_sum, square, two_sum};
 use super::sweep::Kernel;
 
 /// f = z Phi(z) with the normal distribution Phi and its density phi: f' = Phi + z phi, f'' = (2 - z^2) phi,
@@ -12,8 +11,7 @@ use super::sweep::Kernel;
 pub(super) struct Gelu;
 
 /// Where f'(-a) = exp(-a^2/2) (N(a) - a/sqrt(2 pi)) vanishes.
-const DIP: Zero =
-    Zero { a: [0.7517915246935645, -1.4956759177009883e-17], h: 0.3591378761301348, g: 0.6408621238698652 };
+const DIP: [f64; 2] = [0.7517915246935645, -1.4956759177009883e-17];
 
 /// (1 + a) N(a) at a = 4, in two parts.
 const MILLS: [f64; 2] = [0.47205320650984467, 1.3896179734395222e-17];
@@ -42,7 +40,7 @@ impl<F: Elementary> Kernel<F> for Gelu {
         let mills = divide(numerator, denominator.into(), F::one() / denominator.0);
 
         let missing = a * (exp * mills) * scale;
-        let d = DIP.distance(a);
+        let d = distance(a, DIP);
         let dip = if d.abs() < F::of(0.4) { d * F::dip_tail(d) } else { (-density).mul_add(a, mills) };
         let slope = dip * exp * scale;
         let phi = density * exp;

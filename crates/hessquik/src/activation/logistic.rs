@@ -1,5 +1,5 @@
 //! The logistic distribution: what tanh, ln cosh, sigmoid, softplus and SiLU have in common, from one exponential.
-use super::elementary::{Decay, Elementary, divide, quick_two_sum, tanh_near};
+use super::elementary::{Decay, Elementary, distance, divide, quick_two_sum, tanh_near};
 
 /// s(a) = 1/(1 + exp(-a)) and its relatives at a >= 0; `c` and `p` are to be multiplied by the decay's `scale`.
 pub(super) struct Logistic<F> {
@@ -23,15 +23,6 @@ pub(super) struct Zero {
     pub(super) h: f64,
     /// 1 - h.
     pub(super) g: f64,
-}
-
-impl Zero {
-    /// a minus this point.
-    #[inline(always)]
-    pub(super) fn distance<F: Elementary>(&self, a: F) -> F {
-        let (high, low) = F::two_parts(self.a[0], self.a[1]);
-        (a - high) - low
-    }
 }
 
 /// Where s'''(a) vanishes: h = 1/sqrt(3).
@@ -66,7 +57,7 @@ impl<F: Elementary> Logistic<F> {
     /// 1 - 6 p = (3 h^2 - 1)/2, the factor of the third derivatives.
     #[inline(always)]
     pub(super) fn one_minus_6p(&self, a: F) -> F {
-        let distance = THIRD.distance(a);
+        let distance = distance(a, THIRD.a);
         let below = (F::of(1.5) * self.h).mul_add(self.h, F::of(-0.5));
         let near = self.h_from(&THIRD, distance) * F::of(1.5).mul_add(self.h, F::of(1.5 * THIRD.h));
         let above = F::of(-6.0).mul_add(self.p, F::one());

@@ -1,5 +1,5 @@
 //! The sigmoid linear unit.
-use super::elementary::{Elementary, at_most};
+use super::elementary::{Elementary, at_most, distance};
 use super::logistic::{Logistic, Zero};
 use super::sweep::Kernel;
 
@@ -40,15 +40,15 @@ impl<F: Elementary> Kernel<F> for Silu {
         let Logistic { s, c, h, p, ref decay } = logistic;
         let scale = decay.scale;
 
-        let d = FIRST.distance(a);
+        let d = distance(a, FIRST.a);
         let near = -d.mul_add(F::of(1.0 + FIRST.h), a * logistic.h_from(&FIRST, d));
         let first = if is_near(d) { near } else { (-two * a).mul_add(s, two) };
 
-        let d = SECOND.distance(a);
+        let d = distance(a, SECOND.a);
         let near = -d.mul_add(F::of(SECOND.h), a * logistic.h_from(&SECOND, d));
         let second = if is_near(d) { near } else { (-a).mul_add(h, two) };
 
-        let d = THIRD.distance(a);
+        let d = distance(a, THIRD.a);
         let slope = (F::of(1.5) * a).mul_add(h + F::of(THIRD.h), F::of(-3.0));
         let near = logistic.h_from(&THIRD, d).mul_add(slope, d * F::of(1.5 * THIRD.h * THIRD.h - 0.5));
         // the terms have one sign on either side; with h = 1 - 2 c the second form adds to a - 3, which is exact

@@ -75,7 +75,10 @@ impl<F: Elementary, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_
 
 /// Fills `out[0 ..= order]` with the kernel's derivatives at `z`.
 pub(super) fn sweep<F: Elementary, K: Kernel<F>>(kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
-    let arch = Arch::new();
+    sweep_on(Arch::new(), kernel, order, z, out);
+}
+
+fn sweep_on<F: Elementary, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
     match order {
         0 => arch.dispatch(Sweep::<F, K, 0> { kernel, z, out }),
         1 => arch.dispatch(Sweep::<F, K, 1> { kernel, z, out }),
@@ -116,4 +119,36 @@ pub(super) fn same_mut<A: Real, B: Real>(x: &mut [A]) -> &mut [B] {
     assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
     // SAFETY: A and B are one type, and the exclusive borrow is handed on.
     unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::{anti_tanh::AntiTanh, gelu::Gelu, silu::Silu, sin::Sin, softplus::Softplus, tanh::Tanh};
+
+    fn same_everywhere<F: Elementary, K: Kernel<F>>(kernel: K) {
+        let z: Vec<F> = (0..1000).map(|i| F::of(1.0171_f64.powi(i - 500) * f64::from(1 - 2 * (i % 2)))).collect();
+        let on = |arch| {
+            let mut out = [(); 4].map(|()| vec![F::zero(); z.len()]);
+            sweep_on(arch, kernel, 3, &z, out.each_mut().map(Vec::as_mut_slice));
+            out
+        };
+        assert_eq!(on(Arch::new()), on(Arch::Scalar));
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        same_everywhere::<f32, _>(AntiTanh);
+        same_everywhere::<f64, _>(AntiTanh);
+        same_everywhere::<f32, _>(Gelu);
+        same_everywhere::<f64, _>(Gelu);
+        same_everywhere::<f32, _>(Silu);
+        same_everywhere::<f64, _>(Silu);
+        same_everywhere::<f32, _>(Sin);
+        same_everywhere::<f64, _>(Sin);
+        same_everywhere::<f32, _>(Softplus::new(3.0, 20.0));
+        same_everywhere::<f64, _>(Softplus::new(3.0, 20.0));
+        same_everywhere::<f32, _>(Tanh);
+        same_everywhere::<f64, _>(Tanh);
+    }
 }
