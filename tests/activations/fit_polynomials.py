@@ -90,7 +90,7 @@ for name, f, guess, radius in [
     ("sigmoid, third", lambda a: (3 * h(a) ** 2 - 1) / 2, "1.317", mpf(1) / 16),
     ("silu, first", lambda a: 2 - a * (1 + h(a)), "1.278", mpf(1) / 16),
     ("silu, second", lambda a: 2 - a * h(a), "2.4", mpf(1) / 16),
-    ("silu, third", lambda a: a * (3 * h(a) ** 2 - 1) / 2 - 3 * h(a), "3.44", mpf(1) / 4),
+    ("silu, third", lambda a: a * (3 * h(a) ** 2 - 1) / 2 - 3 * h(a), "3.44", mpf(3) / 8),
     ("gelu, first", lambda a: mills(a) - a / ROOT_2PI, "0.75", mpf(1) / 8),
 ]:
     zero = findroot(f, mpf(guess))

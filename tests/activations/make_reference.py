@@ -1,6 +1,6 @@
 """Writes reference.safetensors: values and three derivatives of the activations from mpmath, for tests/activations.rs.
 
-    python3 make_reference.py [random points per range, 100] [file]
+    python3 make_reference.py [random points per range, 40] [file]
 
 For each activation (softplus once for each beta) the file has
     NAME.z      f64 (n,)     points: random ones in the core, in the tails and over all magnitudes, subnormal ones, and
@@ -138,7 +138,7 @@ def rounded(x):
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     path = sys.argv[2] if len(sys.argv) > 2 else "reference.safetensors"
     header, data = {}, bytearray()
 

@@ -17,7 +17,7 @@ fn sinh_squared<F: Elementary>(decay: &Decay<F>) -> F {
     let low = (F::of(2.0) * decay.expm1).mul_add(decay.expm1_low, low);
     let four = F::of(4.0);
     let below = [four * decay.exp, four * decay.exp_low];
-    divide([high, low], below, F::one() / below[0])
+    divide([high, low], below, F::one() / below[0]).0
 }
 
 impl<F: Elementary> Kernel<F> for AntiTanh {

@@ -33,15 +33,9 @@ pub(super) trait Elementary: Real {
     /// 2 artanh(s) = 2 s + s w L(w) for w = s^2 <= 1/25.
     fn log_tail(w: Self) -> Self;
 
-    /// tanh(x) = x + x w T(w) for w = x^2 <= 1/4.
-    fn tanh_tail(w: Self) -> Self;
-
     /// (1 + a) N(a) = 5 N(4) + u P(u) for a >= 0, u = (a - 4)/(a + 4) and N(a) = exp(a^2/2) Phi(-a), where Phi is the
     /// normal distribution.
     fn mills_tail(u: Self) -> Self;
-
-    /// (N(d0 + d) - (d0 + d)/sqrt(2 pi))/d for |d| <= 0.4, where d0 is the zero of the numerator.
-    fn dip_tail(d: Self) -> Self;
 
     /// Sine and cosine for |z| <= 2^19.
     fn sin_cos_near(z: Self) -> (Self, Self);
@@ -92,11 +86,6 @@ impl Elementary for f32 {
     }
 
     #[inline(always)]
-    fn tanh_tail(w: Self) -> Self {
-        horner(w, [-0.3333333, 0.13333225, -0.05393343, 0.021470396, -0.0069422876])
-    }
-
-    #[inline(always)]
     fn mills_tail(u: Self) -> Self {
         horner(
             u,
@@ -117,10 +106,6 @@ impl Elementary for f32 {
         )
     }
 
-    #[inline(always)]
-    fn dip_tail(d: Self) -> Self {
-        horner(d, [-0.5724062, 0.08475645, -0.036581613, 0.014309875, -0.0051630586, 0.0017856371, -0.00056448084])
-    }
     /// Double precision leaves nothing to repair here, and costs less than a reduction in three single-precision parts.
     #[inline(always)]
     fn sin_cos_near(z: Self) -> (Self, Self) {
@@ -193,25 +178,6 @@ impl Elementary for f64 {
     }
 
     #[inline(always)]
-    fn tanh_tail(w: Self) -> Self {
-        horner(
-            w,
-            [
-                -0.3333333333333333,
-                0.1333333333332981,
-                -0.05396825396359608,
-                0.02186948829660912,
-                -0.00886322925617238,
-                0.003592033292900658,
-                -0.0014549581328943723,
-                0.0005849601025325196,
-                -0.00022106030504673993,
-                5.9458360786656666e-05,
-            ],
-        )
-    }
-
-    #[inline(always)]
     fn mills_tail(u: Self) -> Self {
         horner(
             u,
@@ -245,28 +211,6 @@ impl Elementary for f64 {
         )
     }
 
-    #[inline(always)]
-    fn dip_tail(d: Self) -> Self {
-        horner(
-            d,
-            [
-                -0.5724061752276146,
-                0.0847563696385306,
-                -0.03658159148937747,
-                0.014313659799252606,
-                -0.005164140673231302,
-                0.0017385504348826925,
-                -0.0005510161611105365,
-                0.00016553764150412995,
-                -4.739642427207251e-05,
-                1.2990589379960195e-05,
-                -3.419447260511726e-06,
-                8.678993430656523e-07,
-                -2.1957754346708718e-07,
-                5.2068580045242114e-08,
-            ],
-        )
-    }
     /// The reduction of Cody and Waite in three parts of pi/2 (33, 53 and 53 bits), its remainder kept in two numbers.
     #[inline(always)]
     fn sin_cos_near(z: Self) -> (Self, Self) {
@@ -344,19 +288,12 @@ pub(super) fn quick_two_sum<F: Real>(a: F, b: F) -> (F, F) {
     (sum, (a - sum) + b)
 }
 
-/// x/y for x and y known in two parts and the `reciprocal` of the first part of y: a quotient, corrected by its remainder.
+/// x/y in two parts, for x and y in two parts and the `reciprocal` of the first part of y: a quotient and its remainder.
 #[inline(always)]
-pub(super) fn divide<F: Real>(x: [F; 2], y: [F; 2], reciprocal: F) -> F {
+pub(super) fn divide<F: Real>(x: [F; 2], y: [F; 2], reciprocal: F) -> (F, F) {
     let quotient = x[0] * reciprocal;
     let remainder = (-quotient).mul_add(y[0], x[0]) + (-quotient).mul_add(y[1], x[1]);
-    remainder.mul_add(reciprocal, quotient)
-}
-
-/// a - b for b known in two parts; exact but for one rounding if a is close to b.
-#[inline(always)]
-pub(super) fn distance<F: Elementary>(a: F, b: [f64; 2]) -> F {
-    let (high, low) = F::two_parts(b[0], b[1]);
-    (a - high) - low
+    quick_two_sum(quotient, remainder * reciprocal)
 }
 
 /// z^2 and its rounding error.
@@ -436,11 +373,4 @@ pub(super) fn log1p<F: Elementary>(x: F) -> F {
     let tail = s * w.mul_add(F::log_tail(w), square);
     let (high, low) = if halved { (F::LN_2_HIGH, F::LN_2_LOW) } else { (F::zero(), F::zero()) };
     high + (f - (square - (tail + low)))
-}
-
-/// tanh(x) for |x| <= 1/2.
-#[inline(always)]
-pub(super) fn tanh_near<F: Elementary>(x: F) -> F {
-    let w = x * x;
-    (x * w).mul_add(F::tanh_tail(w), x)
 }

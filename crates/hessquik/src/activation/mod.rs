@@ -5,7 +5,8 @@
 //! points give the limits; NaN gives NaN at every order, constant derivatives included, so that a bad point is seen.
 //!
 //! Each file of this module is one activation: its formulas, and one branch-free kernel for all four results. [`sweep`]
-//! runs kernels over slices, [`elementary`] has the exponential and logarithm beneath them.
+//! runs kernels over slices, [`elementary`] has the exponential and logarithm beneath them, [`zero`] the care
+//! taken where derivatives vanish.
 mod anti_tanh;
 mod elementary;
 mod gaussian;
@@ -19,6 +20,7 @@ mod sin;
 mod softplus;
 mod sweep;
 mod tanh;
+mod zero;
 
 use crate::{Error, Real};
 use elementary::Elementary;

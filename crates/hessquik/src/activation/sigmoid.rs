@@ -12,7 +12,7 @@ impl<F: Elementary> Kernel<F> for Sigmoid {
     fn jet(self, z: F) -> [F; 4] {
         let a = z.abs();
         let logistic = Logistic::new(a, F::zero());
-        let Logistic { s, c, h, p, ref decay } = logistic;
+        let Logistic { s, c, h, p, ref decay, .. } = logistic;
         let scale = decay.scale;
         [
             if z < F::zero() { c * scale } else { s },

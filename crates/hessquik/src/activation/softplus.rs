@@ -45,7 +45,7 @@ impl<F: Elementary> Kernel<F> for Softplus<F> {
         let low = self.beta_low.mul_add(z, self.beta.mul_add(z, -y));
         let negative = z < F::zero();
         // An error of y counts as it is: exp(-y) has it as a relative error.
-        let Logistic { decay, s, c, h, p } = Logistic::new(y.abs(), if negative { -low } else { low });
+        let Logistic { decay, s, c, h, p, .. } = Logistic::new(y.abs(), if negative { -low } else { low });
         let scale = decay.scale;
         let log = log1p(decay.exp) / self.beta * scale;
         let value = if negative { log } else { z + log };
