@@ -1,4 +1,4 @@
-"""Prints the constants of crates/hessquik/src/activation/elementary.rs, found in 60 digits (needs mpmath).
+"""Prints the constants of crates/hessquik/src/activation, found in 60 digits (needs mpmath).
 
 Each polynomial interpolates at Chebyshev nodes, with the lowest degree whose error stays below the tolerance.
 """

@@ -4,8 +4,8 @@
 //! derivatives and among subnormal results, in `f32` and in `f64` (`tests/activations.rs` has the bounds). Infinite
 //! points give the limits; NaN gives NaN at every order, constant derivatives included, so that a bad point is seen.
 //!
-//! Each file of this module is one activation: its formulas, and one branch-free kernel for all four results. [`sweep`]
-//! runs kernels over slices, [`elementary`] has the exponential and logarithm beneath them, [`zero`] the care
+//! Each file of this module is one activation: its formulas, and one branch-free kernel for all four results. `sweep`
+//! runs kernels over slices, `elementary` has the exponential and logarithm beneath them, `zero` the care
 //! taken where derivatives vanish.
 mod anti_tanh;
 mod elementary;

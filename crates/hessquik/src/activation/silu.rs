@@ -81,7 +81,7 @@ impl<F: Elementary> Kernel<F> for Silu {
         // 1 + h = 2 s
         let first = FIRST.repair(a, two * (-a).mul_add(s_low, (-a).mul_add(s, one)));
         let second = SECOND.repair(a, (-a).mul_add(h_low, (-a).mul_add(h, two)));
-        // on either side a form whose terms have one sign; h = 1 - 2 c leaves a - 3, which is exact
+        // below, both terms have one sign; above, h = 1 - 2 c leaves a - 3, which is exact, and a small rest
         let below = (-three).mul_add(h, a * logistic.one_minus_6p(a));
         let above = F::of(6.0).mul_add((-a).mul_add(p, c), a - three);
         let third = THIRD.repair(a, if a < F::of(1.3) { below } else { above });
