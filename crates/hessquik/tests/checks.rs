@@ -465,7 +465,7 @@ impl Layer<f64> for OffMap {
         SmoothMap::<f64>::dim_output(self)
     }
     fn parts(&self) -> Parts<'_, f64> {
-        Parts::Smooth(self)
+        Parts::Smooth(Arc::new(self.clone()))
     }
 }
 
