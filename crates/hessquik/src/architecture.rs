@@ -184,16 +184,144 @@ impl Architecture {
     }
 
     /// The network of this description with weights from `init`; a single layer becomes a network of one.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::check`], before anything is allocated, and of [`Network::new`].
     pub fn build<F: Real>(&self, init: &mut Init) -> Result<Network<F>, Error> {
+        self.check()?;
+        self.assemble(init)
+    }
+
+    /// Checks the settings and the size of the network without building it.
+    ///
+    /// ```
+    /// use hessquik::{Architecture, Error};
+    /// let json = r#"{"type": "resnet", "width": 1000000000000000000}"#;
+    /// assert!(matches!(Architecture::from_json(json)?.check(), Err(Error::OutOfMemory { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the layer for a number of features or a rank of zero, a step `h` that is not finite,
+    /// or an activation whose setting makes no sense; [`Error::OutOfMemory`] if the weights in double precision, or one
+    /// sample of the widest features, cannot be allocated.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut widest = 0;
+        self.check_settings("", &mut widest)?;
+        let count = |shape: &[usize]| shape.iter().fold(1u128, |n, &len| n.saturating_mul(len as u128));
+        let n = self.weight_shapes().iter().fold(0u128, |n, (_, shape)| n.saturating_add(count(shape)));
+        let (what, entries) = match n >= widest {
+            true => (format!("the {n} weights of the network"), n),
+            false => (format!("one sample of {widest} features"), widest),
+        };
+        let bytes = entries.saturating_mul(size_of::<f64>() as u128);
+        let mut room = Vec::<u8>::new();
+        // a reservation only: no memory is touched; the black box keeps it from being optimised away
+        let fits = usize::try_from(bytes).is_ok_and(|bytes| room.try_reserve_exact(bytes).is_ok());
+        std::hint::black_box(&room);
+        if fits { Ok(()) } else { Err(Error::OutOfMemory { what, bytes }) }
+    }
+
+    /// Checks one layer at this position (`1.2`), or all layers of a network, and keeps the widest features in `widest`.
+    fn check_settings(&self, position: &str, widest: &mut u128) -> Result<(), Error> {
+        if let Self::Network { layers } = self {
+            for (i, layer) in layers.iter().enumerate() {
+                let dot = if position.is_empty() { "" } else { "." };
+                layer.check_settings(&format!("{position}{dot}{i}"), widest)?;
+            }
+            return Ok(());
+        }
+        let counts = self.counts();
+        *widest = counts.iter().map(|(_, n)| *n as u128).sum::<u128>().max(*widest);
+        let of = |what: &str| if position.is_empty() { what.into() } else { format!("{what} of layer {position}") };
+        if let Some((what, _)) = counts.iter().find(|(_, n)| *n == 0) {
+            return Err(Error::setting(of(what), 0, "at least 1"));
+        }
+        match self {
+            Self::Resnet { h, .. } if !h.is_finite() => Err(Error::setting(of("the step h"), h, "a finite number")),
+            Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => {
+                Activation::from(*act).check().map_err(|e| match e {
+                    Error::Setting { what, found, wanted } => Error::setting(of(&what), found, wanted),
+                    other => other,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The settings of a layer that count something.
+    fn counts(&self) -> Vec<(&'static str, usize)> {
+        let optional = |n: &Option<usize>| n.map(|n| ("in_features", n));
+        match self {
+            Self::Network { .. } => Vec::new(),
+            Self::Single { in_features, out_features, .. } => {
+                vec![("in_features", *in_features), ("out_features", *out_features)]
+            }
+            Self::Resnet { width, .. } => vec![("width", *width)],
+            Self::Icnn { input_dim, in_features, out_features, .. } => {
+                let fixed = [("input_dim", *input_dim), ("out_features", *out_features)];
+                fixed.into_iter().chain(optional(in_features)).collect()
+            }
+            Self::Quadratic { in_features, rank } => vec![("in_features", *in_features), ("rank", *rank)],
+            Self::QuadraticIcnn { input_dim, in_features, rank } => {
+                [("input_dim", *input_dim), ("rank", *rank)].into_iter().chain(optional(in_features)).collect()
+            }
+            Self::LogSumExp { in_features } => vec![("in_features", *in_features)],
+            Self::Softmax { features } => vec![("features", *features)],
+        }
+    }
+
+    /// Names and shapes of all weights, as [`Layer::weights`] of the built network would list them.
+    ///
+    /// ```
+    /// use hessquik::Architecture;
+    /// let layer = Architecture::from_json(r#"{"type": "single", "in_features": 4, "out_features": 7}"#)?;
+    /// assert_eq!(layer.weight_shapes(), [("K".to_string(), vec![4, 7]), ("b".to_string(), vec![7])]);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    pub fn weight_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let shapes = match *self {
+            Self::Network { ref layers } => {
+                let prefixed = |(i, layer): (usize, &Self)| {
+                    layer.weight_shapes().into_iter().map(move |(name, shape)| (format!("{i}.{name}"), shape))
+                };
+                return layers.iter().enumerate().flat_map(prefixed).collect();
+            }
+            Self::Single { in_features, out_features, bias, .. } => {
+                vec![Some(("K", vec![in_features, out_features])), bias.then(|| ("b", vec![out_features]))]
+            }
+            Self::Resnet { width, bias, .. } => {
+                vec![Some(("layer.K", vec![width, width])), bias.then(|| ("layer.b", vec![width]))]
+            }
+            Self::Icnn { input_dim, in_features, out_features, bias, .. } => vec![
+                Some(("K", vec![input_dim, out_features])),
+                in_features.map(|n| ("L", vec![n, out_features])),
+                bias.then(|| ("b", vec![out_features])),
+            ],
+            Self::Quadratic { in_features, rank } => {
+                vec![Some(("v", vec![in_features])), Some(("mu", vec![1])), Some(("A", vec![rank, in_features]))]
+            }
+            Self::QuadraticIcnn { input_dim, in_features, rank } => vec![
+                in_features.map(|n| ("w", vec![n])),
+                Some(("v", vec![input_dim])),
+                Some(("mu", vec![1])),
+                Some(("A", vec![rank, input_dim])),
+            ],
+            Self::LogSumExp { .. } | Self::Softmax { .. } => Vec::new(),
+        };
+        shapes.into_iter().flatten().map(|(name, shape)| (name.into(), shape)).collect()
+    }
+
+    fn assemble<F: Real>(&self, init: &mut Init) -> Result<Network<F>, Error> {
         match self {
             Self::Network { layers } => Network::new(layers.iter().map(|l| l.layer(init)).collect::<Result<_, _>>()?),
-            other => Ok(Network::bare(other.layer(init)?)?),
+            other => Network::bare(other.layer(init)?),
         }
     }
 
     fn layer<F: Real>(&self, init: &mut Init) -> Result<Box<dyn Layer<F>>, Error> {
         Ok(match self.clone() {
-            Self::Network { .. } => Box::new(self.build::<F>(init)?),
+            Self::Network { .. } => Box::new(self.assemble::<F>(init)?),
             Self::Single { in_features, out_features, act, bias } => {
                 let layer = Single::new(in_features, out_features, act.into(), init);
                 Box::new(if bias { layer } else { layer.without_bias() })

@@ -1,0 +1,310 @@
+//! Model files: safetensors with hessQuik's names of weights, and the architecture as JSON beside them.
+//!
+//! A model file holds one tensor per weight, named as in hessQuik's `state_dict` (`0.K`, `1.2.layer.b`; a network of
+//! one bare layer has `K`, `b`), in `F32` or `F64`, and the [`Architecture`] as JSON under the metadata key
+//! `architecture`. From hessQuik it comes by
+//!
+//! ```python
+//! safetensors.torch.save_file(f.state_dict(), "net.safetensors", metadata={"architecture": json})
+//! ```
+//!
+//! If the name of any tensor starts with `weights.`, only such tensors are weights (without that prefix), and the
+//! others, such as points and results kept beside them, are not looked at.
+use crate::layer::Parts;
+use crate::{Architecture, Error, Init, Layer, Network, Real};
+use ndarray::ArrayD;
+use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The metadata key of the architecture.
+const ARCHITECTURE: &str = "architecture";
+/// What the names of weights may start with.
+const PREFIX: &str = "weights.";
+
+impl<F: Real> Network<F> {
+    /// Reads a network from a model file: safetensors whose metadata key `architecture` holds the [`Architecture`] as
+    /// JSON, with one tensor per weight, named as [`Layer::weights`] names them, in `F32` or `F64`. Weights in double
+    /// precision are rounded to nearest for a network in single precision.
+    ///
+    /// If the name of any tensor starts with `weights.`, only such tensors are weights (without that prefix), and the
+    /// others are not looked at.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Network, fully_connected};
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("net.safetensors");
+    /// let network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// network.save(&path)?;
+    /// assert_eq!(Network::<f64>::load(&path)?.flat_weights(), network.flat_weights());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is truncated or its header is not true, if the
+    /// architecture is missing or not valid, or if a weight is missing, unexpected, of another shape or element type,
+    /// or holds NaN, an infinity, or a number too large for `F`.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        decode(&read(path)?).map_err(|message| Error::File { path: path.into(), message })
+    }
+
+    /// Reads a network from the bytes of a model file, as [`Network::load`] does.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Network, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let copy = Network::<f64>::from_bytes(&network.to_bytes()?)?;
+    /// assert_eq!(copy.flat_weights(), network.flat_weights());
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Network::load`], with `<bytes>` in place of the path.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        decode(bytes).map_err(|message| Error::File { path: PathBuf::from("<bytes>"), message })
+    }
+
+    /// Writes the network to a model file, in its own precision. The file is written under a temporary name in the same
+    /// folder and then renamed, so that `path` never holds half a file; a symbolic link is followed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written, or `path` is something else than a file; and those of
+    /// [`Network::to_bytes`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes()?;
+        write(path, &bytes).map_err(|source| Error::Io { path: path.into(), source })
+    }
+
+    /// The bytes of a model file of this network.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] naming a layer that is defined by the user and has no [`Layer::architecture`], or if
+    /// networks are nested too deep for a file (about 60 levels); [`Error::Setting`] naming a weight with a NaN or an
+    /// infinity, which no file may hold.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let json = self.architecture().ok_or_else(|| undescribed(self.layers()))?.to_json();
+        // what is written can be read: this finds nesting beyond what JSON readers allow
+        Architecture::from_json(&json)?;
+        let mut tensors = Vec::new();
+        for (name, w) in self.weights() {
+            if let Some((i, v)) = w.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+                return Err(Error::setting(format!("entry {i} of weight {name}"), v, "a finite number"));
+            }
+            let mut bytes = Vec::with_capacity(w.len() * size_of::<F>());
+            match F::NAME {
+                "f32" => w.iter().for_each(|v| bytes.extend_from_slice(&(v.as_f64() as f32).to_le_bytes())),
+                _ => w.iter().for_each(|v| bytes.extend_from_slice(&v.as_f64().to_le_bytes())),
+            }
+            tensors.push((name, w.shape().to_vec(), bytes));
+        }
+        let dtype = if F::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };
+        let views =
+            tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)));
+        let metadata = HashMap::from([(ARCHITECTURE.to_string(), json)]);
+        let written = views.collect::<Result<Vec<_>, _>>().and_then(|v| safetensors::serialize(v, Some(metadata)));
+        written.map_err(|e| Error::Architecture(format!("weights cannot be written: {e}")))
+    }
+
+    /// Sets all weights from a file with hessQuik's names of weights; it needs no architecture, so that networks with
+    /// layers of the user's own can keep their weights, too. Nothing is changed if there is an error.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, fully_connected};
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("net.safetensors");
+    /// let trained = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// trained.save(&path)?;
+    /// let mut network = fully_connected::<f32>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(1))?;
+    /// network.load_weights(&path)?;
+    /// assert_eq!(network.flat_weights(), trained.flat_weights().mapv(|w| w as f32));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Network::load`], without those on the architecture.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let wanted: Vec<_> = self.weights().into_iter().map(|(name, w)| (name, w.shape().to_vec())).collect();
+        let arrays = Contents::parse(&read(path)?).and_then(|c| c.weights(&wanted));
+        self.replace_weights(arrays.map_err(|message| Error::File { path: path.into(), message })?);
+        Ok(())
+    }
+
+    /// Puts these arrays, in the order of all weights and of their shapes, in place of the weights.
+    fn replace_weights(&mut self, arrays: Vec<ArrayD<F>>) {
+        for ((_, w), array) in self.weights_mut().into_iter().zip(arrays) {
+            *w = array;
+        }
+    }
+}
+
+/// The element type of the weights in a model file, `"f32"` or `"f64"`, to choose the precision of
+/// [`Network::load`] by: `"f64"` if any weight is in double precision, or if there are none.
+///
+/// ```
+/// use hessquik::{Activation, Init, fully_connected, weights_dtype};
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("net.safetensors");
+/// fully_connected::<f32>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?.save(&path)?;
+/// assert_eq!(weights_dtype(&path)?, "f32");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is not a safetensors file, or naming a weight of
+/// another element type.
+pub fn weights_dtype(path: impl AsRef<Path>) -> Result<&'static str, Error> {
+    let path = path.as_ref();
+    let dtype = Contents::parse(&read(path)?).and_then(|c| c.dtype());
+    dtype.map_err(|message| Error::File { path: path.into(), message })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })
+}
+
+/// Writes a new file beside the old one, then renames it.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    if path.exists() && !path.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // as any new file: readable by others unless the umask forbids
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(())
+}
+
+/// The error that names the first layer without an architecture.
+fn undescribed<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Error {
+    fn find<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Option<String> {
+        let (i, layer) = layers.iter().enumerate().find(|(_, l)| l.architecture().is_none())?;
+        if let Parts::Chain(inner) = layer.parts()
+            && let Some(rest) = find(inner)
+        {
+            return Some(format!("{i}.{rest}"));
+        }
+        Some(format!("{i} ({})", layer.name()))
+    }
+    let layer = find(layers).unwrap_or_default();
+    Error::Architecture(format!(
+        "layer {layer} is, or has an activation, defined by the user: a file cannot describe it"
+    ))
+}
+
+/// The network in the bytes of a model file.
+fn decode<F: Real>(bytes: &[u8]) -> Result<Network<F>, String> {
+    let contents = Contents::parse(bytes)?;
+    let json = contents.metadata.metadata().as_ref().and_then(|m| m.get(ARCHITECTURE));
+    let json =
+        json.ok_or("the metadata has no key \"architecture\", so that only weights can be read from this file")?;
+    let architecture = Architecture::from_json(json).map_err(|e| e.to_string())?;
+    // sizes are checked, and found in the file, before anything of these sizes is made
+    architecture.check().map_err(|e| e.to_string())?;
+    let arrays = contents.weights(&architecture.weight_shapes())?;
+    let mut network = architecture.build(&mut Init::zeros()).map_err(|e| e.to_string())?;
+    network.replace_weights(arrays);
+    Ok(network)
+}
+
+/// A safetensors file whose header is true to its data.
+struct Contents<'a> {
+    metadata: Metadata,
+    data: &'a [u8],
+}
+
+impl<'a> Contents<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let (size, rest) = bytes.split_first_chunk::<8>().ok_or("not a safetensors file: it has fewer than 8 bytes")?;
+        let size = u64::from_le_bytes(*size);
+        let header = usize::try_from(size).ok().and_then(|n| rest.split_at_checked(n));
+        let Some((header, data)) = header else {
+            let len = rest.len();
+            return Err(format!("truncated, or not a safetensors file: a header of {size} bytes in {len} bytes"));
+        };
+        // the reader checks that offsets follow one another without gaps and fit the shapes and element types
+        let metadata: Metadata = serde_json::from_slice(header).map_err(|e| format!("header: {e}"))?;
+        if metadata.data_len() != data.len() {
+            let (found, wanted) = (data.len(), metadata.data_len());
+            return Err(format!(
+                "truncated or with bytes left over: {found} bytes of tensors, its header has {wanted}"
+            ));
+        }
+        Ok(Self { metadata, data })
+    }
+
+    /// The tensors that are weights, by the names of weights.
+    fn tensors(&self) -> BTreeMap<String, &TensorInfo> {
+        let all = self.metadata.tensors();
+        let prefixed = all.keys().any(|name| name.starts_with(PREFIX));
+        let stripped = |(name, info): (String, _)| match prefixed {
+            true => name.strip_prefix(PREFIX).map(|name| (name.to_string(), info)),
+            false => Some((name, info)),
+        };
+        all.into_iter().filter_map(stripped).collect()
+    }
+
+    fn dtype(&self) -> Result<&'static str, String> {
+        let tensors = self.tensors();
+        for (name, info) in &tensors {
+            known(name, info.dtype)?;
+        }
+        let single = !tensors.is_empty() && tensors.values().all(|info| info.dtype == Dtype::F32);
+        Ok(if single { "f32" } else { "f64" })
+    }
+
+    /// The weights of these names and shapes, in this order; no others may be in the file.
+    fn weights<F: Real>(&self, wanted: &[(String, Vec<usize>)]) -> Result<Vec<ArrayD<F>>, String> {
+        let mut tensors = self.tensors();
+        let mut arrays = Vec::with_capacity(wanted.len());
+        for (name, shape) in wanted {
+            let Some(info) = tensors.remove(name) else {
+                let wanted = wanted.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+                return Err(format!("weight {name} is missing; the network has {wanted}"));
+            };
+            if info.shape != *shape {
+                return Err(format!("weight {name} has shape {:?}, expected {shape:?}", info.shape));
+            }
+            arrays.push(self.array(name, info)?);
+        }
+        match tensors.keys().next() {
+            Some(name) => Err(format!("tensor {name} is not a weight of the network")),
+            None => Ok(arrays),
+        }
+    }
+
+    fn array<F: Real>(&self, name: &str, info: &TensorInfo) -> Result<ArrayD<F>, String> {
+        known(name, info.dtype)?;
+        let bytes = &self.data[info.data_offsets.0..info.data_offsets.1];
+        let numbers = |i: usize| match info.dtype {
+            Dtype::F32 => f64::from(f32::from_le_bytes(*bytes[4 * i..].first_chunk().expect("within the tensor"))),
+            _ => f64::from_le_bytes(*bytes[8 * i..].first_chunk().expect("within the tensor")),
+        };
+        let len = info.shape.iter().product();
+        let entries: Vec<F> = (0..len).map(|i| F::of(numbers(i))).collect();
+        if let Some(i) = entries.iter().position(|v| !v.is_finite()) {
+            let (found, to) = (numbers(i), F::NAME);
+            return Err(match found.is_finite() {
+                true => format!("weight {name}: entry {i}, {found:e}, is too large for {to}"),
+                false => format!("weight {name}: entry {i} is {found}; weights must be finite"),
+            });
+        }
+        ArrayD::from_shape_vec(info.shape.clone(), entries).map_err(|e| format!("weight {name}: {e}"))
+    }
+}
+
+fn known(name: &str, dtype: Dtype) -> Result<(), String> {
+    match dtype {
+        Dtype::F32 | Dtype::F64 => Ok(()),
+        other => Err(format!("weight {name} has elements of type {other}, expected F32 or F64")),
+    }
+}
