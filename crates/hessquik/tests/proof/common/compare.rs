@@ -103,7 +103,8 @@ pub fn arrays(name: &str, found: &ArrayD<f64>, wanted: &ArrayD<f64>, scale: &Arr
             let error = if difference == 0.0 { 0.0 } else { difference / size };
             let error = if error.is_nan() { f64::INFINITY } else { error };
             if error > worst.error {
-                worst = Worst { error, place: format!("{name} of sample {s}{at:?}: {f:e} for {w:e}") };
+                let at = at.slice();
+                worst = Worst { error, place: format!("{name}, point {s}, entry {at:?}: {f:e} for {w:e}") };
             }
         }
     }
