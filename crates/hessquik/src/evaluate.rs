@@ -123,7 +123,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     ) -> Result<(), E> {
         let call = call(self, x.view(), request, false)?;
         let entries: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tiles = (STREAM_BYTES / (entries * size_of::<F>() * call.tile)).clamp(1, 64);
+        let tiles = (STREAM_BYTES / (entries.max(1) * size_of::<F>() * call.tile)).clamp(1, 64);
         let chunk = tiles * call.tile;
         let mut jet = Jet::zeros(&call, chunk.min(x.nrows()))?;
         for start in (0..x.nrows()).step_by(chunk) {
