@@ -94,7 +94,7 @@ impl<F: Real> Lin<F> {
         for piece in &linear.pieces {
             match piece {
                 &Piece::Copy { from, to, len, scale } => {
-                    if from + len > rows || to + len > cols {
+                    if beyond(from, len, rows) || beyond(to, len, cols) {
                         return Err(format!(
                             "a copy of {len} features from {from} to {to} leaves a ({rows}, {cols}) map"
                         ));
@@ -130,7 +130,7 @@ impl<F: Real> Lin<F> {
             }
         }
         for b in &blocks {
-            if b.row + b.rows > rows || b.col + b.cols > cols {
+            if beyond(b.row, b.rows, rows) || beyond(b.col, b.cols, cols) {
                 let (r, c) = (b.rows, b.cols);
                 return Err(format!("a ({r}, {c}) block at ({}, {}) leaves a ({rows}, {cols}) map", b.row, b.col));
             }
@@ -283,6 +283,11 @@ impl<F: Real> Lin<F> {
             at += b.data.len();
         }
     }
+}
+
+/// Whether `len` entries from `start` on leave a range of `end`, however large the numbers.
+fn beyond(start: usize, len: usize, end: usize) -> bool {
+    start.checked_add(len).is_none_or(|last| last > end)
 }
 
 /// softplus(w) and its slope, for weights that must not be negative.
