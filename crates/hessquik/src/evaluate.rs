@@ -1,7 +1,8 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
 use crate::engine::{Call, Field, Program, compose};
+use crate::jet::allocate;
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, Slice};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, IxDyn, Slice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -357,7 +358,8 @@ fn reverse<F: Real>(
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
 ) -> Result<(F, Gradients<F>), Error> {
-    let mut input = Array2::zeros(x.raw_dim());
+    let input = allocate(format_args!("the gradient of the points"), IxDyn(x.shape()))?;
+    let mut input: Array2<F> = input.into_dimensionality().expect("two axes, as the points");
     let x_bar = input.as_slice_mut().expect("fresh arrays are contiguous");
     let (total, weights) = call.reverse(x, x_bar, loss);
     Ok((total, Gradients { weights: Array1::from_vec(weights), input }))
