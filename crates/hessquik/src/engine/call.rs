@@ -300,7 +300,11 @@ impl<F: Real> Call<F> {
             Some(b) => {
                 let half = F::of(0.5);
                 let symmetric = (0..k * k).map(|i| half * (b[[i / k, i % k]] + b[[i % k, i / k]])).collect();
-                let (rows, signs) = signed_factor(symmetric, k);
+                let (mut rows, mut signs) = signed_factor(symmetric, k);
+                if signs.is_empty() {
+                    // an operator of zeros is one direction of length zero: the sweeps need a tangent
+                    (rows, signs) = (vec![F::zero(); k], vec![F::one()]);
+                }
                 let rows = match &self.v {
                     None => rows,
                     Some(v) => {
