@@ -224,6 +224,10 @@ impl<F: Real> Call<F> {
             if b.shape() != [k, k] {
                 return Err(Error::shape("the operator B", b.shape(), format!("[{k}, {k}]")));
             }
+            // pivoting passes over what is no number, so that the result would be one
+            if let Some(((i, j), entry)) = b.indexed_iter().find(|(_, b)| !b.is_finite()) {
+                return Err(Error::setting(format!("entry [{i}, {j}] of the operator B"), entry, "a finite number"));
+            }
             let field = self.add_field(Field::Operator, &[]);
             if full {
                 let both = |a: usize, c: usize| if a == c { b[[a, a]] } else { b[[a, c]] + b[[c, a]] };
