@@ -176,6 +176,9 @@ impl<F: Real> Lin<F> {
 
     /// `y (+)= x A` for `n` rows; where `accumulate` is false every column must be covered once (see [`Cover`]).
     pub fn apply(&self, accumulate: bool, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        if n == 0 {
+            return;
+        }
         self.apply_blocks(accumulate, n, x, xs, y, ys);
         for c in &self.copies {
             copy_rows(accumulate, (n, c.len), (&x[c.from..], xs), c.scale, &mut y[c.to..], ys);
@@ -207,6 +210,9 @@ impl<F: Real> Lin<F> {
 
     /// `x (+)= y A^T` for `n` rows, likewise.
     pub fn apply_t(&self, accumulate: bool, n: usize, y: &[F], ys: usize, x: &mut [F], xs: usize) {
+        if n == 0 {
+            return;
+        }
         for b in &self.blocks {
             let y = Mat::new(y, n, ys, ys).columns(b.col, b.cols);
             gemm(accumulate, y, Mat::new(&b.data, b.rows, b.cols, b.cols).t(), &mut x[b.row..], xs);
