@@ -146,9 +146,44 @@ pub fn inner(a: &Jet<f64>, b: &Jet<f64>) -> f64 {
     a.iter().zip(&b).map(|((_, a), (_, b))| (a * b).sum()).sum()
 }
 
+/// What single precision is to be measured against: `magnitude`, and where the network is badly conditioned 3e5 times
+/// what rounding weights and points to single precision changes (`wanted` to `rounded`), and what underflows.
+pub fn single_scale(magnitude: &Jet<f64>, wanted: &Jet<f64>, rounded: &Jet<f64>) -> Jet<f64> {
+    fn add<D: Dimension>(a: &mut Array<f64, D>, change: ArrayD<f64>) {
+        *a += &change.into_dimensionality::<D>().unwrap();
+    }
+    let (mut out, from, to) = (magnitude.clone(), fields(wanted), fields(rounded));
+    let mut at = 0;
+    macro_rules! widen {
+        ($($field:ident),*) => {$(
+            if let Some(a) = &mut out.$field {
+                add(a, (&from[at].1 - &to[at].1).mapv(|c| 3e5 * c.abs() + 1e-30));
+                at += 1;
+            }
+        )*};
+    }
+    widen!(value, gradient, hessian, packed, diagonal, laplacian, operator, products, block, partials);
+    assert_eq!(at, from.len());
+    out
+}
+
 /// The worst entry of two gradients, relative to the largest of the same weight (or a thousandth of the largest of
 /// all), and to the largest of the same point.
 pub fn gradients<F: Real>(network: &Network<F>, found: &Gradients<F>, wanted: &Gradients<f64>) -> Worst {
+    gradients_within(network, found, wanted, None)
+}
+
+/// The same, with `rounded` the gradients after rounding weights and points, as in [`single_scale`].
+pub fn gradients_within<F: Real>(
+    network: &Network<F>,
+    found: &Gradients<F>,
+    wanted: &Gradients<f64>,
+    rounded: Option<&Gradients<f64>>,
+) -> Worst {
+    let change = |of: fn(&Gradients<f64>) -> ArrayD<f64>| match rounded {
+        None => of(wanted) * 0.0,
+        Some(rounded) => (of(rounded) - of(wanted)).mapv(|c| 3e5 * c.abs() + 1e-30),
+    };
     assert_eq!((found.weights.len(), found.input.dim()), (wanted.weights.len(), wanted.input.dim()));
     let floor = 1e-3 * wanted.weights.iter().chain(&wanted.input).fold(0.0, |m: f64, a| m.max(a.abs()));
     let block = |a: ndarray::ArrayView1<f64>| a.insert_axis(Axis(0)).into_dyn().into_owned();
@@ -156,14 +191,15 @@ pub fn gradients<F: Real>(network: &Network<F>, found: &Gradients<F>, wanted: &G
         "gradient of x",
         &as_f64(&found.input),
         &wanted.input.clone().into_dyn(),
-        &wanted.input.mapv(|a| a.abs() + floor).into_dyn(),
+        &(wanted.input.mapv(|a| a.abs() + floor) + change(|g| g.input.clone().into_dyn())),
     );
+    let change = change(|g| g.weights.clone().into_dyn()).into_dimensionality().unwrap();
     let mut start = 0;
     for (name, w) in network.weights() {
         let range = start..start + w.len();
         let of = |a: &ndarray::Array1<f64>| block(a.slice(ndarray::s![range.clone()]));
         let wanted = of(&wanted.weights);
-        let scale = wanted.mapv(|a| a.abs() + floor);
+        let scale = wanted.mapv(|a| a.abs() + floor) + of(&change);
         worst.join(arrays(&format!("gradient of {name}"), &of(&found.weights.mapv(|a| a.as_f64())), &wanted, &scale));
         start = range.end;
     }

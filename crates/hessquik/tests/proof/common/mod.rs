@@ -29,6 +29,18 @@ pub fn network<F: Real>(architecture: &Architecture, seed: u64) -> Network<F> {
     architecture.build(&mut Init::seed(seed)).unwrap_or_else(|e| panic!("{}: {e}", architecture.to_json()))
 }
 
+/// Everything moved by about as much as rounding it to single precision does.
+pub fn jostled<D: Dimension>(a: &Array<f64, D>, seed: u64) -> Array<f64, D> {
+    a * &(uniform::<f64, _>(seed, 1.2e-7, a.raw_dim()) + 1.0)
+}
+
+/// The same network with all weights [`jostled`].
+pub fn jostled_network(network: &Network<f64>, seed: u64) -> Network<f64> {
+    let mut network = network.clone();
+    network.set_flat_weights(jostled(&network.flat_weights(), seed).view()).unwrap();
+    network
+}
+
 /// The weights of a network by name.
 pub fn named<F: Real>(network: &Network<F>) -> Named<f64> {
     use hessquik::Layer;
