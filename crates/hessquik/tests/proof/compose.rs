@@ -1,7 +1,7 @@
 //! Layers one at a time: carrying a jet forward and prepending to one compose to the jet of the network.
 use crate::common;
 use common::random::{self, Limits};
-use common::{Ask, Jets, compare, differentiate, named, network, points};
+use common::{Ask, Jets, compare, differentiate, named, network, points, slack};
 use hessquik::{Activation, Architecture, Error, Evaluate, Init, Jet, Layer, LogSumExp, Network, Single};
 use ndarray::{Array2, Array3, Array4};
 use proptest::prelude::*;
@@ -53,6 +53,7 @@ proptest! {
     ) {
         let net = network::<f64>(&drawn.architecture, drawn.seed);
         let x = points::<f64>(drawn.seed, n_s, drawn.d);
+        prop_assume!(random::tame(&net, &x));
         let mut list = Vec::new();
         layers(&net, flatten, &mut list);
         let full = match n_s {
@@ -60,7 +61,9 @@ proptest! {
             _ => differentiate(&drawn.architecture, &named(&net), &x),
         };
         let ask = Ask { hessian, ..Ask::jet() };
-        let (wanted, magnitude) = (ask.contract(&full), ask.magnitude(&full));
+        let tolerance = if n_s <= 3 { 1e-11 } else { 1e-9 };
+        let slack = ((1..=3).contains(&n_s)).then(|| slack(&drawn.architecture, &named(&net), &x, &full, 1e-11));
+        let (wanted, magnitude) = (ask.contract(&full), ask.magnitude_with(&full, slack.as_ref()));
 
         let mut u = start(&x);
         u.hessian = u.hessian.filter(|_| hessian);
@@ -69,18 +72,18 @@ proptest! {
         }
         let worst = compare(&u, &wanted, &magnitude);
         worst.record("composition");
-        prop_assert!(worst.error <= 1e-11, "forward: {worst} in {}", drawn.architecture.to_json());
+        prop_assert!(worst.error <= tolerance, "forward: {worst} in {}", drawn.architecture.to_json());
 
         let worst = compare(&by_backward(&list, &x, hessian), &wanted, &magnitude);
         worst.record("composition");
-        prop_assert!(worst.error <= 1e-11, "backward: {worst} in {}", drawn.architecture.to_json());
+        prop_assert!(worst.error <= tolerance, "backward: {worst} in {}", drawn.architecture.to_json());
 
         // the whole network as one layer, from the identity
         let mut u = start(&x);
         u.hessian = u.hessian.filter(|_| hessian);
         let worst = compare(&net.forward(&u).unwrap(), &wanted, &magnitude);
         worst.record("composition");
-        prop_assert!(worst.error <= 1e-11, "forward at once: {worst} in {}", drawn.architecture.to_json());
+        prop_assert!(worst.error <= tolerance, "forward at once: {worst} in {}", drawn.architecture.to_json());
     }
 
     /// From a jet that is not the identity: the composition of two networks is the network of both.
@@ -98,20 +101,23 @@ proptest! {
         };
         let net = network::<f64>(&architecture, first.seed);
         let x = points::<f64>(second.seed, n_s, first.d);
+        prop_assume!(random::tame(&net, &x));
         let full = differentiate(&architecture, &named(&net), &x);
         let ask = Ask::jet();
+        let slack = slack(&architecture, &named(&net), &x, &full, 1e-11);
+        let magnitude = ask.magnitude_with(&full, Some(&slack));
         let [first, middle, second] = net.layers() else { unreachable!() };
 
         let u = first.evaluate(&x, &ask.request()).unwrap();
         let v = middle.forward(&u).unwrap();
-        let worst = compare(&second.forward(&v).unwrap(), &ask.contract(&full), &ask.magnitude(&full));
+        let worst = compare(&second.forward(&v).unwrap(), &ask.contract(&full), &magnitude);
         worst.record("composition");
         prop_assert!(worst.error <= 1e-11, "forward: {worst} in {}", architecture.to_json());
 
         let g = second.evaluate(v.value.as_ref().unwrap(), &ask.request()).unwrap();
         let g = middle.backward(u.value.as_ref().unwrap(), &g).unwrap();
         let g = Jet { value: Some(net.value(&x).unwrap()), ..first.backward(&x, &g).unwrap() };
-        let worst = compare(&g, &ask.contract(&full), &ask.magnitude(&full));
+        let worst = compare(&g, &ask.contract(&full), &magnitude);
         worst.record("composition");
         prop_assert!(worst.error <= 1e-11, "backward: {worst} in {}", architecture.to_json());
     }

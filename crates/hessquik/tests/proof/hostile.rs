@@ -517,8 +517,9 @@ fn saturation_is_finite() {
 fn any_number_of_threads() {
     fn check<F: Real>() {
         let net = everything_network::<F>(1);
-        let x = points::<F>(2, 1537, 3);
         let ask = Ask::everything(3, 3, 3);
+        let tile = net.explain(1, &ask.request()).unwrap().tile;
+        let x = points::<F>(2, 6 * tile + 5, 3); // enough tiles to go wrong, the last one short
         for mode in modes() {
             let request = ask.clone().mode(mode.clone()).request::<F>();
             let run = |threads: usize| {

@@ -3,8 +3,7 @@ use crate::common;
 use common::compare::single_scale;
 use common::oracle;
 use common::random::{self, Cuts, Drawn, Limits};
-use common::{Ask, Jets, Model, Scalar, compare, differentiate, named, network, plan, points};
-use common::{jostled, jostled_network};
+use common::{Ask, Jets, Model, Scalar, compare, differentiate, jostled, named, network, plan, points, slack};
 use hessquik::{ActivationSpec, Architecture, Evaluate, Layer, Mode, Network};
 use ndarray::{Array1, Array2, Axis, s};
 use num_dual::HyperHyperDual64;
@@ -36,13 +35,15 @@ proptest! {
         let network = network::<f64>(&drawn.architecture, drawn.seed);
         prop_assert_eq!((network.dim_input(), network.dim_output()), (drawn.d, drawn.m));
         let x = points(drawn.seed, n_s, drawn.d);
+        prop_assume!(random::tame(&network, &x));
         let full = differentiate(&drawn.architecture, &named(&network), &x);
+        let slack = slack(&drawn.architecture, &named(&network), &x, &full, 1e-11);
         for mode in modes(&drawn, &cuts) {
             let ask = Ask::jet().mode(mode.clone());
             let found = network.evaluate(&x, &ask.request()).unwrap();
-            let worst = compare(&found, &ask.contract(&full), &ask.magnitude(&full));
+            let worst = compare(&found, &ask.contract(&full), &ask.magnitude_with(&full, Some(&slack)));
             worst.record("hyper-dual");
-            prop_assert!(worst.error <= 1e-10, "{:?}: {} in {}", mode, worst, show(&drawn));
+            prop_assert!(worst.error <= 1e-11, "{:?}: {} in {}", mode, worst, show(&drawn));
         }
     }
 
@@ -62,11 +63,13 @@ proptest! {
         };
         let wide = x.mapv(f64::from);
         let full = derivatives(&double, &wide);
-        let rounded = derivatives(&jostled_network(&double, drawn.seed), &jostled(&wide, drawn.seed + 1));
-        let scale = {
-            let ask = Ask::jet();
-            single_scale(&ask.magnitude(&full), &ask.contract(&full), &ask.contract(&rounded))
-        };
+        prop_assume!(random::tame(&double, &wide));
+        let ask = Ask::jet();
+        let moved = [1, 2].map(|seed| {
+            let (net, x) = jostled(&double, &wide, seed);
+            ask.contract(&derivatives(&net, &x))
+        });
+        let scale = single_scale(&ask.magnitude(&full), &ask.contract(&full), &moved);
         for mode in modes(&drawn, &cuts) {
             let ask = Ask::jet().mode(mode.clone());
             let found = single.evaluate(&x, &ask.request()).unwrap();
@@ -112,6 +115,7 @@ proptest! {
     fn jets_are_finite_differences(drawn in random::networks(Limits { inputs: 8, ..Limits::FULL })) {
         let network = network::<f64>(&drawn.architecture, drawn.seed);
         let x = points::<f64>(drawn.seed, 1, drawn.d);
+        prop_assume!(random::tame(&network, &x));
         let (value, gradient, hessian) = network.hessian(&x).unwrap();
         let along = |a: usize, h: f64| { let mut x = x.clone(); x[[0, a]] += h; x };
         let size = |a: &[f64]| a.iter().fold(0.0, |m: f64, a| m.max(a.abs()));
@@ -122,6 +126,8 @@ proptest! {
             let bend = richardson(|h| network.gradient(&along(a, h)).unwrap().1.flatten().to_owned());
             let (g, h) = (gradient.slice(s![0, a, ..]).to_owned(), hessian.slice(s![0, a, .., ..]).flatten().to_owned());
             for (found, wanted, size) in [(g, slope, steep), (h, bend, curved)] {
+                // where these steps are too long for the network there is nothing to compare with
+                prop_assume!(wanted.1.iter().all(|e| *e < 1e-4 * size));
                 let error = (&found - &wanted.0).mapv(f64::abs);
                 let allowed = wanted.1.mapv(|e| 20.0 * e + 1e-8 * size);
                 prop_assert!(
@@ -133,14 +139,17 @@ proptest! {
     }
 }
 
-/// The derivative of `f` at 0 by central differences extrapolated to step 0, and the error that the extrapolation sees.
+/// The derivative of `f` at 0 by central differences extrapolated to step 0, and what shorter steps change of it.
 fn richardson(f: impl Fn(f64) -> Array1<f64>) -> (Array1<f64>, Array1<f64>) {
     let slope = |h: f64| (f(h) - f(-h)) / (2.0 * h);
-    let (coarse, middle, fine) = (slope(4e-3), slope(2e-3), slope(1e-3));
-    let (c, m) = ((&middle * 4.0 - &coarse) / 3.0, (&fine * 4.0 - &middle) / 3.0);
-    let best = (&m * 16.0 - &c) / 15.0;
-    let error = (&best - &m).mapv(f64::abs);
-    (best, error)
+    let from = |h: f64| {
+        let (coarse, middle, fine) = (slope(4.0 * h), slope(2.0 * h), slope(h));
+        let (c, m) = ((&middle * 4.0 - &coarse) / 3.0, (&fine * 4.0 - &middle) / 3.0);
+        (&m * 16.0 - &c) / 15.0
+    };
+    let (long, short) = (from(1e-3), from(3.7e-4));
+    let error = (&long - &short).mapv(f64::abs);
+    (short, error)
 }
 
 /// A layer of every kind standing alone, in both precisions; wide, narrow, with features and without.

@@ -1,6 +1,6 @@
 //! A request in the open, and what it should give, as sums over the full derivatives of the oracle.
-use super::Jets;
 use super::compare::map_fields;
+use super::{Jets, oracle};
 use hessquik::{Jet, Mode, Real, Request};
 use ndarray::{Array2, Array3, Array4};
 
@@ -148,6 +148,11 @@ impl Ask {
     ///
     /// Where second derivatives cancel to nothing inside the network, a thousandth of the first derivatives counts.
     pub fn magnitude(&self, full: &Jets) -> Jet<f64> {
+        self.magnitude_with(full, None)
+    }
+
+    /// The same with an allowance for rounding where results are badly conditioned (see [`oracle::slack`]).
+    pub fn magnitude_with(&self, full: &Jets, slack: Option<&Jets>) -> Jet<f64> {
         let absolute = |a: &Option<Array2<f64>>| a.as_ref().map(|a| a.mapv(f64::abs));
         let ask = Self {
             operator: absolute(&self.operator),
@@ -167,7 +172,13 @@ impl Ask {
             let of_gradient = row(g.view().into_dyn());
             hessian.index_axis_mut(ndarray::Axis(0), s).mapv_inplace(|h| h + 1e-3 * of_gradient);
         }
-        ask.contract(&Jets { value, gradient, hessian })
+        let mut terms = Jets { value, gradient, hessian };
+        if let Some(slack) = slack {
+            terms.value += &slack.value;
+            terms.gradient += &slack.gradient;
+            terms.hessian += &slack.hessian;
+        }
+        ask.contract(&terms)
     }
 
     /// Random cotangents of the shapes of `jet`.

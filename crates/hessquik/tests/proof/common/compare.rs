@@ -96,7 +96,7 @@ pub fn arrays(name: &str, found: &ArrayD<f64>, wanted: &ArrayD<f64>, scale: &Arr
     for (s, ((found, wanted), scale)) in
         found.axis_iter(Axis(0)).zip(wanted.axis_iter(Axis(0))).zip(scale.axis_iter(Axis(0))).enumerate()
     {
-        let size = scale.iter().fold(0.0, |m: f64, &a| m.max(a.abs()));
+        let size = scale.iter().fold(1e-280, |m: f64, &a| m.max(a.abs())); // below are no digits left
         for ((at, &f), &w) in found.indexed_iter().zip(wanted.iter()) {
             let difference = (f - w).abs();
             // zero for zero is right; anything for zero, or no number at all, is infinitely wrong
@@ -146,43 +146,49 @@ pub fn inner(a: &Jet<f64>, b: &Jet<f64>) -> f64 {
     a.iter().zip(&b).map(|((_, a), (_, b))| (a * b).sum()).sum()
 }
 
-/// What single precision is to be measured against: `magnitude`, and where the network is badly conditioned 3e5 times
-/// what rounding weights and points to single precision changes (`wanted` to `rounded`), and what underflows.
-pub fn single_scale(magnitude: &Jet<f64>, wanted: &Jet<f64>, rounded: &Jet<f64>) -> Jet<f64> {
+/// What a change in the sixth digit of everything is multiplied by, at a tolerance of 1e-4, to allow for thirty times the
+/// rounding of single precision.
+const SINGLE: f64 = 30.0 * f32::EPSILON as f64 / 1e-6 / 1e-4;
+
+/// What single precision is to be measured against: `magnitude`, and where the network is badly conditioned what
+/// rounding changes (`wanted` to each of `moved`, see [`jostled`](super::jostled)), and what underflows.
+pub fn single_scale(magnitude: &Jet<f64>, wanted: &Jet<f64>, moved: &[Jet<f64>]) -> Jet<f64> {
     fn add<D: Dimension>(a: &mut Array<f64, D>, change: ArrayD<f64>) {
         *a += &change.into_dimensionality::<D>().unwrap();
     }
-    let (mut out, from, to) = (magnitude.clone(), fields(wanted), fields(rounded));
-    let mut at = 0;
-    macro_rules! widen {
-        ($($field:ident),*) => {$(
-            if let Some(a) = &mut out.$field {
-                add(a, (&from[at].1 - &to[at].1).mapv(|c| 3e5 * c.abs() + 1e-30));
-                at += 1;
-            }
-        )*};
+    let mut out = magnitude.clone();
+    for moved in moved {
+        let (from, to, mut at) = (fields(wanted), fields(moved), 0);
+        macro_rules! widen {
+            ($($field:ident),*) => {$(
+                if let Some(a) = &mut out.$field {
+                    add(a, (&from[at].1 - &to[at].1).mapv(|c| SINGLE * c.abs() + 1e-30));
+                    at += 1;
+                }
+            )*};
+        }
+        widen!(value, gradient, hessian, packed, diagonal, laplacian, operator, products, block, partials);
+        assert_eq!(at, from.len());
     }
-    widen!(value, gradient, hessian, packed, diagonal, laplacian, operator, products, block, partials);
-    assert_eq!(at, from.len());
     out
 }
 
 /// The worst entry of two gradients, relative to the largest of the same weight (or a thousandth of the largest of
 /// all), and to the largest of the same point.
 pub fn gradients<F: Real>(network: &Network<F>, found: &Gradients<F>, wanted: &Gradients<f64>) -> Worst {
-    gradients_within(network, found, wanted, None)
+    gradients_within(network, found, wanted, &[])
 }
 
-/// The same, with `rounded` the gradients after rounding weights and points, as in [`single_scale`].
+/// The same in single precision, with allowances as in [`single_scale`].
 pub fn gradients_within<F: Real>(
     network: &Network<F>,
     found: &Gradients<F>,
     wanted: &Gradients<f64>,
-    rounded: Option<&Gradients<f64>>,
+    moved: &[Gradients<f64>],
 ) -> Worst {
-    let change = |of: fn(&Gradients<f64>) -> ArrayD<f64>| match rounded {
-        None => of(wanted) * 0.0,
-        Some(rounded) => (of(rounded) - of(wanted)).mapv(|c| 3e5 * c.abs() + 1e-30),
+    let change = |of: fn(&Gradients<f64>) -> ArrayD<f64>| {
+        let each = moved.iter().map(|moved| (of(moved) - of(wanted)).mapv(|c| SINGLE * c.abs() + 1e-30));
+        each.fold(of(wanted) * 0.0, |sum, change| sum + change)
     };
     assert_eq!((found.weights.len(), found.input.dim()), (wanted.weights.len(), wanted.input.dim()));
     let floor = 1e-3 * wanted.weights.iter().chain(&wanted.input).fold(0.0, |m: f64, a| m.max(a.abs()));

@@ -4,10 +4,11 @@
 //! `num-dual` makes of them. Nested in dual numbers, the same code gives derivatives of whole jets along any direction
 //! of weights and points, which pullbacks are checked against to full precision.
 use hessquik::{ActivationSpec, Architecture};
-use ndarray::{Array, Array2, Array3, Array4, ArrayD, Dimension};
+use ndarray::{Array, Array2, Array3, Array4, ArrayD, Dimension, Zip};
 use num_dual::{Dual64, DualNum, HyperDual};
 use std::collections::BTreeMap;
 use std::f64::consts::{LN_2, PI, SQRT_2};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A number that the oracle computes with: `f64` or any nesting of dual numbers over it.
 pub trait Scalar: DualNum<Primitive = f64> + Copy {}
@@ -24,22 +25,50 @@ pub trait Model {
 
 impl Model for Architecture {
     fn apply<T: Scalar>(&self, weights: &Named<T>, x: &[T]) -> Vec<T> {
-        layer(self, "", weights, x)
+        layer(self, "", weights, x, &|_, _| 1.0)
     }
 }
 
+/// A network whose layers' outputs are each a little off, as rounding puts them: what this changes of the results is
+/// how well conditioned they are.
+pub struct Jostled<'a> {
+    pub architecture: &'a Architecture,
+    pub size: f64,
+    pub seed: u64,
+}
+
+impl Model for Jostled<'_> {
+    fn apply<T: Scalar>(&self, weights: &Named<T>, x: &[T]) -> Vec<T> {
+        layer(self.architecture, "", weights, x, &|prefix, i| {
+            let mut hasher = DefaultHasher::new();
+            (self.seed, prefix, i).hash(&mut hasher);
+            1.0 + self.size * (hasher.finish() as f64 / u64::MAX as f64 * 2.0 - 1.0)
+        })
+    }
+}
+
+/// One layer by its formula, with factors for its outputs given by position and index.
+fn layer<T: Scalar>(
+    architecture: &Architecture,
+    prefix: &str,
+    weights: &Named<T>,
+    u: &[T],
+    factor: &dyn Fn(&str, usize) -> f64,
+) -> Vec<T> {
+    if let Architecture::Network { layers } = architecture {
+        let layers = layers.iter().enumerate();
+        return layers.fold(u.to_vec(), |u, (i, l)| layer(l, &format!("{prefix}{i}."), weights, &u, factor));
+    }
+    let out = formula(architecture, prefix, weights, u);
+    out.into_iter().enumerate().map(|(i, f)| f * factor(prefix, i)).collect()
+}
+
 /// One layer, by the formula that the manual has for it.
-fn layer<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named<T>, u: &[T]) -> Vec<T> {
+fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named<T>, u: &[T]) -> Vec<T> {
     let weight = |name: &str| &weights[&format!("{prefix}{name}")];
     let bias = |has: &bool, name: &str, o: usize| if *has { weight(name)[[o]] } else { T::zero() };
     match architecture {
-        Architecture::Network { layers } => {
-            let mut u = u.to_vec();
-            for (i, l) in layers.iter().enumerate() {
-                u = layer(l, &format!("{prefix}{i}."), weights, &u);
-            }
-            u
-        }
+        Architecture::Network { .. } => unreachable!("a network is its layers"),
         Architecture::Single { in_features, out_features, act, bias: b } => {
             let k = weight("K");
             assert_eq!((u.len(), k.shape()), (*in_features, &[*in_features, *out_features][..]));
@@ -144,7 +173,10 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
         ActivationSpec::Sigmoid => sigmoid(z),
         ActivationSpec::Silu => z * sigmoid(z),
         ActivationSpec::Gaussian => (-(z * z)).exp(),
+        // ln cosh z = ln (1 + 2 sinh^2 (z/2)), which keeps its digits around zero
+        ActivationSpec::AntiTanh if magnitude.re() < 1.0 => ((z * 0.5).sinh() * (z * 0.5).sinh() * 2.0).ln_1p(),
         ActivationSpec::AntiTanh => magnitude + (magnitude * -2.0).exp().ln_1p() - LN_2,
+        ActivationSpec::Tanh if magnitude.re() < 1.0 => z.sinh() / z.cosh(),
         ActivationSpec::Tanh => {
             let t = ((magnitude * -2.0).exp() + 1.0).recip() * 2.0 - 1.0;
             if z.re() < 0.0 { -t } else { t }
@@ -226,6 +258,52 @@ pub fn differentiate_directions<M: Model + ?Sized>(
     sweep(model, weights, x, v)
 }
 
+/// What an allowance for rounding adds to the magnitudes that errors are measured against, at this tolerance: a hundred
+/// times what rounding of every state, weight and point changes, estimated with larger changes of the same kind.
+pub fn slack(architecture: &Architecture, weights: &Named<f64>, x: &Array2<f64>, full: &Jets, tolerance: f64) -> Jets {
+    slack_of(architecture, weights, x, tolerance, full, &|model, weights, x| differentiate(model, weights, x))
+}
+
+/// The same for [`differentiate_along`].
+pub fn slack_along(
+    architecture: &Architecture,
+    weights: &Named<f64>,
+    x: &Array2<f64>,
+    (dw, dx): (&Named<f64>, &Array2<f64>),
+    change: &Jets,
+    tolerance: f64,
+) -> Jets {
+    let along = |model: &Jostled, weights: &Named<f64>, x: &Array2<f64>| differentiate_along(model, weights, x, dw, dx);
+    slack_of(architecture, weights, x, tolerance, change, &along)
+}
+
+fn slack_of(
+    architecture: &Architecture,
+    weights: &Named<f64>,
+    x: &Array2<f64>,
+    tolerance: f64,
+    exact: &Jets,
+    jets: &dyn Fn(&Jostled, &Named<f64>, &Array2<f64>) -> Jets,
+) -> Jets {
+    const SIZE: f64 = 1e-9;
+    let factor = 100.0 * f64::EPSILON / SIZE / tolerance;
+    let mut slack = exact.map(|_| 0.0);
+    for seed in (0..2).filter(|_| x.nrows() > 0) {
+        let weights = weights.iter().map(|(n, w)| (n.clone(), jostle(w, SIZE, seed))).collect();
+        let moved = jets(&Jostled { architecture, size: SIZE, seed }, &weights, &jostle(x, SIZE, 7 + seed));
+        let widen = |slack: &mut f64, moved: &f64, exact: &f64| *slack = slack.max(factor * (moved - exact).abs());
+        Zip::from(&mut slack.value).and(&moved.value).and(&exact.value).for_each(widen);
+        Zip::from(&mut slack.gradient).and(&moved.gradient).and(&exact.gradient).for_each(widen);
+        Zip::from(&mut slack.hessian).and(&moved.hessian).and(&exact.hessian).for_each(widen);
+    }
+    slack
+}
+
+/// Every entry off by at most this much of itself.
+pub fn jostle<D: Dimension>(a: &Array<f64, D>, size: f64, seed: u64) -> Array<f64, D> {
+    a * &(super::uniform::<f64, _>(seed, size, a.raw_dim()) + 1.0)
+}
+
 /// The derivative of value, gradient and Hessian when weights move along `dw` and points along `dx`.
 pub fn differentiate_along<M: Model + ?Sized>(
     model: &M,
@@ -239,5 +317,5 @@ pub fn differentiate_along<M: Model + ?Sized>(
 }
 
 fn pair<D: Dimension>(re: &Array<f64, D>, eps: &Array<f64, D>) -> Array<Dual64, D> {
-    ndarray::Zip::from(re).and(eps).map_collect(|&re, &eps| Dual64::new(re, eps))
+    Zip::from(re).and(eps).map_collect(|&re, &eps| Dual64::new(re, eps))
 }

@@ -1,6 +1,7 @@
 //! Random networks, requests and plans for property tests, which shrink towards few, narrow, plain layers.
 use super::Ask;
-use hessquik::{ActivationSpec, Architecture};
+use hessquik::{ActivationSpec, Architecture, Evaluate, Layer, Network, Parts};
+use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -183,6 +184,20 @@ impl Cuts {
         pivots.dedup();
         (prefix, pivots)
     }
+}
+
+/// Whether no state of the network leaves a range in which derivatives mean something: squares of squares soon grow
+/// beyond all digits, and nothing can be compared with what is left.
+pub fn tame(network: &Network<f64>, x: &Array2<f64>) -> bool {
+    fn walk(layer: &dyn Layer<f64>, u: &mut Array2<f64>) -> bool {
+        if let Parts::Chain(inner) = layer.parts() {
+            return inner.iter().all(|l| walk(l.as_ref(), u));
+        }
+        *u = layer.value(u).unwrap();
+        u.iter().all(|u| u.abs() < 1e4)
+    }
+    let mut u = x.clone();
+    walk(network, &mut u) && network.hessian(x).unwrap().2.iter().all(|h| h.abs() < 1e6)
 }
 
 /// Random plans.
