@@ -1,0 +1,124 @@
+//! `hessquik eval`: results of a model at the points of a file, tile by tile.
+use super::{Report, count, precision, shapes, short};
+use crate::args::{Dtype, Eval};
+use crate::element::Element;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::output::{Sink, Target, Tensor};
+use crate::points::Points;
+use crate::progress::Progress;
+use crate::results;
+use hessquik::{Evaluate, Jet, Layer, Network, Request};
+use ndarray::Array2;
+use serde_json::json;
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+/// Bytes of results in a tile: large enough for many threads, small beside any memory.
+const TILE_BYTES: usize = 32 << 20;
+
+/// Evaluates and writes.
+pub fn run(args: &Eval) -> Result<Report, Failure> {
+    match precision(args.dtype, &args.model)? {
+        Dtype::F32 => evaluate::<f32>(args),
+        Dtype::F64 => evaluate::<f64>(args),
+    }
+}
+
+fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
+    let started = Instant::now();
+    let target = Target::new(&args.output)?;
+    let network = Network::<F>::load(&args.model)?;
+    let request = args.wish.request(&network)?;
+    let points = Points::open(&args.input, Some(network.dim_input()))?;
+    let n = points.rows();
+
+    let one = network.evaluate(&Array2::zeros((1, points.cols())), &request)?; // for the shapes of results
+    let tensors = results::tensors(&one, n);
+    let mut read: Vec<&Path> = vec![&args.model, &args.input];
+    read.extend(args.wish.files().into_iter().map(|p| p.as_path()));
+    target.protect(&tensors, &read)?;
+    let tile = args.tile.unwrap_or_else(|| tile::<F>(&results::tensors(&one, 1))).clamp(1, n.max(1));
+
+    let plan = network.explain(n, &request)?;
+    interrupt::watch();
+    let sink = Sink::create::<F>(&target, tensors)?;
+    let buffers = [results::buffers(&one, tile)?, results::buffers(&one, tile)?];
+    let (sink, computing) = compute(&network, &request, points, sink, buffers, tile)?;
+    interrupt::check()?;
+    let tensors = sink.finish(&results::NAMES)?;
+
+    let (seconds, computing) = (started.elapsed().as_secs_f64(), computing.as_secs_f64());
+    let rate = if computing > 0.0 { n as f64 / computing } else { 0.0 };
+    let (d, m, threads) = (network.dim_input(), network.dim_output(), rayon::current_num_threads());
+    let path = args.output.display().to_string();
+    let text = format!(
+        "{path}: {} ({})\n{} in {}, of which {} to compute: {}, {}",
+        shapes(&tensors),
+        F::NAME,
+        count(n, "point"),
+        short(seconds, "s"),
+        short(computing, "s"),
+        short(rate, "points/s"),
+        count(threads, "thread"),
+    );
+    let json = json!({
+        "output": path, "tensors": tensors, "points": n, "dim_input": d, "dim_output": m, "dtype": F::NAME,
+        "plan": plan, "threads": threads, "tile": tile, "seconds": seconds, "seconds_computing": computing,
+        "points_per_second": rate,
+    });
+    Ok(Report::done(text, json))
+}
+
+/// Points whose results take about [`TILE_BYTES`], given the tensors of one.
+fn tile<F: Element>(one: &[Tensor]) -> usize {
+    let numbers: usize = one.iter().map(|t| t.shape.iter().product::<usize>()).sum();
+    (TILE_BYTES / (numbers * size_of::<F>()).max(1)).clamp(1, 1 << 20)
+}
+
+/// Reads, computes, and writes in a second thread: while one buffer is written, the other is filled.
+fn compute<F: Element>(
+    network: &Network<F>,
+    request: &Request<F>,
+    mut points: Points,
+    mut sink: Sink,
+    buffers: [Jet<F>; 2],
+    tile: usize,
+) -> Result<(Sink, Duration), Failure> {
+    let (full_in, full) = channel::<(usize, usize, Jet<F>)>();
+    let (free_in, free) = channel();
+    let n = points.rows();
+    let mut progress = Progress::new(n);
+    let mut computing = Duration::ZERO;
+    for buffer in buffers {
+        let _ = free_in.send(buffer);
+    }
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            for (first, count, jet) in full {
+                results::write(&jet, count, first, &mut sink)?;
+                let _ = free_in.send(jet);
+            }
+            Ok(sink)
+        });
+        let mut fill = || {
+            for first in (0..n).step_by(tile) {
+                interrupt::check()?;
+                let x = points.read::<F>(tile)?;
+                let Ok(mut jet) = free.recv() else { break }; // the writer has failed and says why
+                let started = Instant::now();
+                network.evaluate_into(&x, request, results::lend(&mut jet, x.nrows()))?;
+                computing += started.elapsed();
+                let _ = full_in.send((first, x.nrows(), jet));
+                progress.advance(x.nrows());
+            }
+            Ok::<(), Failure>(())
+        };
+        let filled = fill();
+        drop(full_in);
+        let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        filled.and(written)
+    })
+    .map(|sink| (sink, computing))
+}

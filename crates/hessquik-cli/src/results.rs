@@ -1,0 +1,150 @@
+//! The results of a tile of points: buffers in C order, lent to the library and written by name.
+use crate::element::Element;
+use crate::failure::Failure;
+use crate::output::{Sink, Tensor};
+use hessquik::{Error, Jet, JetMut};
+use ndarray::{Array, ArrayBase, Axis, Data, Dimension, RemoveAxis, Slice};
+
+/// The names that results have in files.
+pub const NAMES: [&str; 12] = [
+    "value",
+    "gradient",
+    "hessian",
+    "packed",
+    "diagonal",
+    "laplacian",
+    "operator",
+    "products",
+    "block",
+    "partials",
+    "factored.core",
+    "factored.outer",
+];
+
+/// Calls `$visit!(name, array)` for each array of a jet.
+macro_rules! each {
+    ($jet:expr, $visit:ident) => {
+        $visit!("value", &$jet.value);
+        $visit!("gradient", &$jet.gradient);
+        $visit!("hessian", &$jet.hessian);
+        $visit!("packed", &$jet.packed);
+        $visit!("diagonal", &$jet.diagonal);
+        $visit!("laplacian", &$jet.laplacian);
+        $visit!("operator", &$jet.operator);
+        $visit!("products", &$jet.products);
+        $visit!("block", &$jet.block);
+        $visit!("partials", &$jet.partials);
+        $visit!("factored.core", &$jet.factored.as_ref().map(|f| &f.core));
+        $visit!("factored.outer", &$jet.factored.as_ref().map(|f| &f.outer));
+    };
+}
+
+/// The tensors that results at `n` points fill, from those at one point.
+pub fn tensors<F: Element>(one: &Jet<F>, n: usize) -> Vec<Tensor> {
+    let mut tensors = Vec::new();
+    macro_rules! add {
+        ($name:literal, $array:expr) => {
+            if let Some(array) = $array {
+                let mut tensor = Tensor::new($name, array.shape());
+                if $name != "factored.outer" {
+                    tensor.shape[0] = n;
+                }
+                tensors.push(tensor);
+            }
+        };
+    }
+    each!(one, add);
+    tensors
+}
+
+/// Buffers in C order for `n` points, shaped like the results at one.
+pub fn buffers<F: Element>(one: &Jet<F>, n: usize) -> Result<Jet<F>, Failure> {
+    Ok(Jet {
+        value: buffer(&one.value, n)?,
+        gradient: buffer(&one.gradient, n)?,
+        hessian: buffer(&one.hessian, n)?,
+        packed: buffer(&one.packed, n)?,
+        diagonal: buffer(&one.diagonal, n)?,
+        laplacian: buffer(&one.laplacian, n)?,
+        operator: buffer(&one.operator, n)?,
+        products: buffer(&one.products, n)?,
+        block: buffer(&one.block, n)?,
+        partials: buffer(&one.partials, n)?,
+        factored: match &one.factored {
+            None => None,
+            Some(factored) => {
+                let core = zeros(&factored.core, n)?;
+                Some(hessquik::FactoredHessian { outer: factored.outer.clone(), core })
+            }
+        },
+    })
+}
+
+fn buffer<F: Element, D: Dimension>(one: &Option<Array<F, D>>, n: usize) -> Result<Option<Array<F, D>>, Failure> {
+    one.as_ref().map(|one| zeros(one, n)).transpose()
+}
+
+fn zeros<F: Element, D: Dimension>(one: &Array<F, D>, n: usize) -> Result<Array<F, D>, Failure> {
+    let mut shape = one.raw_dim();
+    shape[0] = n;
+    let len = shape.slice().iter().try_fold(1usize, |len, n| len.checked_mul(*n));
+    let mut numbers = Vec::new();
+    match len.map(|len| numbers.try_reserve_exact(len)) {
+        Some(Ok(())) => numbers.resize(len.unwrap_or(0), F::zero()),
+        _ => {
+            let bytes = shape.slice().iter().map(|n| *n as u128).fold(size_of::<F>() as u128, u128::saturating_mul);
+            return Err(Error::OutOfMemory { what: format!("results of shape {:?}", shape.slice()), bytes }.into());
+        }
+    }
+    Ok(Array::from_shape_vec(shape, numbers).expect("as many numbers as the shape has"))
+}
+
+/// The first `n` points of the buffers, for the library to fill.
+pub fn lend<F: Element>(jet: &mut Jet<F>, n: usize) -> JetMut<'_, F> {
+    macro_rules! head {
+        ($array:expr) => {
+            $array.as_mut().map(|a| a.slice_axis_mut(Axis(0), Slice::from(..n)))
+        };
+    }
+    JetMut {
+        value: head!(jet.value),
+        gradient: head!(jet.gradient),
+        hessian: head!(jet.hessian),
+        packed: head!(jet.packed),
+        diagonal: head!(jet.diagonal),
+        laplacian: head!(jet.laplacian),
+        operator: head!(jet.operator),
+        products: head!(jet.products),
+        block: head!(jet.block),
+        partials: head!(jet.partials),
+        factored: jet.factored.as_mut().map(|f| f.core.slice_axis_mut(Axis(0), Slice::from(..n))),
+    }
+}
+
+/// Writes the first `n` points of the buffers at point `first`.
+pub fn write<F: Element>(jet: &Jet<F>, n: usize, first: usize, sink: &mut Sink) -> Result<(), Failure> {
+    macro_rules! put {
+        ($name:literal, $array:expr) => {
+            if let Some(array) = $array {
+                let whole = $name == "factored.outer";
+                let (n, first) = if whole { (array.len_of(Axis(0)), 0) } else { (n, first) };
+                put(sink, $name, array, n, first)?;
+            }
+        };
+    }
+    each!(jet, put);
+    Ok(())
+}
+
+/// Writes the first `n` rows of `array` as rows `first..` of the tensor `name`.
+pub fn put<F: Element, S: Data<Elem = F>, D: RemoveAxis>(
+    sink: &mut Sink,
+    name: &str,
+    array: &ArrayBase<S, D>,
+    n: usize,
+    first: usize,
+) -> Result<(), Failure> {
+    let rows = array.slice_axis(Axis(0), Slice::from(..n));
+    let rows = rows.as_standard_layout();
+    sink.write(name, first, rows.as_slice().expect("in standard layout"))
+}
