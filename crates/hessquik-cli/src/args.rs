@@ -142,7 +142,7 @@ pub struct Info {
 pub struct Check {
     /// The model, a .safetensors file
     pub model: PathBuf,
-    /// Points to check at; random ones unless set
+    /// Points to check at, the first of this file; random ones in [-1, 1] unless set
     #[arg(short, long, value_name = "X")]
     pub input: Option<PathBuf>,
     /// Number of points

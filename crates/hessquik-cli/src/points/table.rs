@@ -1,63 +1,51 @@
 //! Points as text: one per line, separated by commas, semicolons, tabs or spaces, with an optional line of names.
 use crate::element::Element;
 use crate::failure::Failure;
-use csv::{Reader, ReaderBuilder, StringRecord, Trim};
 use ndarray::Array2;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 /// A text file that was checked from its first to its last line, and is now read again.
+#[derive(Debug)]
 pub struct Table {
     pub rows: usize,
     pub cols: usize,
-    spaces: bool,
-    reader: Reader<File>,
-}
-
-impl std::fmt::Debug for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Table({} x {})", self.rows, self.cols)
-    }
+    lines: Lines,
 }
 
 impl Table {
     /// Checks every line and counts them.
-    pub fn open(path: &Path, mut file: File) -> Result<Self, Failure> {
-        let delimiter = delimiter(&file).map_err(Failure::io(path))?;
-        let spaces = delimiter == b' ';
-        file.rewind().map_err(Failure::io(path))?;
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(delimiter).comment(Some(b'#')).trim(Trim::All).flexible(true).has_headers(false);
-        let mut reader = builder.from_reader(file);
-        let (mut rows, mut cols, mut start) = (0, 0, reader.position().clone());
-        let mut record = StringRecord::new();
+    pub fn open(path: &Path, file: File) -> Result<Self, Failure> {
+        let mut lines =
+            Lines { reader: BufReader::with_capacity(1 << 16, file), text: String::new(), number: 0, separator: None };
+        let (mut rows, mut cols, mut start) = (0, None, (0, 0));
         let mut row = Vec::new();
-        while next(path, &mut reader, &mut record)? {
-            if rows == 0 && cols == 0 {
-                cols = fields(&record, spaces).count();
-                if fields(&record, spaces).all(|f| f.parse::<f64>().is_err()) {
-                    start = reader.position().clone(); // a line of names
+        while lines.next(path)? {
+            if cols.is_none() {
+                cols = Some(lines.fields().count());
+                if lines.fields().all(|f| f.parse::<f64>().is_err()) {
+                    start = (lines.reader.stream_position().map_err(Failure::io(path))?, lines.number); // names
                     continue;
                 }
             }
-            parse(path, &record, spaces, cols, &mut row)?;
+            lines.parse(path, cols, &mut row)?;
             rows += 1;
         }
-        reader.seek(start).map_err(|e| broken(path, &e))?;
-        Ok(Self { rows, cols, spaces, reader })
+        lines.reader.seek(std::io::SeekFrom::Start(start.0)).map_err(Failure::io(path))?;
+        lines.number = start.1;
+        Ok(Self { rows, cols: cols.unwrap_or(0), lines })
     }
 
     /// Fills `out` with the next rows; `false` if a finite number is too large for `F`.
     pub fn read<F: Element>(&mut self, path: &Path, out: &mut Array2<F>) -> Result<bool, Failure> {
-        let mut record = StringRecord::new();
         let mut row = Vec::new();
         let mut fits = true;
         for mut out in out.rows_mut() {
-            if !next(path, &mut self.reader, &mut record)? {
+            if !self.lines.next(path)? {
                 return Err(Failure::file(path, "was changed while it was read"));
             }
-            parse(path, &record, self.spaces, self.cols, &mut row)?;
+            self.lines.parse(path, Some(self.cols), &mut row)?;
             for (out, number) in out.iter_mut().zip(&row) {
                 *out = F::of(*number);
                 fits &= out.is_finite() || !number.is_finite();
@@ -67,49 +55,66 @@ impl Table {
     }
 }
 
-/// The separator that the first line of the file uses.
-fn delimiter(file: &File) -> std::io::Result<u8> {
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line?;
-        let line = line.trim_ascii();
-        if line.is_empty() || line[0] == b'#' {
-            continue;
-        }
-        return Ok(*b";,\t".iter().find(|d| line.contains(d)).unwrap_or(&b' '));
-    }
-    Ok(b',')
+/// The lines of a file that hold something, one at a time.
+#[derive(Debug)]
+struct Lines {
+    reader: BufReader<File>,
+    text: String,
+    number: usize,
+    /// What separates fields: a comma, semicolon or tab if the first line has one, else spaces.
+    separator: Option<char>,
 }
 
-fn broken(path: &Path, error: &csv::Error) -> Failure {
-    Failure::file(path, format!("cannot be read as text: {error}"))
-}
-
-/// Reads the next line that is not blank; `false` at the end of the file.
-fn next(path: &Path, reader: &mut Reader<File>, record: &mut StringRecord) -> Result<bool, Failure> {
-    while reader.read_record(record).map_err(|e| broken(path, &e))? {
-        if record.len() > 1 || record.iter().any(|f| !f.is_empty()) {
+impl Lines {
+    /// Goes to the next line that is neither blank nor a comment; `false` at the end of the file.
+    fn next(&mut self, path: &Path) -> Result<bool, Failure> {
+        loop {
+            self.text.clear();
+            self.number += 1;
+            let wrong = |e| Failure::file(path, format!("line {}: {e}", self.number));
+            if self.reader.read_line(&mut self.text).map_err(wrong)? == 0 {
+                return Ok(false);
+            }
+            let line = self.line();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if self.separator.is_none() {
+                self.separator = [';', ',', '\t'].into_iter().find(|s| line.contains(*s)).or(Some(' '));
+            }
             return Ok(true);
         }
     }
-    Ok(false)
-}
 
-/// The fields of a line; several spaces are one separator.
-fn fields(record: &StringRecord, spaces: bool) -> impl Iterator<Item = &str> {
-    record.iter().filter(move |f| !spaces || !f.is_empty())
-}
+    /// The line without a mark of byte order, which some programs put first, and without spaces around it.
+    fn line(&self) -> &str {
+        self.text.trim_start_matches('\u{feff}').trim_matches([' ', '\r', '\n'])
+    }
 
-fn parse(path: &Path, record: &StringRecord, spaces: bool, cols: usize, row: &mut Vec<f64>) -> Result<(), Failure> {
-    let line = record.position().map_or(0, csv::Position::line);
-    row.clear();
-    for (column, field) in fields(record, spaces).enumerate() {
-        row.push(field.parse().map_err(|_| {
-            Failure::file(path, format!("line {line}, column {}: {field:?} is not a number", column + 1))
-        })?);
+    /// The fields of the line; several spaces are one separator.
+    fn fields(&self) -> impl Iterator<Item = &str> {
+        let separator = self.separator.unwrap_or(' ');
+        let fields = self.line().split(separator).filter(move |f| separator != ' ' || !f.is_empty());
+        fields.map(|f| f.trim().trim_matches('"'))
     }
-    if row.len() != cols {
-        let message = format!("line {line} has {} columns, expected {cols} as in the first line", row.len());
-        return Err(Failure::file(path, message));
+
+    fn parse(&self, path: &Path, cols: Option<usize>, row: &mut Vec<f64>) -> Result<(), Failure> {
+        let line = self.number;
+        row.clear();
+        for (column, field) in self.fields().enumerate() {
+            let wrong = |what| Failure::file(path, format!("line {line}, column {}: {field:?} {what}", column + 1));
+            let number: f64 = field.parse().map_err(|_| wrong("is not a number"))?;
+            if number.is_infinite() && field.contains(|c: char| c.is_ascii_digit()) {
+                return Err(wrong("is too large for f64"));
+            }
+            row.push(number);
+        }
+        match cols {
+            Some(cols) if cols != row.len() => {
+                let message = format!("line {line} has {} columns, expected {cols} as in the first line", row.len());
+                Err(Failure::file(path, message))
+            }
+            _ => Ok(()),
+        }
     }
-    Ok(())
 }
