@@ -1,6 +1,7 @@
 //! hessquik
 pub mod activation;
 mod architecture;
+pub mod check;
 mod engine;
 mod error;
 mod evaluate;

@@ -1,0 +1,227 @@
+//! Finite-difference checks: gradient, Hessian and Laplacian against differences of values.
+use super::base::scientific;
+use super::{Function, evaluate, norm, option, points, verdict};
+use crate::{Error, Jet, Mode, Real, Request};
+use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2, Zip, s};
+use std::fmt;
+
+/// How [`input_derivative_check_finite_difference`] and [`laplacian_check_finite_difference`] check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DifferenceOptions {
+    /// Whether the Hessian is checked, too (the Laplacian check does not look at this). Default: `false`.
+    pub hessian: bool,
+    /// The mode of evaluation. Default: [`Mode::Auto`].
+    pub mode: Mode,
+    /// The step. Default: 1e-4.
+    pub eps: f64,
+    /// Bound of the absolute error. Default: 1e-5.
+    pub atol: f64,
+    /// Bound of the relative error. Default: 1e-3.
+    pub rtol: f64,
+}
+
+impl Default for DifferenceOptions {
+    fn default() -> Self {
+        Self { hessian: false, mode: Mode::Auto, eps: 1e-4, atol: 1e-5, rtol: 1e-3 }
+    }
+}
+
+impl DifferenceOptions {
+    fn check(&self) -> Result<(), Error> {
+        for (what, v) in [("eps", self.eps), ("atol", self.atol), ("rtol", self.rtol)] {
+            option(what, v, v.is_finite() && v > 0.0, "a finite number above 0")?;
+        }
+        Ok(())
+    }
+}
+
+/// One derivative against finite differences.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Difference {
+    /// Frobenius norm of the difference, over all points and outputs.
+    pub error: f64,
+    /// The error divided by the norm of the derivative (by `eps` if that is larger).
+    pub relative: f64,
+    /// Whether the derivative is right.
+    pub passed: bool,
+}
+
+/// The errors and verdicts of a finite-difference check; `Display` prints them as hessQuik does.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct DifferenceReport {
+    /// The gradient.
+    pub gradient: Difference,
+    /// The Hessian, if it is checked.
+    pub hessian: Option<Difference>,
+    /// The Laplacian, if it is checked.
+    pub laplacian: Option<Difference>,
+}
+
+impl DifferenceReport {
+    /// Whether everything that was checked is right.
+    pub fn passed(&self) -> bool {
+        [Some(self.gradient), self.hessian, self.laplacian].into_iter().flatten().all(|d| d.passed)
+    }
+}
+
+impl fmt::Display for DifferenceReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [("Gradient", Some(self.gradient)), ("Hessian", self.hessian), ("Laplacian", self.laplacian)];
+        let lines = all.into_iter().filter_map(|(what, d)| d.map(|d| (what, d))).map(|(what, d)| {
+            let (error, relative) = (scientific(d.error), scientific(d.relative));
+            let verdict = verdict(d.passed);
+            format!("{what} Finite Difference: Error = {error}, Relative Error = {relative}\n{what} {verdict}")
+        });
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// Checks gradient, and Hessian if `options.hessian`, with respect to the points `x` (n_s, d) by central differences of
+/// the value with step `eps`,
+///
+/// ```text
+/// f'_i   ~ (f(x + eps e_i) - f(x - eps e_i)) / (2 eps)
+/// f''_ij ~ (f(x + eps e_i + eps e_j) - f(x + eps e_i - eps e_j)
+///         - f(x - eps e_i + eps e_j) + f(x - eps e_i - eps e_j)) / (4 eps^2)
+/// ```
+///
+/// A derivative passes if the norm of its error, over all points and outputs, is below `atol`, and below `rtol` times
+/// the norm of the derivative; where the latter is below `atol / rtol`, the first alone decides. It takes `2 d` values
+/// for the gradient and `2 d^2 + 1` more for the Hessian, of few points if the bounds are to suit.
+///
+/// ```
+/// use hessquik::check::{DifferenceOptions, input_derivative_check_finite_difference};
+/// use hessquik::{Activation, Init, Single};
+/// use ndarray::array;
+/// let layer = Single::<f64>::new(2, 7, Activation::Tanh, &mut Init::seed(0));
+/// let options = DifferenceOptions { hessian: true, ..Default::default() };
+/// let report = input_derivative_check_finite_difference(&layer, &array![[0.1, 0.2]], &options)?;
+/// assert!(report.passed(), "{report}");
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`input_derivative_check`](super::input_derivative_check).
+pub fn input_derivative_check_finite_difference<F: Real, S: Data<Elem = F>>(
+    f: &(impl Function<F> + ?Sized),
+    x: &ArrayBase<S, Ix2>,
+    options: &DifferenceOptions,
+) -> Result<DifferenceReport, Error> {
+    let request = Request::new().value().gradient();
+    let request = if options.hessian { request.hessian() } else { request };
+    let check = Check::new(f, x.view(), options, request)?;
+    let gradient = check.gradient()?;
+    let hessian = options.hessian.then(|| check.hessian()).transpose()?;
+    Ok(DifferenceReport { gradient, hessian, laplacian: None })
+}
+
+/// Checks gradient and Laplacian with respect to the points `x` (n_s, d) by differences of the value,
+///
+/// ```text
+/// tr f'' ~ sum_i (f(x + 2 eps e_i) - 2 f(x) + f(x - 2 eps e_i)) / (4 eps^2)
+/// ```
+///
+/// with the gradient, and the rule to pass, as in [`input_derivative_check_finite_difference`].
+///
+/// ```
+/// use hessquik::check::{DifferenceOptions, laplacian_check_finite_difference};
+/// use hessquik::{Request, peaks};
+/// use ndarray::{ArrayView2, array};
+/// let f = |x: ArrayView2<f64>, request: &Request<f64>| peaks(&x, request);
+/// let report = laplacian_check_finite_difference(&f, &array![[0.1, 0.2]], &DifferenceOptions::default())?;
+/// assert!(report.passed(), "{report}");
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`input_derivative_check`](super::input_derivative_check).
+pub fn laplacian_check_finite_difference<F: Real, S: Data<Elem = F>>(
+    f: &(impl Function<F> + ?Sized),
+    x: &ArrayBase<S, Ix2>,
+    options: &DifferenceOptions,
+) -> Result<DifferenceReport, Error> {
+    let check = Check::new(f, x.view(), options, Request::new().value().gradient().laplacian())?;
+    Ok(DifferenceReport { gradient: check.gradient()?, hessian: None, laplacian: Some(check.laplacian()?) })
+}
+
+/// A function at its points, ready to be compared.
+struct Check<'a, F: Real, T: ?Sized> {
+    f: &'a T,
+    x: ArrayView2<'a, F>,
+    options: &'a DifferenceOptions,
+    jet: Jet<F>,
+}
+
+impl<'a, F: Real, T: Function<F> + ?Sized> Check<'a, F, T> {
+    fn new(f: &'a T, x: ArrayView2<'a, F>, options: &'a DifferenceOptions, request: Request<F>) -> Result<Self, Error> {
+        options.check()?;
+        points(x)?;
+        let jet = evaluate(f, x, &request.mode(options.mode.clone()), x.ncols(), None)?;
+        Ok(Self { f, x, options, jet })
+    }
+
+    /// The value (n_s, m) at `x` moved by these multiples of `eps` in these coordinates.
+    fn value(&self, moves: &[(usize, f64)]) -> Result<Array2<f64>, Error> {
+        let mut moved = self.x.to_owned();
+        for &(i, times) in moves {
+            moved.column_mut(i).mapv_inplace(|x| x + F::of(times * self.options.eps));
+        }
+        let m = self.jet.value.as_ref().expect("verified").ncols();
+        let jet = evaluate(self.f, moved.view(), &Request::new().value(), self.x.ncols(), Some(m))?;
+        Ok(jet.value.expect("verified").mapv(|v| v.as_f64()))
+    }
+
+    fn gradient(&self) -> Result<Difference, Error> {
+        let gradient = self.jet.gradient.as_ref().expect("verified");
+        let mut squares = 0.0;
+        for i in 0..self.x.ncols() {
+            let approx = (self.value(&[(i, 1.0)])? - self.value(&[(i, -1.0)])?) / (2.0 * self.options.eps);
+            squares += distance(gradient.slice(s![.., i, ..]), &approx);
+        }
+        Ok(self.difference(squares, norm(gradient.iter().copied())))
+    }
+
+    fn hessian(&self) -> Result<Difference, Error> {
+        let hessian = self.jet.hessian.as_ref().expect("verified");
+        let mut squares = 0.0;
+        for i in 0..self.x.ncols() {
+            squares += distance(hessian.slice(s![.., i, i, ..]), &self.second(i)?);
+            for j in 0..i {
+                let corner = |a, b| self.value(&[(i, a), (j, b)]);
+                let difference = corner(1.0, 1.0)? - corner(1.0, -1.0)? - corner(-1.0, 1.0)? + corner(-1.0, -1.0)?;
+                let approx = difference / (4.0 * self.options.eps.powi(2));
+                squares += distance(hessian.slice(s![.., i, j, ..]), &approx);
+                squares += distance(hessian.slice(s![.., j, i, ..]), &approx);
+            }
+        }
+        Ok(self.difference(squares, norm(hessian.iter().copied())))
+    }
+
+    fn laplacian(&self) -> Result<Difference, Error> {
+        let laplacian = self.jet.laplacian.as_ref().expect("verified");
+        let mut approx = Array2::zeros(laplacian.dim());
+        for i in 0..self.x.ncols() {
+            approx += &self.second(i)?;
+        }
+        Ok(self.difference(distance(laplacian.view(), &approx), norm(laplacian.iter().copied())))
+    }
+
+    /// The second difference in one coordinate.
+    fn second(&self, i: usize) -> Result<Array2<f64>, Error> {
+        let middle = self.jet.value.as_ref().expect("verified").mapv(|v| 2.0 * v.as_f64());
+        Ok((self.value(&[(i, 2.0)])? - middle + self.value(&[(i, -2.0)])?) / (4.0 * self.options.eps.powi(2)))
+    }
+
+    fn difference(&self, squares: f64, size: f64) -> Difference {
+        let DifferenceOptions { eps, atol, rtol, .. } = *self.options;
+        let error = squares.sqrt();
+        // false for NaN, wherever it stands
+        let passed = error < atol && error < rtol * size.max(atol / rtol);
+        Difference { error, relative: error / size.max(eps), passed }
+    }
+}
+
+/// The square of the distance.
+fn distance<F: Real>(a: ArrayView2<F>, b: &Array2<f64>) -> f64 {
+    Zip::from(a).and(b).fold(0.0, |sum, a, b| sum + (a.as_f64() - b).powi(2))
+}

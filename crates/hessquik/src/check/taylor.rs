@@ -1,0 +1,342 @@
+//! Taylor checks: orders of convergence along a random direction.
+use super::base::{base_exponent, power};
+use super::{Function, Normal, evaluate, norm, option, points, verdict};
+use crate::{Error, Evaluate, Jet, Layer, Mode, Real, Request};
+use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, Zip, s};
+use std::fmt;
+
+/// How [`input_derivative_check`] and [`network_derivative_check`] check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Whether the Hessian is checked (or part of the loss), too. Default: `false`.
+    pub hessian: bool,
+    /// The mode of evaluation. Default: [`Mode::Auto`].
+    pub mode: Mode,
+    /// Number of steps `h = base^-k`, `k = 0 .. num_test`; at least 4. Default: 15.
+    pub num_test: usize,
+    /// Ratio of consecutive steps, above 1. Default: 2.
+    pub base: f64,
+    /// How far an order of convergence may fall short. Default: 0.1.
+    pub tol: f64,
+    /// Seed of the random direction. Default: 0.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { hessian: false, mode: Mode::Auto, num_test: 15, base: 2.0, tol: 0.1, seed: 0 }
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), Error> {
+        option("num_test", self.num_test, self.num_test >= 4, "at least 4")?;
+        option("base", self.base, self.base.is_finite() && self.base > 1.0, "a finite number above 1")?;
+        option("tol", self.tol, self.tol.is_finite() && self.tol >= 0.0, "a finite number, not negative")?;
+        let smallest = self.step(self.num_test - 1);
+        option(
+            "num_test",
+            self.num_test,
+            smallest.is_normal(),
+            "fewer: the smallest step base^-(num_test - 1) vanishes",
+        )
+    }
+
+    fn step(&self, k: usize) -> f64 {
+        self.base.powf(-(k as f64))
+    }
+
+    fn steps(&self) -> Vec<f64> {
+        (0..self.num_test).map(|k| self.step(k)).collect()
+    }
+}
+
+/// The errors and verdicts of a Taylor check; `Display` prints hessQuik's table.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TaylorReport {
+    /// Ratio of consecutive steps.
+    pub base: f64,
+    /// The steps `h`.
+    pub h: Vec<f64>,
+    /// Error of the value alone at each step.
+    pub e0: Vec<f64>,
+    /// Error of the expansion with the gradient, of order 2 if that is right.
+    pub e1: Vec<f64>,
+    /// Error of the expansion with gradient and Hessian, of order 3 if both are right; `None` if the Hessian is not
+    /// checked.
+    pub e2: Option<Vec<f64>>,
+    /// Whether the gradient is right.
+    pub gradient: bool,
+    /// Whether the Hessian is right; `None` if it is not checked.
+    pub hessian: Option<bool>,
+}
+
+impl TaylorReport {
+    /// Whether everything that was checked is right.
+    pub fn passed(&self) -> bool {
+        self.gradient && self.hessian != Some(false)
+    }
+}
+
+impl fmt::Display for TaylorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = [&self.e0, &self.e1].into_iter().chain(&self.e2);
+        // a column and its two tabs are 24 characters wide
+        let headings = ["h", "E0", "E1", "E2"].map(|heading| format!("{heading:24}"));
+        writeln!(f, "{}", headings[..=columns.clone().count()].concat().trim_end())?;
+        for k in 0..self.h.len() {
+            write!(f, "{}", base_exponent(1.0, self.base, -(k as i64)))?;
+            columns.clone().try_for_each(|e| write!(f, "\t\t{}", power(e[k], self.base)))?;
+            writeln!(f)?;
+        }
+        write!(f, "Gradient {}", verdict(self.gradient))?;
+        self.hessian.map_or(Ok(()), |passed| write!(f, "\nHessian {}", verdict(passed)))
+    }
+}
+
+/// Checks gradient and Hessian with respect to the points `x` (n_s, d) by Taylor expansions along a random direction `p`,
+///
+/// ```text
+/// E0 = |f(x + h p) - f(x)|,  E1 = |... - h f'(x) p|,  E2 = |... - h^2/2 p f''(x) p|,     h = 1, 1/2, 1/4, ...
+/// ```
+///
+/// with norms over all points and outputs, and `|p| = 1`. A right gradient gives `E1` of order 2, a right Hessian `E2`
+/// of order 3 (E. Haber, *Computational Methods in Geophysical Electromagnetics*, 2014, chapter 5).
+///
+/// The gradient passes if more than `num_test / 3` of the observed orders, `log(E1[k] / E1[k + 1]) / log(base)`, are
+/// above `2 - tol`, or if `E1` vanishes but for rounding, below `100 eps max(1, |f|)`, at `num_test / 4` steps; likewise
+/// the Hessian with order 3. Beyond hessQuik's rule, it fails if the order settles one lower at the smallest steps that
+/// rounding leaves to see, which tells derivatives that are wrong by a part in a thousand; and an error that is not
+/// finite fails.
+///
+/// ```
+/// use hessquik::check::{Options, input_derivative_check};
+/// use hessquik::{Activation, Init, Single};
+/// use ndarray::array;
+/// let layer = Single::<f64>::new(2, 7, Activation::softplus(), &mut Init::seed(0));
+/// let options = Options { hessian: true, ..Options::default() };
+/// let report = input_derivative_check(&layer, &array![[0.1, 0.2], [0.3, 0.4]], &options)?;
+/// assert!(report.gradient && report.hessian == Some(true));
+/// println!("{report}");
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Setting`] for options without sense or points that are not finite; [`Error::Shape`] without points, or if
+/// `f` gives arrays of other shapes than [`Jet`] has; [`Error::Request`] if `f` does not give what is asked for; and
+/// what `f` itself fails with.
+pub fn input_derivative_check<F: Real, S: Data<Elem = F>>(
+    f: &(impl Function<F> + ?Sized),
+    x: &ArrayBase<S, Ix2>,
+    options: &Options,
+) -> Result<TaylorReport, Error> {
+    options.check()?;
+    points(x.view())?;
+    let x = x.view();
+    let d = x.ncols();
+    let request = Request::new().value().gradient().mode(options.mode.clone());
+    let request = if options.hessian { request.hessian() } else { request };
+    let jet = evaluate(f, x, &request, d, None)?;
+    let value = jet.value.as_ref().expect("verified");
+    let p = Normal::seed(options.seed).direction(x.dim());
+
+    let mut errors = [Vec::new(), Vec::new(), Vec::new()];
+    for h in options.steps() {
+        let moved = Zip::from(&x).and(&p).map_collect(|x, p| *x + F::of(h * p));
+        let found = evaluate(f, moved.view(), &Request::new().value(), d, Some(value.ncols()))?;
+        // the step as it was really taken, after rounding
+        let step = Zip::from(&moved).and(&x).map_collect(|m, x| m.as_f64() - x.as_f64());
+        let [first, second] = expansion(&jet, step.view());
+        let mut e =
+            Zip::from(found.value.as_ref().expect("verified")).and(value).map_collect(|a, b| a.as_f64() - b.as_f64());
+        errors[0].push(norm(e.iter().copied()));
+        e -= &first;
+        errors[1].push(norm(e.iter().copied()));
+        e -= &second;
+        errors[2].push(norm(e.iter().copied()));
+    }
+    let [e0, e1, e2] = errors;
+    let rule = Rule::new::<F>(options, norm(value.iter().copied()));
+    let (many, some) = (options.num_test / 3, options.num_test / 4);
+    let gradient = rule.passes(&e1, 2, many, some);
+    let (e2, hessian) = match options.hessian {
+        true => (Some(e2.clone()), Some(rule.passes(&e2, 3, many, some))),
+        false => (None, None),
+    };
+    Ok(TaylorReport { base: options.base, h: options.steps(), e0, e1, e2, gradient, hessian })
+}
+
+/// `f' p` and `p f'' p / 2` (n_s, m) with the step `p` (n_s, d) of each point; zero without a Hessian.
+fn expansion<F: Real>(jet: &Jet<F>, p: ArrayView2<f64>) -> [Array2<f64>; 2] {
+    let gradient = jet.gradient.as_ref().expect("verified");
+    let (n, _, m) = gradient.dim();
+    let mut terms = [Array2::zeros((n, m)), Array2::zeros((n, m))];
+    for (s, p) in p.rows().into_iter().enumerate() {
+        for r in 0..m {
+            terms[0][[s, r]] = gradient.slice(s![s, .., r]).iter().zip(p).map(|(g, p)| g.as_f64() * p).sum();
+            if let Some(hessian) = &jet.hessian {
+                let sum: f64 =
+                    hessian.slice(s![s, .., .., r]).indexed_iter().map(|((a, b), h)| h.as_f64() * p[a] * p[b]).sum();
+                terms[1][[s, r]] = sum / 2.0;
+            }
+        }
+    }
+    terms
+}
+
+/// Checks the gradient with respect to the weights, by a Taylor expansion along a random direction of the loss
+///
+/// ```text
+/// L = |f(x)|^2 / 2 + |f'(x)|^2 / 2 + |f''(x)|^2 / 2
+/// ```
+///
+/// (without the last term unless `options.hessian`), at points `x` (n_s, d); `layer` is a network or any layer. In the
+/// report `E0 = |L(w + h p) - L(w)|` and `E1 = |... - h p L'(w)|` with `|p| = 1`, and `gradient` is the verdict.
+///
+/// It passes if more than three of the observed orders are above `2 - tol`, or if `E1` vanishes but for rounding at
+/// `num_test / 3` steps, and fails as [`input_derivative_check`] does.
+///
+/// ```
+/// use hessquik::check::{Options, network_derivative_check};
+/// use hessquik::{Activation, Init, Network, Single, resnet};
+/// use ndarray::array;
+/// let init = &mut Init::seed(0);
+/// let network = Network::<f64>::new(vec![
+///     Box::new(Single::new(2, 8, Activation::Tanh, init)),
+///     Box::new(resnet(8, 3, 1.0, Activation::Tanh, init)?),
+///     Box::new(Single::new(8, 1, Activation::Identity, init)),
+/// ])?;
+/// let options = Options { hessian: true, ..Options::default() };
+/// let report = network_derivative_check(&network, &array![[0.1, 0.2], [0.3, 0.4]], &options)?;
+/// assert!(report.gradient, "{report}");
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Setting`] for options without sense, points that are not finite, or a layer without weights; and those of
+/// [`Evaluate::evaluate`] and [`Evaluate::pullback`].
+pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
+    layer: &(impl Layer<F> + ?Sized),
+    x: &ArrayBase<S, Ix2>,
+    options: &Options,
+) -> Result<TaylorReport, Error> {
+    options.check()?;
+    points(x.view())?;
+    let request = Request::new().value().gradient().mode(options.mode.clone());
+    let request = if options.hessian { request.hessian() } else { request };
+    let jet = layer.evaluate(x, &request)?;
+    // the derivative of half the square of a result is the result
+    let gradient = layer.pullback(x, &request, &jet)?.weights;
+    option("layer", "without weights", !gradient.is_empty(), "one with weights")?;
+    let loss = half_squares(&jet);
+    let weights: Array1<F> = layer.weights().iter().flat_map(|(_, w)| w.iter().copied()).collect();
+    let p = Normal::seed(options.seed).direction(weights.len());
+
+    let mut moved = layer.clone_box();
+    let (mut e0, mut e1) = (Vec::new(), Vec::new());
+    for h in options.steps() {
+        let theta = Zip::from(&weights).and(&p).map_collect(|w, p| *w + F::of(h * p));
+        let mut entries = theta.iter();
+        for (_, w) in moved.weights_mut() {
+            w.iter_mut().zip(&mut entries).for_each(|(w, entry)| *w = *entry);
+        }
+        let change = half_squares(&moved.evaluate(x, &request)?) - loss;
+        let steps = theta.iter().zip(&weights).map(|(t, w)| t.as_f64() - w.as_f64());
+        let slope: f64 = gradient.iter().zip(steps).map(|(g, step)| g.as_f64() * step).sum();
+        e0.push(change.abs());
+        e1.push((change - slope).abs());
+    }
+    let rule = Rule::new::<F>(options, loss);
+    let gradient = rule.passes(&e1, 2, 3.min(options.num_test / 3), options.num_test / 3);
+    Ok(TaylorReport { base: options.base, h: options.steps(), e0, e1, e2: None, gradient, hessian: None })
+}
+
+/// Half the sum of squares of value, gradient and Hessian.
+fn half_squares<F: Real>(jet: &Jet<F>) -> f64 {
+    let all = jet.value.iter().flatten().chain(jet.gradient.iter().flatten()).chain(jet.hessian.iter().flatten());
+    all.map(|v| v.as_f64() * v.as_f64()).sum::<f64>() / 2.0
+}
+
+/// What it takes to pass.
+struct Rule {
+    base: f64,
+    tol: f64,
+    /// Errors below this are but rounding.
+    small: f64,
+}
+
+impl Rule {
+    /// The rule for a function of this size.
+    fn new<F: Real>(options: &Options, size: f64) -> Self {
+        Self { base: options.base, tol: options.tol, small: 100.0 * F::epsilon().as_f64() * size.max(1.0) }
+    }
+
+    /// Whether more than `many` observed orders are at least `order`, or errors at `some` steps are but rounding.
+    fn passes(&self, errors: &[f64], order: i32, many: usize, some: usize) -> bool {
+        if !errors.iter().all(|e| e.is_finite()) {
+            return false;
+        }
+        // 0 / 0 is no order; an error that falls to zero is of any order
+        let observed = |e: &[f64]| (e[0] / e[1]).ln() / self.base.ln();
+        let order = f64::from(order);
+        let seen = errors.windows(2).map(observed).filter(|o| *o > order - self.tol).count();
+        // a wrong derivative shows one order lower, at steps small enough and yet above rounding
+        let above = errors.windows(2).filter(|e| e[0] > self.small && e[1] > self.small).map(observed);
+        let last: Vec<f64> = above.rev().take(3).collect();
+        let settled = last.len() > 1 && last.iter().all(|o| (o - (order - 1.0)).abs() < 0.5);
+        (seen > many || errors.iter().filter(|e| **e < self.small).count() >= some) && !settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule() -> Rule {
+        Rule::new::<f64>(&Options::default(), 1.0)
+    }
+
+    fn powers(order: i32) -> Vec<f64> {
+        (0..15).map(|k| 2f64.powi(-order * k)).collect()
+    }
+
+    #[test]
+    fn orders_decide() {
+        assert!(rule().passes(&powers(2), 2, 5, 3));
+        assert!(!rule().passes(&powers(1), 2, 5, 3));
+        assert!(rule().passes(&powers(3), 3, 5, 3));
+        assert!(!rule().passes(&powers(2), 3, 5, 3));
+    }
+
+    #[test]
+    fn zeros_pass_and_nan_fails() {
+        assert!(rule().passes(&[0.0; 15], 2, 5, 3));
+        assert!(rule().passes(&[1e-15; 15], 3, 5, 3));
+        assert!(!rule().passes(&[1e-3; 15], 2, 5, 3));
+        for bad in [f64::NAN, f64::INFINITY] {
+            for at in 0..15 {
+                let (mut right, mut zeros) = (powers(2), vec![0.0; 15]);
+                (right[at], zeros[at]) = (bad, bad);
+                assert!(!rule().passes(&right, 2, 5, 3));
+                assert!(!rule().passes(&zeros, 2, 5, 3));
+            }
+        }
+    }
+
+    #[test]
+    fn slightly_wrong_derivatives_fail() {
+        // right down to h = 1e-3: hessQuik's rule sees orders enough
+        let wrong = |order: i32| {
+            let e = |k| 2f64.powi(-order * k) + 1e-3 * 2f64.powi((1 - order) * k);
+            (0..15).map(e).collect::<Vec<_>>()
+        };
+        assert!(wrong(2).windows(2).filter(|e| (e[0] / e[1]).log2() > 1.9).count() > 5);
+        assert!(!rule().passes(&wrong(2), 2, 5, 3));
+        assert!(!rule().passes(&wrong(3), 3, 5, 3));
+        // tiny steps make any error small
+        let rule = Rule::new::<f64>(&Options { base: 10.0, ..Options::default() }, 1.0);
+        let wrong: Vec<f64> = (0..15).map(|k| 1e-2 * 10f64.powi(-k)).collect();
+        assert!(wrong.iter().filter(|e| **e < 100.0 * f64::EPSILON).count() >= 3);
+        assert!(!rule.passes(&wrong, 2, 5, 3));
+    }
+}
