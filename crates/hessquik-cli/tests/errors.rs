@@ -209,3 +209,29 @@ fn read_only_folder() {
     eval(&folder, "x.csv", "-o locked/out.safetensors").fails(3, &["locked", "ermission"]);
     eval(&folder, "x.csv", "-o locked/out").fails(3, &["locked", "ermission"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    use std::process::{Command, Stdio};
+    let folder = folder();
+    folder.run("new --preset timing -o m.safetensors").ok();
+    // two million points, all zero, without a byte on disk
+    folder.write("x.npy", npy(1, "'<f4'", false, "(2000000, 64)", &[]));
+    let file = std::fs::OpenOptions::new().write(true).open(folder.path("x.npy")).unwrap();
+    file.set_len(file.metadata().unwrap().len() + 2_000_000 * 64 * 4).unwrap();
+    for out in ["out.safetensors", "out"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hessquik"));
+        let args = format!("eval m.safetensors -i x.npy -r value,laplacian -o {out}");
+        command.args(args.split(' ')).current_dir(folder.path("."));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while folder.names().len() < 4 {
+            std::thread::sleep(std::time::Duration::from_millis(5)); // until the temporary file is there
+        }
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(130), "{out:?}");
+        assert!(String::from_utf8_lossy(&out.stderr).starts_with("error: interrupted"), "{out:?}");
+        assert_eq!(folder.names(), ["m.safetensors", "x.csv", "x.npy"]);
+    }
+}

@@ -9,14 +9,15 @@ use crate::points::Points;
 use crate::progress::Progress;
 use crate::results;
 use hessquik::{Evaluate, Jet, Layer, Network, Request};
-use ndarray::Array2;
 use serde_json::json;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// Bytes of results in a tile: large enough for many threads, small beside any memory.
+/// Bytes of points and results in a tile, and points in it, at most: enough for many threads, little beside any memory,
+/// and soon done when the user interrupts.
 const TILE_BYTES: usize = 32 << 20;
+const TILE_POINTS: usize = 1 << 14;
 
 /// Evaluates and writes.
 pub fn run(args: &Eval) -> Result<Report, Failure> {
@@ -34,12 +35,12 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     let points = Points::open(&args.input, Some(network.dim_input()))?;
     let n = points.rows();
 
-    let one = network.evaluate(&Array2::zeros((1, points.cols())), &request)?; // for the shapes of results
+    let one = network.zeros(1, &request)?; // for the shapes of results
     let tensors = results::tensors(&one, n);
     let mut read: Vec<&Path> = vec![&args.model, &args.input];
     read.extend(args.wish.files().into_iter().map(|p| p.as_path()));
     target.protect(&tensors, &read)?;
-    let tile = args.tile.unwrap_or_else(|| tile::<F>(&results::tensors(&one, 1))).clamp(1, n.max(1));
+    let tile = args.tile.unwrap_or_else(|| tile::<F>(points.cols(), &results::tensors(&one, 1))).clamp(1, n.max(1));
 
     let plan = network.explain(n, &request)?;
     interrupt::watch();
@@ -71,10 +72,10 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     Ok(Report::done(text, json))
 }
 
-/// Points whose results take about [`TILE_BYTES`], given the tensors of one.
-fn tile<F: Element>(one: &[Tensor]) -> usize {
-    let numbers: usize = one.iter().map(|t| t.shape.iter().product::<usize>()).sum();
-    (TILE_BYTES / (numbers * size_of::<F>()).max(1)).clamp(1, 1 << 20)
+/// How many points to take at once, given the inputs and the results of one.
+fn tile<F: Element>(inputs: usize, one: &[Tensor]) -> usize {
+    let results: usize = one.iter().map(|t| t.shape.iter().product::<usize>()).sum();
+    (TILE_BYTES / ((inputs + results) * size_of::<F>()).max(1)).clamp(1, TILE_POINTS)
 }
 
 /// Reads, computes, and writes in a second thread: while one buffer is written, the other is filled.
