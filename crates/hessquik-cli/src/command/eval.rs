@@ -8,8 +8,8 @@ use crate::output::{Sink, Target, Tensor};
 use crate::points::Points;
 use crate::progress::Progress;
 use crate::results;
-use hessquik::{Evaluate, Jet, Layer, Network, Request};
-use serde_json::json;
+use hessquik::{Candidate, Evaluate, Explanation, Jet, Layer, Network, Request};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -40,9 +40,10 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     let mut read: Vec<&Path> = vec![&args.model, &args.input];
     read.extend(args.wish.files().into_iter().map(|p| p.as_path()));
     target.protect(&tensors, &read)?;
-    let tile = args.tile.unwrap_or_else(|| tile::<F>(points.cols(), &results::tensors(&one, 1))).clamp(1, n.max(1));
-
     let plan = network.explain(n, &request)?;
+    let tile = args.tile.unwrap_or_else(|| tile::<F>(points.cols(), &results::tensors(&one, 1), plan.tile));
+    let tile = tile.clamp(1, n.max(1));
+
     interrupt::watch();
     let sink = Sink::create::<F>(&target, tensors)?;
     let buffers = [results::buffers(&one, tile)?, results::buffers(&one, tile)?];
@@ -66,16 +67,18 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     );
     let json = json!({
         "output": path, "tensors": tensors, "points": n, "dim_input": d, "dim_output": m, "dtype": F::NAME,
-        "plan": plan, "threads": threads, "tile": tile, "seconds": seconds, "seconds_computing": computing,
+        "plan": plans(&plan), "threads": threads, "tile": tile, "seconds": seconds, "seconds_computing": computing,
         "points_per_second": rate,
     });
     Ok(Report::done(text, json))
 }
 
-/// How many points to take at once, given the inputs and the results of one.
-fn tile<F: Element>(inputs: usize, one: &[Tensor]) -> usize {
+/// How many points to take at once, given the inputs and the results of one: a multiple of the points that the library
+/// takes at once, so that results are to the last bit those of one call.
+fn tile<F: Element>(inputs: usize, one: &[Tensor], multiple: usize) -> usize {
     let results: usize = one.iter().map(|t| t.shape.iter().product::<usize>()).sum();
-    (TILE_BYTES / ((inputs + results) * size_of::<F>()).max(1)).clamp(1, TILE_POINTS)
+    let points = (TILE_BYTES / ((inputs + results) * size_of::<F>()).max(1)).clamp(1, TILE_POINTS);
+    points.max(multiple) / multiple.max(1) * multiple.max(1)
 }
 
 /// Reads, computes, and writes in a second thread: while one buffer is written, the other is filled.
@@ -122,4 +125,13 @@ fn compute<F: Element>(
         filled.and(written)
     })
     .map(|sink| (sink, computing))
+}
+
+/// The plan that was taken for each second-order result.
+fn plans(explanation: &Explanation) -> Value {
+    let one = |(result, candidates): &(String, Vec<Candidate>)| {
+        let plan = candidates.first().map(|c| c.plan.to_string());
+        (result.clone(), json!(plan))
+    };
+    explanation.results.iter().map(one).collect::<serde_json::Map<_, _>>().into()
 }
