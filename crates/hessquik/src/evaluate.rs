@@ -1,122 +1,364 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
-use crate::{Error, Explanation, Jet, JetMut, Layer, Plan, Real, Request};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, Data, Ix2};
+use crate::engine::{Call, Field, Program, compose};
+use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, Slice};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Gradients of a scalar loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients<F> {
-    /// With respect to all weights, as one flat vector in the order of [`Network::flat_weights`](crate::Network::flat_weights).
+    /// With respect to all weights, as one flat vector in the order of
+    /// [`Network::flat_weights`](crate::Network::flat_weights); by name through
+    /// [`Network::by_name`](crate::Network::by_name).
     pub weights: Array1<F>,
     /// With respect to the points (n_s, d).
     pub input: Array2<F>,
 }
 
+/// Bytes of results that [`Evaluate::stream`] holds at once.
+const STREAM_BYTES: usize = 16 << 20;
+
 /// Evaluation of a layer or network at points `x` (n_s, d), an array or view of any strides.
+///
+/// Tiles of points are evaluated in parallel on the current rayon thread pool; results do not depend on the number of
+/// threads, to the last bit.
 pub trait Evaluate<F: Real>: Layer<F> {
     /// What `request` asks for, in fresh arrays.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 3], Activation::Tanh, &mut Init::seed(0))?;
+    /// let x = ndarray::Array2::zeros((5, 2));
+    /// let jet = network.evaluate(&x, &Request::new().value().laplacian())?;
+    /// assert_eq!(jet.value.unwrap().dim(), (5, 3));
+    /// assert_eq!(jet.laplacian.unwrap().dim(), (5, 3));
+    /// assert!(jet.hessian.is_none());
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `x` has not d columns or a part of the request does not fit; [`Error::Index`],
+    /// [`Error::Request`] and [`Error::Setting`] for requests that make no sense; [`Error::OutOfMemory`] if a result
+    /// cannot be allocated.
     fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
-        let _ = (x, request);
-        todo!()
+        let call = call(self, x.view(), request, false)?;
+        let mut jet = Jet::zeros(&call, x.nrows())?;
+        let arrays = jet.view_mut().fields();
+        call.run(x.view(), in_order(&call, arrays));
+        Ok(jet)
     }
 
-    /// What `out` has arrays for, written into them.
+    /// A jet of zeros of the shapes that `request` has at `points` points, to be lent to
+    /// [`evaluate_into`](Self::evaluate_into) again and again.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    fn zeros(&self, points: usize, request: &Request<F>) -> Result<Jet<F>, Error> {
+        Jet::zeros(&Call::new(program(self)?, request, false)?, points)
+    }
+
+    /// What `request` asks for, written into arrays that the caller lends, of any strides.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, JetMut, Request, fully_connected};
+    /// use ndarray::{Array2, Array4};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let mut hessian = Array4::zeros((5, 2, 2, 1));
+    /// let out = JetMut { hessian: Some(hessian.view_mut()), ..Default::default() };
+    /// network.evaluate_into(&Array2::ones((5, 2)), &Request::new().hessian(), out)?;
+    /// assert!(hessian[[0, 0, 1, 0]] != 0.0);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), and [`Error::Request`] where the arrays lent are not those asked for,
+    /// [`Error::Shape`] where one has another shape. Nothing is written then.
     fn evaluate_into<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
         request: &Request<F>,
         out: JetMut<'_, F>,
     ) -> Result<(), Error> {
-        let _ = (x, request, out);
-        todo!()
+        let call = call(self, x.view(), request, false)?;
+        let arrays = out.fields();
+        for (field, array) in &arrays {
+            let at = call.position(*field);
+            let at =
+                at.ok_or_else(|| Error::Request(format!("an array is lent for {field:?}, which is not asked for")))?;
+            check_shape(&call, at, x.nrows(), array.shape(), "the array lent for")?;
+        }
+        for (field, _) in &call.fields {
+            if !arrays.iter().any(|(f, _)| f == field) {
+                return Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it")));
+            }
+        }
+        call.run(x.view(), in_order(&call, arrays));
+        Ok(())
     }
 
-    /// Evaluates in chunks of points, handing each chunk's range of points and jet to `consume`, in order.
+    /// Evaluates in chunks of points, handing each chunk's range of points and jet to `consume`, in order: working
+    /// memory is bounded, however many points there are.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Error, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f32>(&[3, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let x = ndarray::Array2::ones((100_000, 3));
+    /// let mut largest = 0f32;
+    /// network.stream(&x, &Request::new().hessian(), |_points, jet| {
+    ///     largest = jet.hessian.iter().flatten().fold(largest, |m, h| m.max(h.abs()));
+    ///     Ok::<(), Error>(())
+    /// })?;
+    /// assert!(largest > 0.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), and what `consume` returns, which ends the stream.
     fn stream<S: Data<Elem = F>, E: From<Error>>(
         &self,
         x: &ArrayBase<S, Ix2>,
         request: &Request<F>,
-        consume: impl FnMut(Range<usize>, &Jet<F>) -> Result<(), E>,
+        mut consume: impl FnMut(Range<usize>, &Jet<F>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let _ = (x, request, consume);
-        todo!()
+        let call = call(self, x.view(), request, false)?;
+        let entries: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let tiles = (STREAM_BYTES / (entries * size_of::<F>() * call.tile)).clamp(1, 64);
+        let chunk = tiles * call.tile;
+        let mut jet = Jet::zeros(&call, chunk.min(x.nrows()))?;
+        for start in (0..x.nrows()).step_by(chunk) {
+            let range = start..(start + chunk).min(x.nrows());
+            if range.len() < chunk && start > 0 {
+                jet = Jet::zeros(&call, range.len())?;
+            }
+            let points = x.slice_axis(Axis(0), Slice::from(range.clone()));
+            call.run(points, in_order(&call, jet.view_mut().fields()));
+            consume(range, &jet)?;
+        }
+        Ok(())
     }
 
-    /// The value (n_s, m).
+    /// The value (n_s, m). Errors as [`evaluate`](Self::evaluate).
     fn value<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<Array2<F>, Error> {
         let jet = self.evaluate(x, &Request::new().value())?;
         Ok(jet.value.expect("asked for"))
     }
 
-    /// The value (n_s, m) and the gradient (n_s, d, m).
+    /// The value (n_s, m) and the gradient (n_s, d, m). Errors as [`evaluate`](Self::evaluate).
     fn gradient<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<(Array2<F>, Array3<F>), Error> {
         let jet = self.evaluate(x, &Request::new().value().gradient())?;
         Ok((jet.value.expect("asked for"), jet.gradient.expect("asked for")))
     }
 
-    /// The value (n_s, m), the gradient (n_s, d, m) and the Hessian (n_s, d, d, m).
+    /// The value (n_s, m), the gradient (n_s, d, m) and the Hessian (n_s, d, d, m). Errors as
+    /// [`evaluate`](Self::evaluate).
     #[allow(clippy::type_complexity)]
     fn hessian<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<(Array2<F>, Array3<F>, Array4<F>), Error> {
         let jet = self.evaluate(x, &Request::new().value().gradient().hessian())?;
         Ok((jet.value.expect("asked for"), jet.gradient.expect("asked for"), jet.hessian.expect("asked for")))
     }
 
-    /// The value (n_s, m), the gradient (n_s, d, m) and the Laplacian (n_s, m).
+    /// The value (n_s, m), the gradient (n_s, d, m) and the Laplacian (n_s, m). Errors as [`evaluate`](Self::evaluate).
     #[allow(clippy::type_complexity)]
     fn laplacian<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<(Array2<F>, Array3<F>, Array2<F>), Error> {
         let jet = self.evaluate(x, &Request::new().value().gradient().laplacian())?;
         Ok((jet.value.expect("asked for"), jet.gradient.expect("asked for"), jet.laplacian.expect("asked for")))
     }
 
-    /// The gradients, to all weights and to `x`, of the loss whose derivatives with respect to the results of
-    /// `request` are `cotangent` (fields that are `None` count as zero).
+    /// The gradients, to all weights and to `x`, of a scalar loss, given its derivatives with respect to the results of
+    /// `request`: `cotangent` has the shapes of the jet, and what is `None` in it counts as zero.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let (x, request) = (ndarray::Array2::ones((5, 2)), Request::new().value().laplacian());
+    /// // the loss sum (f + laplacian)^2 / 2
+    /// let mut jet = network.evaluate(&x, &request)?;
+    /// let residual = jet.value.take().unwrap() + jet.laplacian.take().unwrap();
+    /// (jet.value, jet.laplacian) = (Some(residual.clone()), Some(residual));
+    /// let gradients = network.pullback(&x, &request, &jet)?;
+    /// assert_eq!((gradients.weights.len(), gradients.input.dim()), (network.n_weights(), (5, 2)));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate); [`Error::Request`] for cotangents of what is not asked for, and for the factored
+    /// Hessian, which has none.
     fn pullback<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
         request: &Request<F>,
         cotangent: &Jet<F>,
     ) -> Result<Gradients<F>, Error> {
-        let _ = (x, request, cotangent);
-        todo!()
+        let call = call(self, x.view(), request, true)?;
+        let mut given: Vec<Option<ArrayViewD<F>>> = call.fields.iter().map(|_| None).collect();
+        for (field, array) in cotangent.fields() {
+            let at = call.position(field);
+            let at = at
+                .ok_or_else(|| Error::Request(format!("a cotangent is given for {field:?}, which is not asked for")))?;
+            check_shape(&call, at, x.nrows(), array.shape(), "the cotangent of")?;
+            given[at] = Some(array);
+        }
+        let fill = |range: Range<usize>, _: &[&mut [F]], bars: &mut [&mut [F]]| {
+            for (given, bar) in given.iter().zip(bars) {
+                if let Some(given) = given {
+                    let rows = given.slice_axis(Axis(0), Slice::from(range.clone()));
+                    bar.iter_mut().zip(rows.iter()).for_each(|(b, &g)| *b = g);
+                }
+            }
+            F::zero()
+        };
+        Ok(reverse(&call, x.view(), fill)?.1)
     }
 
     /// A loss that is a sum over points, and its gradients, in one pass: `loss` gets a range of points, their jet, and
-    /// a jet of zeros to fill with the derivatives of the loss; it returns the loss of these points.
+    /// zeros to fill with the derivatives of the loss with respect to that jet; it returns the loss of these points.
+    /// It is called from several threads.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let x = ndarray::Array2::ones((5, 2));
+    /// let (loss, gradients) = network.loss_gradients(&x, &Request::new().laplacian(), |_points, jet, bar| {
+    ///     let laplacian = jet.laplacian.as_ref().unwrap();
+    ///     bar.laplacian.as_mut().unwrap().assign(laplacian);
+    ///     0.5 * laplacian.iter().map(|l| l * l).sum::<f64>()
+    /// })?;
+    /// assert!(loss > 0.0 && gradients.weights.len() == network.n_weights());
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`pullback`](Self::pullback).
     fn loss_gradients<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
         request: &Request<F>,
-        loss: impl Fn(Range<usize>, &Jet<F>, &mut Jet<F>) -> F + Sync,
+        loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
     ) -> Result<(F, Gradients<F>), Error> {
-        let _ = (x, request, loss);
-        todo!()
+        let call = call(self, x.view(), request, true)?;
+        reverse(&call, x.view(), |range, out, bars| {
+            let bars = bars.iter_mut().map(|b| &mut **b).collect();
+            loss(range.clone(), &JetView::over(&call, range.len(), out), &mut JetMut::over(&call, range.len(), bars))
+        })
     }
 
-    /// Continues a composition: from the jet of `u` with respect to some `x` (value, and if wanted gradient and
-    /// Hessian) to the jet of `layer(u)` with respect to the same `x` (the manual's `dudx`, `d2ud2x`).
+    /// Continues a composition: from the jet of some `u(x)` (value, and if wanted gradient and Hessian with respect to
+    /// `x`) to the jet of `layer(u(x))` with respect to the same `x` (hessQuik's `dudx` and `d2ud2x`).
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Jet, Single};
+    /// let init = &mut Init::seed(0);
+    /// let (f, g) = (Single::<f64>::new(2, 5, Activation::Tanh, init), Single::new(5, 1, Activation::Sin, init));
+    /// let x = ndarray::Array2::ones((3, 2));
+    /// let jet = g.forward(&f.forward(&Jet::identity(&x))?)?; // of g(f(x))
+    /// assert_eq!(jet.hessian.unwrap().dim(), (3, 2, 2, 1));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Request`] without a value or with a Hessian but no gradient; [`Error::Shape`] for shapes that do not fit.
     fn forward(&self, u: &Jet<F>) -> Result<Jet<F>, Error> {
-        let _ = u;
-        todo!()
+        let program = program(self)?;
+        compose::forward(&program, u)
     }
 
-    /// Prepends this layer to a function `g` of its output: from the gradient (and Hessian) of `g` with respect to
-    /// `layer(u)` to those with respect to `u` (the manual's `dgdf`, `d2gd2f`).
+    /// Prepends this layer to a function `g` of its output: from the gradient (n_s, n', m) and if wanted the Hessian
+    /// (n_s, n', n', m) of `g` with respect to `layer(u)` to those with respect to `u` (hessQuik's `dgdf` and `d2gd2f`).
+    /// The value of `g` is passed through.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, Single};
+    /// let init = &mut Init::seed(0);
+    /// let (f, g) = (Single::<f64>::new(2, 5, Activation::Tanh, init), Single::new(5, 1, Activation::Sin, init));
+    /// let x = ndarray::Array2::ones((3, 2));
+    /// let outer = g.evaluate(&f.value(&x)?, &Request::new().gradient().hessian())?;
+    /// let jet = f.backward(&x, &outer)?; // of g(f(x))
+    /// assert_eq!(jet.hessian.unwrap().dim(), (3, 2, 2, 1));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Request`] without a gradient; [`Error::Shape`] for shapes that do not fit.
     fn backward<S: Data<Elem = F>>(&self, u: &ArrayBase<S, Ix2>, g: &Jet<F>) -> Result<Jet<F>, Error> {
-        let _ = (u, g);
-        todo!()
+        let program = program(self)?;
+        check_points(&program, &u.view())?;
+        compose::backward(&program, u.view(), g)
     }
 
-    /// The plan that [`Mode::Auto`](crate::Mode) takes for this request.
+    /// The plan of this request's first second-order result; that of first derivatives if it has none.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
     fn plan(&self, request: &Request<F>) -> Result<Plan, Error> {
-        let _ = request;
-        todo!()
+        Ok(Call::new(program(self)?, request, false)?.plan().cloned().unwrap_or_default())
     }
 
-    /// The plan, its predicted cost for `points` points, and the alternatives.
+    /// The plan of a request, its predicted cost for `points` points, and the alternatives.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f32>(&[784, 64, 64, 10], Activation::Tanh, &mut Init::seed(0))?;
+    /// println!("{}", network.explain(1000, &Request::new().hessian())?);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
     fn explain(&self, points: usize, request: &Request<F>) -> Result<Explanation, Error> {
-        let _ = (points, request);
-        todo!()
+        Ok(Call::new(program(self)?, request, false)?.explain(points, request))
     }
 }
 
 impl<F: Real, L: Layer<F> + ?Sized> Evaluate<F> for L {}
+
+fn program<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Arc<Program<F>>, Error> {
+    match layer.lowered() {
+        Some(program) => Ok(program),
+        None => Ok(Arc::new(Program::lower(layer)?)),
+    }
+}
+
+fn check_points<F: Real>(program: &Program<F>, x: &ArrayView2<F>) -> Result<(), Error> {
+    let d = program.width(0);
+    if x.ncols() == d { Ok(()) } else { Err(Error::shape("the array of points", x.shape(), format!("[n_s, {d}]"))) }
+}
+
+fn call<F: Real, L: Layer<F> + ?Sized>(
+    layer: &L,
+    x: ArrayView2<F>,
+    request: &Request<F>,
+    reverse: bool,
+) -> Result<Call<F>, Error> {
+    let program = program(layer)?;
+    check_points(&program, &x)?;
+    Call::new(program, request, reverse)
+}
+
+/// The arrays in the order of the fields of `call`.
+fn in_order<A>(call: &Call<impl Real>, mut arrays: Vec<(Field, A)>) -> Vec<A> {
+    arrays.sort_by_key(|(field, _)| call.position(*field));
+    arrays.into_iter().map(|(_, array)| array).collect()
+}
+
+/// Checks the shape of an array in memory order; the message gives logical shapes.
+fn check_shape<F: Real>(call: &Call<F>, at: usize, ns: usize, found: &[usize], what: &str) -> Result<(), Error> {
+    let (field, shape) = &call.fields[at];
+    if found.len() == shape.len() + 1 && found[0] == ns && found[1..] == shape[..] {
+        return Ok(());
+    }
+    let logical = |s: &[usize]| [&s[..1], &s[2..], &s[1..2]].concat();
+    let wanted = logical(&[&[ns], &shape[..]].concat());
+    Err(Error::shape(format!("{what} {field:?}"), &logical(found), format!("{wanted:?}")))
+}
+
+fn reverse<F: Real>(
+    call: &Call<F>,
+    x: ArrayView2<F>,
+    loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
+) -> Result<(F, Gradients<F>), Error> {
+    let mut input = Array2::zeros(x.raw_dim());
+    let x_bar = input.as_slice_mut().expect("fresh arrays are contiguous");
+    let (total, weights) = call.reverse(x, x_bar, loss);
+    Ok((total, Gradients { weights: Array1::from_vec(weights), input }))
+}

@@ -187,10 +187,10 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 fn undescribed<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Error {
     fn find<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Option<String> {
         let (i, layer) = layers.iter().enumerate().find(|(_, l)| l.architecture().is_none())?;
-        if let Parts::Chain(inner) = layer.parts() {
-            if let Some(rest) = find(inner) {
-                return Some(format!("{i}.{rest}"));
-            }
+        if let Parts::Chain(inner) = layer.parts()
+            && let Some(rest) = find(inner)
+        {
+            return Some(format!("{i}.{rest}"));
         }
         Some(format!("{i} ({})", layer.name()))
     }

@@ -1,7 +1,9 @@
 //! Results: the jet of a function at points, owned, lent, or as cotangents.
-use crate::{Error, Real, Request};
+use crate::engine::{Call, Field};
+use crate::{Error, Real};
 use ndarray::{
-    Array1, Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4,
+    Array, Array2, Array3, Array4, ArrayBase, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayView4, ArrayViewD,
+    ArrayViewMut, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, ArrayViewMutD, Axis, Data, Dimension, Ix2, IxDyn,
 };
 
 /// Value and derivatives at `n_s` points; what was not asked for is `None`.
@@ -37,7 +39,7 @@ pub struct Jet<F> {
 /// Arrays that the caller lends for results, of any strides; what is `None` is not computed unless something else
 /// needs it. Fields as in [`Jet`].
 #[derive(Debug, Default)]
-#[allow(missing_docs)]
+#[allow(missing_docs)] // each is the result of the same name
 pub struct JetMut<'a, F> {
     pub value: Option<ArrayViewMut2<'a, F>>,
     pub gradient: Option<ArrayViewMut3<'a, F>>,
@@ -53,10 +55,42 @@ pub struct JetMut<'a, F> {
     pub factored: Option<ArrayViewMut4<'a, F>>,
 }
 
+/// A jet that is looked at, as [`Evaluate::loss_gradients`](crate::Evaluate::loss_gradients) hands it to a loss. Fields
+/// as in [`Jet`].
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct JetView<'a, F> {
+    pub value: Option<ArrayView2<'a, F>>,
+    pub gradient: Option<ArrayView3<'a, F>>,
+    pub hessian: Option<ArrayView4<'a, F>>,
+    pub packed: Option<ArrayView3<'a, F>>,
+    pub diagonal: Option<ArrayView3<'a, F>>,
+    pub laplacian: Option<ArrayView2<'a, F>>,
+    pub operator: Option<ArrayView2<'a, F>>,
+    pub products: Option<ArrayView4<'a, F>>,
+    pub block: Option<ArrayView4<'a, F>>,
+    pub partials: Option<ArrayView3<'a, F>>,
+    /// The core `C` of the factored Hessian (n_s, p, p, q).
+    pub factored: Option<ArrayView4<'a, F>>,
+}
+
 /// The Hessian as `M C_s M^T` at every sample `s`: `M` (k, p) is the same for all samples, `C` (n_s, p, p, q).
 ///
 /// With the first layer `u_1 = act(x M_1 + b)` the network depends on `x` through `z = x M_1 + b` alone, so
-/// `H = M_1 (D S_1 D + diag C_1) M_1^T` with `S_1` the Hessian after the first layer and `D = diag act'(z)`.
+/// `H = M_1 (D S_1 D + diag C_1) M_1^T` with `S_1` the Hessian after the first layer and `D = diag act'(z)`. Products,
+/// traces, the diagonal and blocks come from it without the k^2 numbers of the Hessian:
+///
+/// ```
+/// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+/// let network = fully_connected::<f64>(&[50, 4, 1], Activation::Tanh, &mut Init::seed(0))?;
+/// let x = ndarray::Array2::ones((3, 50));
+/// let jet = network.evaluate(&x, &Request::new().hessian().factored())?;
+/// let (hessian, factored) = (jet.hessian.unwrap(), jet.factored.unwrap());
+/// assert_eq!(factored.core.shape(), [3, 4, 4, 1]);
+/// let error = (factored.to_dense() - &hessian).fold(0.0f64, |m, e| m.max(e.abs()));
+/// assert!(error < 1e-15);
+/// # Ok::<(), hessquik::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FactoredHessian<F> {
     /// `V M_1` (k, p).
@@ -64,3 +98,211 @@ pub struct FactoredHessian<F> {
     /// `C` (n_s, p, p, q).
     pub core: Array4<F>,
 }
+
+impl<F: Real> FactoredHessian<F> {
+    /// `f(C_sr)` for the (p, p) core of every sample and output, as the trailing axes of an array (n_s, q, ..).
+    fn map<D: Dimension>(&self, f: impl Fn(ArrayView2<F>) -> Array<F, D>) -> Vec<Array<F, D>> {
+        let (ns, _, _, q) = self.core.dim();
+        let at = |i: usize| self.core.index_axis(Axis(0), i / q).index_axis_move(Axis(2), i % q);
+        (0..ns * q).map(|i| f(at(i))).collect()
+    }
+
+    fn gather<D: Dimension>(&self, parts: Vec<Array<F, D>>, shape: &[usize]) -> ArrayD<F> {
+        let (ns, _, _, q) = self.core.dim();
+        let shape: Vec<usize> = [ns, q].iter().chain(shape).copied().collect();
+        let flat = parts.into_iter().flat_map(|p| p.into_iter()).collect();
+        logical(ArrayD::from_shape_vec(shape, flat).expect("one part per sample and output"))
+    }
+
+    /// The rows and columns of these directions (n_s, rows, cols, q).
+    ///
+    /// # Errors
+    /// [`Error::Index`] for an index that is not a direction.
+    pub fn block(&self, rows: &[usize], cols: &[usize]) -> Result<Array4<F>, Error> {
+        let len = self.outer.nrows();
+        if let Some(&index) = rows.iter().chain(cols).find(|&&i| i >= len) {
+            return Err(Error::Index { what: "block", index, len });
+        }
+        let (left, right) = (self.outer.select(Axis(0), rows), self.outer.select(Axis(0), cols));
+        let parts = self.map(|c| left.dot(&c).dot(&right.t()));
+        Ok(fixed(self.gather(parts, &[rows.len(), cols.len()])))
+    }
+
+    /// The Hessian itself (n_s, k, k, q).
+    pub fn to_dense(&self) -> Array4<F> {
+        let k = self.outer.nrows();
+        let parts = self.map(|c| self.outer.dot(&c).dot(&self.outer.t()));
+        fixed(self.gather(parts, &[k, k]))
+    }
+
+    /// The products (n_s, k, kw, q) with the rows of `w` (kw, k).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `w` has not k columns.
+    pub fn products(&self, w: ArrayView2<F>) -> Result<Array4<F>, Error> {
+        let k = self.outer.nrows();
+        if w.ncols() != k {
+            return Err(Error::shape("the vectors of the products", w.shape(), format!("[kw, {k}]")));
+        }
+        let right = w.dot(&self.outer);
+        let parts = self.map(|c| self.outer.dot(&c).dot(&right.t()));
+        Ok(fixed(self.gather(parts, &[k, w.nrows()])))
+    }
+
+    /// The diagonal (n_s, k, q).
+    pub fn diagonal(&self) -> Array3<F> {
+        let parts = self.map(|c| (&self.outer.dot(&c) * &self.outer).sum_axis(Axis(1)));
+        fixed(self.gather(parts, &[self.outer.nrows()]))
+    }
+
+    /// The trace (n_s, q): one (p, p) product per sample, given `M^T M`.
+    pub fn laplacian(&self) -> Array2<F> {
+        let gram = self.outer.t().dot(&self.outer);
+        let parts = self.map(|c| ndarray::arr0((&c * &gram).sum()));
+        fixed(self.gather(parts, &[]))
+    }
+}
+
+/// From memory order (n_s, q, ..) to logical order (n_s, .., q).
+fn logical<A>(array: ArrayD<A>) -> ArrayD<A> {
+    let n = array.ndim();
+    let axes: Vec<usize> = std::iter::once(0).chain(2..n).chain([1]).collect();
+    array.permuted_axes(axes)
+}
+
+/// The axes that bring logical order (n_s, .., q) to memory order (n_s, q, ..).
+fn memory_axes(n: usize) -> Vec<usize> {
+    [0, n - 1].into_iter().chain(1..n - 1).collect()
+}
+
+fn fixed<A, D: Dimension>(array: ArrayD<A>) -> Array<A, D> {
+    array.into_dimensionality().expect("a field has a fixed number of axes")
+}
+
+fn view_mut<A, D: Dimension>(array: ArrayViewMutD<'_, A>) -> ArrayViewMut<'_, A, D> {
+    let n = array.ndim();
+    let axes: Vec<usize> = std::iter::once(0).chain(2..n).chain([1]).collect();
+    array.permuted_axes(axes).into_dimensionality().expect("a field has a fixed number of axes")
+}
+
+fn view<A, D: Dimension>(array: ArrayViewD<'_, A>) -> ArrayView<'_, A, D> {
+    let n = array.ndim();
+    let axes: Vec<usize> = std::iter::once(0).chain(2..n).chain([1]).collect();
+    array.permuted_axes(axes).into_dimensionality().expect("a field has a fixed number of axes")
+}
+
+fn with_samples(ns: usize, shape: &[usize]) -> IxDyn {
+    IxDyn(&std::iter::once(ns).chain(shape.iter().copied()).collect::<Vec<_>>())
+}
+
+/// An array of zeros, or an error that says how much was asked for.
+fn allocate<F: Real>(what: Field, shape: IxDyn) -> Result<ArrayD<F>, Error> {
+    let wanted = shape.slice().iter().map(|&n| n as u128).product::<u128>() * size_of::<F>() as u128;
+    let error = || Error::OutOfMemory { what: format!("{what:?} of shape {:?}", shape.slice()), bytes: wanted };
+    if wanted > isize::MAX as u128 {
+        return Err(error());
+    }
+    // asks first, since the zeroed allocation below would abort; it then costs no fill
+    let len = wanted as usize / size_of::<F>();
+    Vec::<F>::new().try_reserve_exact(len).map_err(|_| error())?;
+    let zeros = vec![F::zero(); len];
+    Ok(ArrayD::from_shape_vec(shape, zeros).expect("as many zeros as the shape has"))
+}
+
+impl<F: Real> Jet<F> {
+    /// The jet of the identity at points `x` (n_s, d): value `x`, gradient the identity, Hessian zero. What
+    /// [`Evaluate::forward`](crate::Evaluate::forward) starts with.
+    pub fn identity<S: Data<Elem = F>>(x: &ArrayBase<S, Ix2>) -> Self {
+        let (ns, d) = x.dim();
+        let unit = |(_, a, r): (usize, usize, usize)| if a == r { F::one() } else { F::zero() };
+        Self {
+            value: Some(x.to_owned()),
+            gradient: Some(Array3::from_shape_fn((ns, d, d), unit)),
+            hessian: Some(Array4::zeros((ns, d, d, d))),
+            ..Self::default()
+        }
+    }
+}
+
+/// What is the same for every field but the factored Hessian, of which only the core is an array.
+macro_rules! plain_fields {
+    ($($name:ident $member:ident),*) => {
+        impl<F: Real> Jet<F> {
+            /// Zeros for all results of `call` at `ns` samples.
+            pub(crate) fn zeros(call: &Call<F>, ns: usize) -> Result<Self, Error> {
+                let mut jet = Self::default();
+                for (field, shape) in &call.fields {
+                    let array = logical(allocate(*field, with_samples(ns, shape))?);
+                    match field {
+                        $(Field::$name => jet.$member = Some(fixed(array)),)*
+                        Field::Factored => {
+                            let outer = call.outer.clone().expect("a factored Hessian has its outer factor");
+                            jet.factored = Some(FactoredHessian { outer, core: fixed(array) });
+                        }
+                    }
+                }
+                Ok(jet)
+            }
+
+            /// The arrays of this jet, to be lent to [`Evaluate::evaluate_into`](crate::Evaluate::evaluate_into).
+            pub fn view_mut(&mut self) -> JetMut<'_, F> {
+                JetMut {
+                    $($member: self.$member.as_mut().map(|a| a.view_mut()),)*
+                    factored: self.factored.as_mut().map(|f| f.core.view_mut()),
+                }
+            }
+
+            /// All arrays that are there, in memory order.
+            pub(crate) fn fields(&self) -> Vec<(Field, ArrayViewD<'_, F>)> {
+                let mut out = Vec::new();
+                $(out.extend(self.$member.as_ref().map(|a| (Field::$name, a.view().into_dyn())));)*
+                out.extend(self.factored.as_ref().map(|f| (Field::Factored, f.core.view().into_dyn())));
+                out.into_iter().map(|(field, a)| { let axes = memory_axes(a.ndim()); (field, a.permuted_axes(axes)) }).collect()
+            }
+        }
+
+        impl<'a, F: Real> JetMut<'a, F> {
+            /// All arrays that are there, in memory order.
+            pub(crate) fn fields(self) -> Vec<(Field, ArrayViewMutD<'a, F>)> {
+                let mut out = Vec::new();
+                $(out.extend(self.$member.map(|a| (Field::$name, a.into_dyn())));)*
+                out.extend(self.factored.map(|a| (Field::Factored, a.into_dyn())));
+                out.into_iter().map(|(field, a)| { let axes = memory_axes(a.ndim()); (field, a.permuted_axes(axes)) }).collect()
+            }
+
+            /// A jet over one slice per field of `call`, for `ns` samples.
+            pub(crate) fn over(call: &Call<F>, ns: usize, slices: Vec<&'a mut [F]>) -> Self {
+                let mut jet = Self { $($member: None,)* factored: None };
+                for ((field, shape), slice) in call.fields.iter().zip(slices) {
+                    let array = ArrayViewMut::from_shape(with_samples(ns, shape), slice);
+                    let array = array.expect("a slice of that size");
+                    match field {
+                        $(Field::$name => jet.$member = Some(view_mut(array)),)*
+                        Field::Factored => jet.factored = Some(view_mut(array)),
+                    }
+                }
+                jet
+            }
+        }
+
+        impl<'a, F: Real> JetView<'a, F> {
+            /// A jet over one slice per field of `call`, for `ns` samples.
+            pub(crate) fn over(call: &Call<F>, ns: usize, slices: &'a [&mut [F]]) -> Self {
+                let mut jet = Self { $($member: None,)* factored: None };
+                for ((field, shape), slice) in call.fields.iter().zip(slices) {
+                    let array = ArrayView::from_shape(with_samples(ns, shape), slice);
+                    let array = array.expect("a slice of that size");
+                    match field {
+                        $(Field::$name => jet.$member = Some(view(array)),)*
+                        Field::Factored => jet.factored = Some(view(array)),
+                    }
+                }
+                jet
+            }
+        }
+    };
+}
+plain_fields!(
+    Value value, Gradient gradient, Hessian hessian, Packed packed, Diagonal diagonal, Laplacian laplacian,
+    Operator operator, Products products, Block block, Partials partials
+);

@@ -69,10 +69,6 @@ impl<F: Real> Network<F> {
         &self.layers
     }
 
-    pub(crate) fn is_bare(&self) -> bool {
-        self.bare
-    }
-
     /// Number of weights of all layers.
     pub fn n_weights(&self) -> usize {
         self.weights().iter().map(|(_, w)| w.len()).sum()
@@ -129,6 +125,21 @@ impl<F: Real> Network<F> {
         }
     }
 
+    /// A flat vector of n_weights entries, such as a gradient, as arrays of the shapes of the weights by name.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `flat` has not n_weights entries.
+    pub fn by_name(&self, flat: ArrayView1<F>) -> Result<Vec<(String, ArrayD<F>)>, Error> {
+        let n = self.n_weights();
+        if flat.len() != n {
+            return Err(Error::shape("the flat vector", flat.shape(), format!("[{n}]")));
+        }
+        let mut entries = flat.iter();
+        let take = |w: &ArrayD<F>| w.map(|_| *entries.next().expect("as many entries as weights"));
+        let (names, weights): (Vec<_>, Vec<_>) = self.weights().into_iter().unzip();
+        Ok(names.into_iter().zip(weights.into_iter().map(take)).collect())
+    }
+
     /// The same network in the other precision, weights rounded to nearest.
     ///
     /// # Errors
@@ -172,6 +183,9 @@ impl<F: Real> Layer<F> for Network<F> {
     }
     fn parts(&self) -> Parts<'_, F> {
         Parts::Chain(&self.layers)
+    }
+    fn lowered(&self) -> Option<Arc<Program<F>>> {
+        self.program().ok()
     }
     fn architecture(&self) -> Option<Architecture> {
         if self.bare {

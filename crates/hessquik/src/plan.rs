@@ -1,14 +1,297 @@
-//! Plans.
+//! The plan: where tangents start, what that costs, and the cheapest choice.
+//!
+//! Knows sizes only. With `S_j` the Hessian of the network with respect to the state after `j` layers, the Hessian is
+//! `T_j S_j T_j^T` plus the sites up to `j`, so tangents may restart as identities at any state (a *pivot*) and `S_j` is
+//! lifted back; or the Hessian may be carried forward through the first layers (the *prefix*) and contracted with the
+//! adjoints there. The cost of a plan is a sum over prefix, segments and lifts, so the cheapest one is a shortest path
+//! over the layers (see Naumann and Burela, *Hessian chain bracketing*, 2023).
+use crate::engine::{Program, Stage, StageSizes, Work};
+use crate::{Error, Mode, Real};
+use serde::{Deserialize, Serialize};
 use std::fmt;
-/// Where tangents start.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {}
 
-/// What a plan costs, beside its alternatives; `Display` prints a table.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Explanation {}
+/// How second derivatives are computed: forward mode through the first `prefix` layers, then the sum over the sites of
+/// the others, with tangents restarted as identities before each layer in `pivots`. Layers are counted with nested
+/// networks flattened.
+///
+/// Every plan gives the same numbers; [`Mode::Auto`] takes the cheapest.
+///
+/// ```
+/// use hessquik::{Activation, Evaluate, Init, Mode, Plan, Request, fully_connected};
+/// let network = fully_connected::<f64>(&[9, 4, 4, 2], Activation::Tanh, &mut Init::seed(0))?;
+/// let x = ndarray::Array2::ones((3, 9));
+/// let request = Request::new().hessian();
+/// let sum = network.evaluate(&x, &request.clone().mode(Mode::Sites))?.hessian.unwrap();
+/// let pivot = network.evaluate(&x, &request.mode(Mode::Plan(Plan::new(0, [1]))))?.hessian.unwrap();
+/// assert!((sum - pivot).iter().all(|e| e.abs() < 1e-14));
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Plan {
+    /// Number of layers through which the Hessian is carried forward.
+    pub prefix: usize,
+    /// Indices of the layers before which tangents restart, increasing, above `prefix` and below the number of layers.
+    pub pivots: Vec<usize>,
+}
+
+impl Plan {
+    /// A plan of this prefix and these pivots.
+    pub fn new(prefix: usize, pivots: impl Into<Vec<usize>>) -> Self {
+        Self { prefix, pivots: pivots.into() }
+    }
+
+    /// The plain sum over the sites.
+    pub fn sites() -> Self {
+        Self::default()
+    }
+
+    /// hessQuik's forward mode for a network of `depth` layers.
+    pub fn forward(depth: usize) -> Self {
+        Self::new(depth, [])
+    }
+
+    /// hessQuik's backward mode for a network of `depth` layers.
+    pub fn backward(depth: usize) -> Self {
+        Self::new(0, (1..depth).collect::<Vec<_>>())
+    }
+
+    /// Whether the plan fits a network of `depth` layers.
+    pub(crate) fn check(&self, depth: usize) -> Result<(), Error> {
+        let mut before = self.prefix;
+        let increasing = self.pivots.iter().all(|&p| p > std::mem::replace(&mut before, p));
+        if self.prefix > depth || !increasing || self.pivots.last().is_some_and(|&p| p >= depth) {
+            let wanted = format!("a prefix of at most {depth} layers and increasing pivots between it and {depth}");
+            return Err(Error::setting("the plan", self, wanted));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.prefix, &self.pivots[..]) {
+            (0, []) => write!(f, "sites"),
+            (c, []) => write!(f, "forward through {c} layers"),
+            (0, pivots) => write!(f, "sites, pivots at {pivots:?}"),
+            (c, pivots) => write!(f, "forward through {c} layers, then pivots at {pivots:?}"),
+        }
+    }
+}
+
+/// What a computation costs, per sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Floating-point operations in matrix products.
+    pub flops: f64,
+    /// Elements that go through activations and elementwise passes.
+    pub elements: f64,
+    /// Entries of results that are written.
+    pub outputs: f64,
+}
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+    fn add(self, o: Self) -> Self {
+        Self { flops: self.flops + o.flops, elements: self.elements + o.elements, outputs: self.outputs + o.outputs }
+    }
+}
+
+impl Cost {
+    /// Predicted seconds on one thread of a core with 512-bit vectors: rates of matrix products, of elementwise passes
+    /// and of writing, for entries of `bytes` bytes.
+    pub fn seconds(&self, bytes: usize) -> f64 {
+        let single = 4.0 / bytes as f64;
+        self.flops / (60e9 * single) + self.elements / (5e9 * single) + self.outputs * bytes as f64 / 12e9
+    }
+}
+
+/// Costs of one network for one piece of work (a kind of second derivative along `k` directions).
+pub(crate) struct Costs {
+    stages: Vec<StageSizes>,
+    work: Work,
+}
+
+impl Costs {
+    pub fn new<F: Real>(program: &Program<F>, work: Work) -> Self {
+        Self { stages: program.stages.iter().map(Stage::sizes).collect(), work }
+    }
+
+    /// Value sweep, and activations with two derivatives.
+    fn values(&self) -> Cost {
+        let cost = |s: &StageSizes| Cost { flops: s.flops(), elements: 12.0 * s.p + s.n_out, outputs: 0.0 };
+        self.stages.iter().map(cost).fold(Cost::default(), |a, b| a + b)
+    }
+
+    /// Adjoint sweep through stage `i`.
+    fn adjoint(&self, i: usize) -> Cost {
+        let (s, q) = (&self.stages[i], self.work.q);
+        Cost { flops: q * s.flops(), elements: q * (3.0 * s.p + s.n), outputs: 0.0 }
+    }
+
+    /// `r` tangents through stage `i`; the first of a segment starts from rows that all samples share.
+    fn tangent(&self, i: usize, r: f64, first: bool, to_state: bool) -> Cost {
+        let s = &self.stages[i];
+        let m = if first { 0.0 } else { s.m };
+        let through = if to_state { s.s + s.w } else { 0.0 };
+        let elements = r * (s.p + if to_state { s.p + s.n_out } else { 0.0 });
+        Cost { flops: r * (m + through), elements, outputs: 0.0 }
+    }
+
+    /// Forward mode through stage `i`: tangents and carried rows.
+    fn carry(&self, i: usize) -> Cost {
+        let (s, w) = (&self.stages[i], &self.work);
+        let rows = if i == 0 { w.rows * s.w } else { w.rows * s.flops() };
+        let curvature = 3.0 * w.terms * if s.smooth { s.n * s.n_out } else { s.p };
+        let elements = w.rows * (3.0 * s.p + s.n_out) + curvature;
+        self.tangent(i, w.k, i == 0, true) + Cost { flops: rows, elements, outputs: 0.0 }
+    }
+
+    /// Tangents and sites of the stages `a .. b`, and the lift of the Hessian with respect to the state after them.
+    fn segment(&self, a: usize, b: usize, r: f64, terms: f64) -> Cost {
+        let (q, last) = (self.work.q, b == self.stages.len());
+        let folds = !last && self.stages[b - 1].folds;
+        let mut cost = Cost::default();
+        for i in a..b {
+            let s = &self.stages[i];
+            cost = cost + self.tangent(i, r, i == a, i + 1 < b || !(last || folds));
+            if s.smooth {
+                cost.flops += q * 2.0 * r * r * s.n;
+            } else if !(folds && i + 1 == b) {
+                cost.flops += q * 2.0 * terms * s.p;
+                cost.elements += q * r * s.p;
+            }
+        }
+        if !last {
+            let n = self.stages[b].n;
+            cost.flops += q * (2.0 * r * n * n + 2.0 * terms * n);
+            cost.elements += q * (r * n + if folds { n * n } else { 0.0 });
+        }
+        cost
+    }
+
+    /// The whole cost of a plan.
+    pub fn of(&self, plan: &Plan) -> Cost {
+        let (w, depth) = (&self.work, self.stages.len());
+        let mut cost = self.values();
+        for i in 0..plan.prefix {
+            cost = cost + self.carry(i);
+        }
+        for i in plan.prefix..depth {
+            cost = cost + self.adjoint(i);
+        }
+        cost = cost + self.join(plan.prefix);
+        if plan.prefix < depth {
+            let cuts: Vec<usize> =
+                [plan.prefix].into_iter().chain(plan.pivots.iter().copied()).chain([depth]).collect();
+            for (j, cut) in cuts.windows(2).enumerate() {
+                let n = self.stages[cut[0]].n;
+                let (r, terms) = if j == 0 { (w.k, w.terms) } else { (n, n * (n + 1.0) / 2.0) };
+                cost = cost + self.segment(cut[0], cut[1], r, terms);
+            }
+        }
+        cost.outputs += w.outputs;
+        cost
+    }
+
+    /// Contraction of what was carried forward, and of the tangents for the gradient, with the adjoints there.
+    fn join(&self, prefix: usize) -> Cost {
+        let w = &self.work;
+        let n = self.stages.get(prefix).map_or(0.0, |s| s.n);
+        let gradient = if w.gradient { 2.0 * w.k * n * w.q } else { 0.0 };
+        let carried = if prefix > 0 { 2.0 * w.rows * n * w.q } else { 0.0 };
+        Cost { flops: gradient + carried, elements: w.k * w.q, outputs: 0.0 }
+    }
+
+    /// The cheapest plan, by a shortest path over the layers from the last to the first.
+    pub fn cheapest(&self, bytes: usize) -> Plan {
+        let (w, depth) = (&self.work, self.stages.len());
+        let seconds = |cost: Cost| cost.seconds(bytes);
+        // tail[a]: cost and next pivot of the cheapest way from a restart before layer a to the end
+        let mut tail = vec![(0.0, depth); depth + 1];
+        let step = |a: usize, r: f64, terms: f64, tail: &[(f64, usize)]| {
+            let to = |b: usize| (seconds(self.segment(a, b, r, terms)) + tail[b].0, b);
+            (a + 1..=depth).map(to).min_by(|x, y| x.0.total_cmp(&y.0)).expect("at least one layer is left")
+        };
+        for a in (1..depth).rev() {
+            let n = self.stages[a].n;
+            tail[a] = step(a, n, n * (n + 1.0) / 2.0, &tail);
+        }
+        let mut best = (f64::INFINITY, Plan::default());
+        let mut carried = 0.0;
+        for prefix in 0..=depth {
+            let adjoints: f64 = (prefix..depth).map(|i| seconds(self.adjoint(i))).sum();
+            let (rest, first) = if prefix < depth { step(prefix, w.k, w.terms, &tail) } else { (0.0, depth) };
+            let total = carried + adjoints + seconds(self.join(prefix)) + rest;
+            if total < best.0 {
+                let pivots = std::iter::successors(Some(first), |&p| (p < depth).then(|| tail[p].1));
+                best = (total, Plan::new(prefix, pivots.take_while(|&p| p < depth).collect::<Vec<_>>()));
+            }
+            if prefix < depth {
+                carried += seconds(self.carry(prefix));
+            }
+        }
+        best.1
+    }
+
+    /// The plan of a mode.
+    pub fn plan(&self, mode: &Mode, bytes: usize) -> Result<Plan, Error> {
+        let depth = self.stages.len();
+        Ok(match mode {
+            Mode::Auto => self.cheapest(bytes),
+            Mode::Forward => Plan::forward(depth),
+            Mode::Backward => Plan::backward(depth),
+            Mode::Sites => Plan::sites(),
+            Mode::Plan(plan) => {
+                plan.check(depth)?;
+                plan.clone()
+            }
+        })
+    }
+}
+
+/// One way to compute a result, with its predicted cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// `auto`, `sites`, `backward`, `forward`, or `chosen` for the mode of the request.
+    pub name: String,
+    /// The plan.
+    pub plan: Plan,
+    /// Cost per sample.
+    pub cost: Cost,
+    /// Predicted seconds for all points, on one thread.
+    pub seconds: f64,
+}
+
+/// The plan of a request, its predicted cost, and the alternatives; `Display` prints a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// Number of points.
+    pub points: usize,
+    /// Input and output directions.
+    pub directions: [usize; 2],
+    /// The layers, with nested networks flattened: index, name, and widths of state, site and next state.
+    pub layers: Vec<(usize, String, [usize; 3])>,
+    /// For each second-order result: its name, the candidates (the chosen one first).
+    pub results: Vec<(String, Vec<Candidate>)>,
+    /// Number of points that go through all sweeps at once.
+    pub tile: usize,
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "")
+        let [k, q] = self.directions;
+        writeln!(f, "{} points, {k} input and {q} output directions, tiles of {}", self.points, self.tile)?;
+        for (i, name, [n, p, n_out]) in &self.layers {
+            writeln!(f, "  layer {i:>2}  {name:<24} {n:>6} -> site {p:>6} -> {n_out:>6}")?;
+        }
+        for (result, candidates) in &self.results {
+            writeln!(f, "{result}")?;
+            writeln!(f, "  {:<10} {:>12} {:>12} {:>12}  plan", "", "flop/point", "passes/point", "ms in all")?;
+            for c in candidates {
+                let (flops, elements) = (c.cost.flops, c.cost.elements);
+                writeln!(f, "  {:<10} {flops:>12.0} {elements:>12.0} {:>12.4}  {}", c.name, c.seconds * 1e3, c.plan)?;
+            }
+        }
+        Ok(())
     }
 }

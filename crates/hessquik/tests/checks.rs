@@ -276,7 +276,7 @@ fn bases() {
         assert_eq!(convert_to_base(format!("1e{e}").parse().unwrap(), 10.0), (1.0, e));
     }
     for e in -1074..1024 {
-        assert_eq!(convert_to_base(2f64.powi(e), 2.0), (1.0, i64::from(e)));
+        assert_eq!(convert_to_base(2f64.powf(f64::from(e)), 2.0), (1.0, i64::from(e)));
         assert_eq!(convert_to_base(1.75 * 2f64.powi(e.max(-1022)), 2.0), (1.75, i64::from(e.max(-1022))));
     }
 }
@@ -465,7 +465,7 @@ impl Layer<f64> for OffMap {
         SmoothMap::<f64>::dim_output(self)
     }
     fn parts(&self) -> Parts<'_, f64> {
-        Parts::Smooth(self)
+        Parts::Smooth(Arc::new(self.clone()))
     }
 }
 

@@ -2,7 +2,7 @@
 use super::base::scientific;
 use super::{Function, Normal, evaluate, norm, option, points, verdict};
 use crate::{Error, Jet, Mode, Real, Request};
-use ndarray::{Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView3, ArrayView4, Axis, Data, Ix2, s};
+use ndarray::{Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView3, ArrayView4, ArrayViewD, Axis, Data, Ix2, s};
 use std::fmt;
 
 /// How [`directional_derivative_check`] checks.
@@ -111,8 +111,7 @@ pub fn directional_derivative_check<F: Real, S: Data<Elem = F>>(
     let tol = tol.max(1000.0 * F::epsilon().as_f64());
     let (x, d) = (x.view(), x.ncols());
     let all = || Request::new().value().gradient().hessian().laplacian();
-    let full = evaluate(f, x, &Request::new().value().gradient().hessian(), d, None)?;
-    let full = Full::new(&full);
+    let full = Full::new(&evaluate(f, x, &Request::new().value().gradient().hessian(), d, None)?);
     let m = full.value.ncols();
     let mut normal = Normal::seed(seed);
     let (v, u): (Array2<F>, Array2<F>) = (normal.matrix((k, d)), normal.matrix((m, k)));
@@ -120,9 +119,9 @@ pub fn directional_derivative_check<F: Real, S: Data<Elem = F>>(
     let mut results = Vec::new();
     let modes =
         [("auto", Mode::Auto), ("forward", Mode::Forward), ("backward", Mode::Backward), ("sites", Mode::Sites)];
-    for (mode, m_) in modes {
+    for (name, mode) in modes {
         for (directions, input, output) in [("input", true, false), ("output", false, true), ("both", true, true)] {
-            let mut request = all().mode(m_.clone());
+            let mut request = all().mode(mode.clone());
             if input {
                 request = request.directions(v.clone());
             }
@@ -132,7 +131,7 @@ pub fn directional_derivative_check<F: Real, S: Data<Elem = F>>(
             let (rows, columns) = (if input { k } else { d }, if output { k } else { m });
             let found = evaluate(f, x, &request, rows, Some(columns))?;
             let wanted = full.along(input.then_some(v.view()), output.then_some(u.view()));
-            results.push(compare(mode, directions, &found, &wanted, tol));
+            results.push(compare(name, directions, &Full::new(&found), &wanted, tol));
         }
     }
     let [gradient, hessian, laplacian] =
@@ -140,31 +139,20 @@ pub fn directional_derivative_check<F: Real, S: Data<Elem = F>>(
     Ok(DirectionalReport { results, gradient, hessian, laplacian })
 }
 
-fn compare<F: Real>(
-    mode: &'static str,
-    directions: &'static str,
-    found: &Jet<F>,
-    wanted: &Full,
-    tol: f64,
-) -> Directional {
-    let pairs = |found: Vec<f64>, wanted: Vec<f64>| {
-        let size = norm(wanted.iter().copied());
-        let error = norm(found.into_iter().zip(wanted).map(|(a, b)| a - b));
-        (error, error < tol * size.max(1.0)) // false for NaN
+fn compare(mode: &'static str, directions: &'static str, found: &Full, wanted: &Full, tol: f64) -> Directional {
+    let near = |found: ArrayViewD<f64>, wanted: ArrayViewD<f64>| {
+        let error = norm(found.iter().zip(&wanted).map(|(a, b)| a - b));
+        (error, error < tol * norm(wanted.iter().copied()).max(1.0)) // false for NaN
     };
-    macro_rules! pair {
+    macro_rules! near {
         ($result:ident) => {
-            pairs(
-                found.$result.as_ref().expect("verified").iter().map(|v| v.as_f64()).collect(),
-                wanted.$result.iter().copied().collect(),
-            )
+            near(found.$result.view().into_dyn(), wanted.$result.view().into_dyn())
         };
     }
-    let (value_error, value) = pair!(value);
-    let (gradient_error, gradient) = pair!(gradient);
-    let (hessian_error, hessian) = pair!(hessian);
-    let (laplacian_error, laplacian) = pair!(laplacian);
-    let gradient = gradient && value;
+    let (value_error, value) = near!(value);
+    let (gradient_error, gradient) = near!(gradient);
+    let (hessian_error, hessian) = near!(hessian);
+    let (laplacian_error, laplacian) = near!(laplacian);
     Directional {
         mode,
         directions,
@@ -172,13 +160,13 @@ fn compare<F: Real>(
         gradient_error,
         hessian_error,
         laplacian_error,
-        gradient,
+        gradient: gradient && value,
         hessian,
         laplacian,
     }
 }
 
-/// Value, gradient, Hessian and Laplacian in double precision.
+/// Value, gradient, Hessian and Laplacian (the trace of the Hessian, if it was not asked for) in double precision.
 struct Full {
     value: Array2<f64>,
     gradient: Array3<f64>,
@@ -191,7 +179,7 @@ impl Full {
         let value = jet.value.as_ref().expect("verified").mapv(|v| v.as_f64());
         let gradient = jet.gradient.as_ref().expect("verified").mapv(|v| v.as_f64());
         let hessian = jet.hessian.as_ref().expect("verified").mapv(|v| v.as_f64());
-        let laplacian = trace(hessian.view());
+        let laplacian = jet.laplacian.as_ref().map_or_else(|| trace(hessian.view()), |a| a.mapv(|v| v.as_f64()));
         Self { value, gradient, hessian, laplacian }
     }
 

@@ -23,7 +23,7 @@
 //! assert!(report.passed());
 //! let wrong = |x: ArrayView2<f64>, request: &Request<f64>| {
 //!     let mut jet = peaks(&x, request)?;
-//!     jet.gradient = jet.gradient.map(|g| g * 1.001);
+//!     jet.gradient = jet.gradient.map(|g| g * 1.01);
 //!     Ok(jet)
 //! };
 //! let report = check::input_derivative_check(&wrong, &x, &Options::default())?;

@@ -106,8 +106,7 @@ impl fmt::Display for TaylorReport {
 /// The gradient passes if more than `num_test / 3` of the observed orders, `log(E1[k] / E1[k + 1]) / log(base)`, are
 /// above `2 - tol`, or if `E1` vanishes but for rounding, below `100 eps max(1, |f|)`, at `num_test / 4` steps; likewise
 /// the Hessian with order 3. Beyond hessQuik's rule, it fails if the order settles one lower at the smallest steps that
-/// rounding leaves to see, which tells derivatives that are wrong by a part in a thousand; and an error that is not
-/// finite fails.
+/// rounding leaves to see, which tells derivatives that are wrong by a hundredth; and an error that is not finite fails.
 ///
 /// ```
 /// use hessquik::check::{Options, input_derivative_check};
@@ -227,7 +226,9 @@ pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
     let jet = layer.evaluate(x, &request)?;
     // the derivative of half the square of a result is the result
     let gradient = layer.pullback(x, &request, &jet)?.weights;
-    option("layer", "without weights", !gradient.is_empty(), "one with weights")?;
+    if gradient.is_empty() {
+        return Err(Error::setting("the number of weights to check", 0, "at least 1"));
+    }
     let loss = half_squares(&jet);
     let weights: Array1<F> = layer.weights().iter().flat_map(|(_, w)| w.iter().copied()).collect();
     let p = Normal::seed(options.seed).direction(weights.len());

@@ -32,8 +32,10 @@ pub use weights::Weights;
 
 use crate::Real;
 use crate::architecture::Architecture;
+use crate::engine::Program;
 use ndarray::ArrayD;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// What a layer is to the engine.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ pub enum Parts<'a, F> {
     /// The one form.
     Form(Form<F>),
     /// A map that does not fit the form.
-    Smooth(&'a dyn SmoothMap<F>),
+    Smooth(Arc<dyn SmoothMap<F>>),
     /// Layers one after another.
     Chain(&'a [Box<dyn Layer<F>>]),
 }
@@ -99,6 +101,12 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
 
     /// The description that a model file keeps; `None` if the layer cannot be rebuilt from one.
     fn architecture(&self) -> Option<Architecture> {
+        None
+    }
+
+    /// The layer as the engine runs it, where it is kept from call to call.
+    #[doc(hidden)]
+    fn lowered(&self) -> Option<Arc<Program<F>>> {
         None
     }
 }

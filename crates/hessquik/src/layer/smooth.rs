@@ -4,6 +4,7 @@ use crate::Real;
 use crate::architecture::Architecture;
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, Zip, s};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// A smooth map of features, given by five operations on a tile of `n_s` samples.
 ///
@@ -256,7 +257,7 @@ macro_rules! smooth_layer {
                 SmoothMap::<F>::dim_output(self)
             }
             fn parts(&self) -> Parts<'_, F> {
-                Parts::Smooth(self)
+                Parts::Smooth(Arc::new(self.clone()))
             }
             fn architecture(&self) -> Option<Architecture> {
                 let describe: fn(&Self) -> Architecture = $architecture;

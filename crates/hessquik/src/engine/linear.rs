@@ -1,0 +1,318 @@
+//! Structured linear maps as the engine runs them: dense blocks by GEMM, scaled identities as copies.
+use super::gemm::{Mat, gemm};
+use super::kernels::copy_rows;
+use crate::Real;
+use crate::layer::{Linear, Piece};
+use ndarray::{Array2, ArrayD, Ix2};
+use std::collections::HashMap;
+
+/// The weights of one layer: where each stands in the flat vector of all weights, and its array.
+pub(crate) type Known<'a, F> = HashMap<String, (usize, &'a ArrayD<F>)>;
+
+/// Where a part of a dense block comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Source<F> {
+    /// First entry in the flat vector of all weights.
+    theta: usize,
+    /// Place in the block: first row and shape.
+    row: usize,
+    rows: usize,
+    cols: usize,
+    transposed: bool,
+    /// d softplus(w) / dw where the block holds softplus(w).
+    slope: Option<Vec<F>>,
+}
+
+/// A dense block at (`row`, `col`), row-major.
+#[derive(Clone, Debug)]
+pub(crate) struct Block<F> {
+    row: usize,
+    col: usize,
+    rows: usize,
+    cols: usize,
+    data: Vec<F>,
+    sources: Vec<Source<F>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Copy<F> {
+    pub from: usize,
+    pub to: usize,
+    pub len: usize,
+    pub scale: F,
+}
+
+/// A linear map of `rows` to `cols` features.
+#[derive(Clone, Debug)]
+pub(crate) struct Lin<F> {
+    pub rows: usize,
+    pub cols: usize,
+    pub blocks: Vec<Block<F>>,
+    pub copies: Vec<Copy<F>>,
+}
+
+/// How often each row and column of a map is written: decides who may assign and who must add.
+fn coverage<F>(lin: &Lin<F>, of_rows: bool) -> Vec<u8> {
+    let mut count = vec![0u8; if of_rows { lin.rows } else { lin.cols }];
+    let mut add = |from: usize, len: usize| count[from..from + len].iter_mut().for_each(|c| *c = c.saturating_add(1));
+    lin.blocks.iter().for_each(|b| if of_rows { add(b.row, b.rows) } else { add(b.col, b.cols) });
+    lin.copies.iter().for_each(|c| add(if of_rows { c.from } else { c.to }, c.len));
+    count
+}
+
+/// Who writes first into `out = x A + y B`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cover {
+    /// A alone writes every column once: A assigns, B adds.
+    First,
+    /// B alone does: B assigns, A adds.
+    Second,
+    /// Together they write every column exactly once: both assign.
+    Once,
+    /// Neither: zero first, both add.
+    Fill,
+}
+
+pub(crate) fn cover<F>(a: &Lin<F>, b: &Lin<F>, of_rows: bool) -> Cover {
+    let (a, b) = (coverage(a, of_rows), coverage(b, of_rows));
+    if a.iter().zip(&b).all(|(a, b)| a + b == 1) {
+        Cover::Once
+    } else if a.iter().all(|&c| c == 1) {
+        Cover::First
+    } else if b.iter().all(|&c| c == 1) {
+        Cover::Second
+    } else {
+        Cover::Fill
+    }
+}
+
+impl<F: Real> Lin<F> {
+    /// Puts the weights into the blocks; `message` errors where a piece does not fit.
+    pub fn lower(linear: &Linear<F>, rows: usize, cols: usize, known: &Known<F>) -> Result<Self, String> {
+        let mut blocks: Vec<Block<F>> = Vec::new();
+        let mut copies = Vec::new();
+        for piece in &linear.pieces {
+            match piece {
+                &Piece::Copy { from, to, len, scale } => {
+                    if from + len > rows || to + len > cols {
+                        return Err(format!(
+                            "a copy of {len} features from {from} to {to} leaves a ({rows}, {cols}) map"
+                        ));
+                    }
+                    if !scale.is_finite() {
+                        return Err(format!("a copy is scaled by {scale}, expected a finite number"));
+                    }
+                    copies.push(Copy { from, to, len, scale });
+                }
+                Piece::Constant { matrix, row, col } => {
+                    let data = matrix.as_standard_layout().iter().copied().collect();
+                    blocks.push(Block {
+                        row: *row,
+                        col: *col,
+                        rows: matrix.nrows(),
+                        cols: matrix.ncols(),
+                        data,
+                        sources: vec![],
+                    });
+                }
+                Piece::Weight { name, row, col, transposed, nonnegative } => {
+                    let (theta, array) = known.get(name).ok_or_else(|| format!("no weight is named {name:?}"))?;
+                    let matrix =
+                        as_matrix(array).ok_or_else(|| format!("weight {name:?} is not a vector or matrix"))?;
+                    let slope = nonnegative.then(|| matrix.iter().map(|&w| positive(w)[1]).collect());
+                    let matrix = if *nonnegative { matrix.mapv(|w| positive(w)[0]) } else { matrix };
+                    let matrix = if *transposed { matrix.reversed_axes() } else { matrix };
+                    let (r, c) = matrix.dim();
+                    let data = matrix.as_standard_layout().iter().copied().collect();
+                    let source = Source { theta: *theta, row: 0, rows: r, cols: c, transposed: *transposed, slope };
+                    blocks.push(Block { row: *row, col: *col, rows: r, cols: c, data, sources: vec![source] });
+                }
+            }
+        }
+        for b in &blocks {
+            if b.row + b.rows > rows || b.col + b.cols > cols {
+                let (r, c) = (b.rows, b.cols);
+                return Err(format!("a ({r}, {c}) block at ({}, {}) leaves a ({rows}, {cols}) map", b.row, b.col));
+            }
+        }
+        Ok(Self { rows, cols, blocks: stack(blocks), copies })
+    }
+
+    /// Whether the map is zero.
+    pub fn is_zero(&self) -> bool {
+        self.blocks.is_empty() && self.copies.is_empty()
+    }
+
+    /// The scale if the map is a scaled identity.
+    pub fn as_identity(&self) -> Option<F> {
+        match (&self.blocks[..], &self.copies[..]) {
+            ([], [c]) if self.rows == self.cols && c.len == self.rows => Some(c.scale),
+            _ => None,
+        }
+    }
+
+    /// Whether each output column is written exactly once.
+    pub fn covers(&self, transposed: bool) -> bool {
+        coverage(self, transposed).iter().all(|&c| c == 1)
+    }
+
+    /// Multiply-adds x 2 of one row through the dense blocks.
+    pub fn flops(&self) -> f64 {
+        self.blocks.iter().map(|b| 2.0 * (b.rows * b.cols) as f64).sum()
+    }
+
+    /// The whole matrix.
+    pub fn to_dense(&self) -> Vec<F> {
+        let mut out = vec![F::zero(); self.rows * self.cols];
+        for b in &self.blocks {
+            let to = &mut out[b.row * self.cols + b.col..];
+            copy_rows(true, (b.rows, b.cols), (&b.data, b.cols), F::one(), to, self.cols);
+        }
+        for c in &self.copies {
+            (0..c.len).for_each(|i| out[(c.from + i) * self.cols + c.to + i] += c.scale);
+        }
+        out
+    }
+
+    /// `y (+)= x A` for `n` rows; where `accumulate` is false every column must be covered once (see [`Cover`]).
+    pub fn apply(&self, accumulate: bool, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        self.apply_blocks(accumulate, n, x, xs, y, ys);
+        for c in &self.copies {
+            copy_rows(accumulate, (n, c.len), (&x[c.from..], xs), c.scale, &mut y[c.to..], ys);
+        }
+    }
+
+    /// The part of [`Self::apply`] that the dense blocks do.
+    pub fn apply_blocks(&self, accumulate: bool, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        for b in &self.blocks {
+            let x = Mat::new(x, n, xs, xs).columns(b.row, b.rows);
+            gemm(accumulate, x, Mat::new(&b.data, b.rows, b.cols, b.cols), &mut y[b.col..], ys);
+        }
+    }
+
+    /// `y (+)= R A` for every sample, given `R A` (r, cols), touching only the columns that the map writes.
+    pub fn spread(&self, accumulate: bool, ns: usize, r: usize, mapped: &[F], y: &mut [F]) {
+        let (n, written) = (self.cols, coverage(self, false));
+        let mut col = 0;
+        for run in written.chunk_by(|a, b| (*a > 0) == (*b > 0)) {
+            if run[0] > 0 {
+                for s in 0..ns {
+                    let to = &mut y[s * r * n + col..];
+                    copy_rows(accumulate, (r, run.len()), (&mapped[col..], n), F::one(), to, n);
+                }
+            }
+            col += run.len();
+        }
+    }
+
+    /// `x (+)= y A^T` for `n` rows, likewise.
+    pub fn apply_t(&self, accumulate: bool, n: usize, y: &[F], ys: usize, x: &mut [F], xs: usize) {
+        for b in &self.blocks {
+            let y = Mat::new(y, n, ys, ys).columns(b.col, b.cols);
+            gemm(accumulate, y, Mat::new(&b.data, b.rows, b.cols, b.cols).t(), &mut x[b.row..], xs);
+        }
+        for c in &self.copies {
+            copy_rows(accumulate, (n, c.len), (&y[c.to..], ys), c.scale, &mut x[c.from..], xs);
+        }
+    }
+
+    /// `y = x A` whatever the coverage.
+    pub fn map(&self, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        let covered = self.covers(false);
+        if !covered {
+            y.chunks_mut(ys).take(n).for_each(|row| row[..self.cols].fill(F::zero()));
+        }
+        self.apply(!covered, n, x, xs, y, ys);
+    }
+
+    /// `x = y A^T` whatever the coverage.
+    pub fn map_t(&self, n: usize, y: &[F], ys: usize, x: &mut [F], xs: usize) {
+        let covered = self.covers(true);
+        if !covered {
+            x.chunks_mut(xs).take(n).for_each(|row| row[..self.rows].fill(F::zero()));
+        }
+        self.apply_t(!covered, n, y, ys, x, xs);
+    }
+
+    /// Whether any block holds weights.
+    pub fn trained(&self) -> bool {
+        self.blocks.iter().any(|b| !b.sources.is_empty())
+    }
+
+    /// Number of entries of the blocks' gradients.
+    pub fn gradient_len(&self) -> usize {
+        self.blocks.iter().map(|b| b.data.len()).sum()
+    }
+
+    /// Adds `x^T y_bar` (of `n` rows) to the gradients of the blocks.
+    pub fn add_gradient(&self, n: usize, x: &[F], xs: usize, y_bar: &[F], ys: usize, gradient: &mut [F]) {
+        let mut at = 0;
+        for b in &self.blocks {
+            if !b.sources.is_empty() {
+                let x = Mat::new(x, n, xs, xs).columns(b.row, b.rows);
+                let y = Mat::new(y_bar, n, ys, ys).columns(b.col, b.cols);
+                gemm(true, x.t(), y, &mut gradient[at..at + b.data.len()], b.cols);
+            }
+            at += b.data.len();
+        }
+    }
+
+    /// Adds `y_bar` (rows, cols) itself, the gradient where `x` is the identity.
+    pub fn add_gradient_identity(&self, y_bar: &[F], gradient: &mut [F]) {
+        let mut at = 0;
+        for b in &self.blocks {
+            let from = &y_bar[b.row * self.cols + b.col..];
+            copy_rows(true, (b.rows, b.cols), (from, self.cols), F::one(), &mut gradient[at..], b.cols);
+            at += b.data.len();
+        }
+    }
+
+    /// Adds the gradients of the blocks to the flat gradient of all weights.
+    pub fn route(&self, gradient: &[F], theta: &mut [F]) {
+        let mut at = 0;
+        for b in &self.blocks {
+            for s in &b.sources {
+                for i in 0..s.rows {
+                    for j in 0..s.cols {
+                        let entry = if s.transposed { j * s.rows + i } else { i * s.cols + j };
+                        let slope = s.slope.as_ref().map_or(F::one(), |slope| slope[entry]);
+                        theta[s.theta + entry] += slope * gradient[at + (s.row + i) * b.cols + j];
+                    }
+                }
+            }
+            at += b.data.len();
+        }
+    }
+}
+
+/// softplus(w) and its slope, for weights that must not be negative.
+fn positive<F: Real>(w: F) -> [F; 2] {
+    let jet = crate::Activation::softplus().jet(w);
+    [jet[0], jet[1]]
+}
+
+fn as_matrix<F: Real>(array: &ArrayD<F>) -> Option<Array2<F>> {
+    match array.ndim() {
+        1 => array.to_owned().into_shape_with_order((array.len(), 1)).ok(),
+        2 => array.to_owned().into_dimensionality::<Ix2>().ok(),
+        _ => None,
+    }
+}
+
+/// Joins blocks that stand on top of each other into one, so that one product serves both.
+fn stack<F: Real>(mut blocks: Vec<Block<F>>) -> Vec<Block<F>> {
+    blocks.sort_by_key(|b| (b.col, b.cols, b.row));
+    let mut out: Vec<Block<F>> = Vec::new();
+    for b in blocks {
+        match out.last_mut() {
+            Some(top) if (top.col, top.cols) == (b.col, b.cols) && top.row + top.rows == b.row => {
+                let below = top.rows;
+                top.sources.extend(b.sources.into_iter().map(|s| Source { row: s.row + below, ..s }));
+                top.data.extend(b.data);
+                top.rows += b.rows;
+            }
+            _ => out.push(b),
+        }
+    }
+    out
+}

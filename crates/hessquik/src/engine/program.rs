@@ -1,0 +1,181 @@
+//! A network lowered to a list of stages, each in the one form or a smooth map.
+use super::linear::{Cover, Known, Lin, cover};
+use crate::layer::{Form, Parts, Shift};
+use crate::{Activation, Error, Layer, Real, SmoothMap};
+use std::sync::Arc;
+
+/// One layer in the one form: `z = u M + b`, `u' = u S + act(z) W + c`.
+#[derive(Clone, Debug)]
+pub(crate) struct Site<F> {
+    pub n: usize,
+    pub p: usize,
+    pub n_out: usize,
+    pub m: Lin<F>,
+    pub b: Option<Vec<F>>,
+    pub act: Activation,
+    pub s: Lin<F>,
+    pub w: Lin<F>,
+    pub c: Option<Vec<F>>,
+    /// First entries of `b` and `c` in the flat vector of weights, where they are weights.
+    pub b_theta: Option<usize>,
+    pub c_theta: Option<usize>,
+    /// Who writes first into `u S + act W`, and into `G S^T + Q M^T`.
+    pub forward: Cover,
+    pub backward: Cover,
+}
+
+impl<F: Real> Site<F> {
+    /// Whether the state after this layer is the activation itself, `u' = scale act(z) + c` without a skip: then
+    /// everything after it depends on `u` through `z` alone.
+    pub fn folds(&self) -> Option<F> {
+        if self.s.is_zero() { self.w.as_identity() } else { None }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Stage<F> {
+    Site(Box<Site<F>>),
+    Smooth(Arc<dyn SmoothMap<F>>),
+}
+
+impl<F: Real> Stage<F> {
+    pub fn n(&self) -> usize {
+        match self {
+            Self::Site(s) => s.n,
+            Self::Smooth(s) => s.dim_input(),
+        }
+    }
+    /// Width of the site; a smooth map has none.
+    pub fn p(&self) -> usize {
+        match self {
+            Self::Site(s) => s.p,
+            Self::Smooth(_) => 0,
+        }
+    }
+    pub fn n_out(&self) -> usize {
+        match self {
+            Self::Site(s) => s.n_out,
+            Self::Smooth(s) => s.dim_output(),
+        }
+    }
+}
+
+/// A network as the engine runs it.
+#[derive(Debug)]
+pub struct Program<F> {
+    pub(crate) stages: Vec<Stage<F>>,
+    /// Where the site of each stage starts among all sites; one more entry for their sum.
+    pub(crate) offsets: Vec<usize>,
+    pub(crate) n_weights: usize,
+    /// Names of the stages: `1.2 (resnet)`.
+    pub(crate) names: Vec<String>,
+}
+
+impl<F: Real> Program<F> {
+    /// Flattens nested networks and puts the weights into the one form.
+    pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
+        let mut program = Self { stages: Vec::new(), offsets: vec![0], n_weights: 0, names: Vec::new() };
+        program.push(layer, "")?;
+        if program.stages.is_empty() {
+            return Err(Error::EmptyNetwork);
+        }
+        Ok(program)
+    }
+
+    fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<(), Error> {
+        let stage = match layer.parts() {
+            Parts::Chain(layers) => return self.push_chain(layers, position),
+            Parts::Form(form) => Stage::Site(Box::new(self.site(layer, position, &form)?)),
+            Parts::Smooth(map) if layer.weights().is_empty() => Stage::Smooth(map),
+            Parts::Smooth(_) => {
+                let message = "a smooth map has no weights of its own; put them in a layer in the one form".into();
+                return Err(Error::Layer { layer: at(position, layer), message });
+            }
+        };
+        for (what, found) in [("input", stage.n()), ("output", stage.n_out())] {
+            let wanted = if what == "input" { layer.dim_input() } else { layer.dim_output() };
+            if found == 0 || found != wanted {
+                let what = format!("the {what} dimension of layer {}", at(position, layer));
+                return Err(Error::setting(what, found, format!("at least 1, and {wanted} as the layer says")));
+            }
+        }
+        self.offsets.push(self.offsets[self.stages.len()] + stage.p());
+        self.names.push(at(position, layer));
+        self.stages.push(stage);
+        Ok(())
+    }
+
+    fn push_chain(&mut self, layers: &[Box<dyn Layer<F>>], position: &str) -> Result<(), Error> {
+        let place = |i: usize| if position.is_empty() { format!("{i}") } else { format!("{position}.{i}") };
+        if layers.is_empty() {
+            return Err(Error::EmptyNetwork);
+        }
+        for (i, pair) in layers.windows(2).enumerate() {
+            if pair[0].dim_output() != pair[1].dim_input() {
+                return Err(Error::IncompatibleBlocks {
+                    left: place(i),
+                    left_name: pair[0].name(),
+                    found: pair[0].dim_output(),
+                    right: place(i + 1),
+                    right_name: pair[1].name(),
+                    wanted: pair[1].dim_input(),
+                });
+            }
+        }
+        layers.iter().enumerate().try_for_each(|(i, l)| self.push(&**l, &place(i)))
+    }
+
+    fn site<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str, form: &Form<F>) -> Result<Site<F>, Error> {
+        let error = |message: String| Error::Layer { layer: at(position, layer), message };
+        let [n, p, n_out] = form.dims;
+        if p == 0 {
+            return Err(Error::setting(format!("the width of layer {}", at(position, layer)), 0, "at least 1"));
+        }
+        form.act.check()?;
+        let weights = layer.weights();
+        let mut known = Known::new();
+        for (name, array) in &weights {
+            known.insert(name.clone(), (self.n_weights, *array));
+            self.n_weights += array.len();
+        }
+        let shift = |shift: &Shift<F>, len: usize| -> Result<(Option<Vec<F>>, Option<usize>), String> {
+            let (data, theta) = match shift {
+                Shift::None => return Ok((None, None)),
+                Shift::Constant(v) => (v.to_vec(), None),
+                Shift::Weight(name) => {
+                    let (theta, array) = known.get(name).ok_or_else(|| format!("no weight is named {name:?}"))?;
+                    (array.iter().copied().collect(), Some(*theta))
+                }
+            };
+            if data.len() != len {
+                return Err(format!("an additive vector has {} entries, expected {len}", data.len()));
+            }
+            Ok((Some(data), theta))
+        };
+        let (b, b_theta) = shift(&form.b, p).map_err(error)?;
+        let (c, c_theta) = shift(&form.c, n_out).map_err(error)?;
+        let m = Lin::lower(&form.m, n, p, &known).map_err(error)?;
+        let s = Lin::lower(&form.s, n, n_out, &known).map_err(error)?;
+        let w = Lin::lower(&form.w, p, n_out, &known).map_err(error)?;
+        let (forward, backward) = (cover(&s, &w, false), cover(&s, &m, true));
+        Ok(Site { n, p, n_out, m, b, act: form.act.clone(), s, w, c, b_theta, c_theta, forward, backward })
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Width of the state before stage `i` (the output for `i` = depth).
+    pub(crate) fn width(&self, i: usize) -> usize {
+        self.stages.get(i).map_or_else(|| self.stages[i - 1].n_out(), Stage::n)
+    }
+
+    /// Sum of the widths of all sites.
+    pub(crate) fn sites(&self) -> usize {
+        self.offsets[self.depth()]
+    }
+}
+
+fn at<F: Real, L: Layer<F> + ?Sized>(position: &str, layer: &L) -> String {
+    if position.is_empty() { layer.name() } else { format!("{position} ({})", layer.name()) }
+}

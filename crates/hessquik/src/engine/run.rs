@@ -1,0 +1,155 @@
+//! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
+use super::call::{Call, Field};
+use super::pullback::{GradientSum, ReverseSpace};
+use super::sweeps::fit;
+use super::tile::Workspace;
+use crate::Real;
+use ndarray::{ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Slice};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// One array per field of a call, in memory order (n_s, q, ..).
+pub(crate) type Arrays<'a, F> = Vec<ArrayViewMutD<'a, F>>;
+
+impl<F: Real> Workspace<F> {
+    fn load(&mut self, x: ArrayView2<F>) {
+        self.tape.ns = x.nrows();
+        self.tape.u.resize_with(1, Vec::new);
+        let to = fit(&mut self.tape.u[0], x.len());
+        match x.as_slice() {
+            Some(x) => to.copy_from_slice(x),
+            None => to.iter_mut().zip(x).for_each(|(to, &x)| *to = x),
+        }
+    }
+}
+
+/// Splits arrays into tiles of `tile` samples.
+fn tiles<F>(arrays: Arrays<'_, F>, n: usize, tile: usize) -> Vec<Arrays<'_, F>> {
+    let mut out = Vec::with_capacity(n.div_ceil(tile));
+    let mut rest = arrays;
+    let mut left = n;
+    while left > tile {
+        let (now, later) = rest.into_iter().map(|a| a.split_at(Axis(0), tile)).unzip();
+        out.push(now);
+        rest = later;
+        left -= tile;
+    }
+    if left > 0 {
+        out.push(rest);
+    }
+    out
+}
+
+fn rows(index: usize, tile: usize, n: usize) -> Range<usize> {
+    index * tile..((index + 1) * tile).min(n)
+}
+
+fn points<'a, F>(x: &ArrayView2<'a, F>, range: Range<usize>) -> ArrayView2<'a, F> {
+    x.clone().slice_axis_move(Axis(0), Slice::from(range))
+}
+
+impl<F: Real> Call<F> {
+    /// Evaluates all points into `out`.
+    pub fn run(&self, x: ArrayView2<F>, out: Arrays<'_, F>) {
+        let n = x.nrows();
+        let one = |ws: &mut Workspace<F>, i: usize, arrays: Arrays<'_, F>| {
+            ws.load(points(&x, rows(i, self.tile, n)));
+            self.into_arrays(ws, arrays);
+        };
+        if n <= self.tile {
+            if n > 0 {
+                one(&mut Workspace::default(), 0, out);
+            }
+            return;
+        }
+        let tiles = tiles(out, n, self.tile);
+        tiles.into_par_iter().enumerate().for_each_init(Workspace::default, |ws, (i, arrays)| one(ws, i, arrays));
+    }
+
+    /// Evaluates a tile into arrays of any strides.
+    fn into_arrays(&self, ws: &mut Workspace<F>, mut arrays: Arrays<'_, F>) {
+        let ns = ws.tape.ns;
+        let mut results = std::mem::take(&mut ws.results);
+        results.resize_with(arrays.len(), Vec::new);
+        {
+            let mut slices: Vec<&mut [F]> = Vec::with_capacity(arrays.len());
+            for ((array, result), (_, shape)) in arrays.iter_mut().zip(&mut results).zip(&self.fields) {
+                match array.is_standard_layout() {
+                    true => slices.push(array.as_slice_mut().expect("standard layout")),
+                    false => slices.push(fit(result, ns * shape.iter().product::<usize>())),
+                }
+            }
+            self.evaluate_tile(ws, &mut slices);
+        }
+        for ((array, result), (_, shape)) in arrays.iter_mut().zip(&results).zip(&self.fields) {
+            if !array.is_standard_layout() {
+                let shape: Vec<usize> = std::iter::once(ns).chain(shape.iter().copied()).collect();
+                let len = shape.iter().product();
+                let view = ArrayViewD::from_shape(shape, &result[..len]).expect("a buffer of that size");
+                array.assign(&view);
+            }
+        }
+        ws.results = results;
+    }
+
+    /// Results and cotangents of a loss given per tile, pulled back: returns the loss, the flat gradient of the weights,
+    /// and writes the gradient of the points. `loss` gets the range of points, their results (one slice per field in
+    /// memory order), and zeros to fill with cotangents.
+    ///
+    /// Tiles are summed in groups whose number does not depend on the number of threads.
+    pub fn reverse(
+        &self,
+        x: ArrayView2<F>,
+        x_bar: &mut [F],
+        loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
+    ) -> (F, Vec<F>) {
+        const MEMORY: usize = 16 << 20;
+        let (n, d) = (x.nrows(), self.d);
+        let count = n.div_ceil(self.tile);
+        let groups = (MEMORY / GradientSum::len(self).max(1)).clamp(4, 64).min(count.max(1));
+        let per_group = count.div_ceil(groups).max(1) * self.tile;
+        let group = |(g, x_bar): (usize, &mut [F])| {
+            let mut state = (Workspace::default(), ReverseSpace::default(), GradientSum::new(self));
+            let (mut total, mut results, mut bars) = (F::zero(), Vec::new(), Vec::new());
+            let range = rows(g, per_group, n);
+            for (i, x_bar) in x_bar.chunks_mut(self.tile * d).enumerate() {
+                let start = range.start + i * self.tile;
+                let range = start..start + x_bar.len() / d;
+                let (ws, rs, sum) = &mut state;
+                ws.load(points(&x, range.clone()));
+                let mut out = self.slices(&mut results, range.len());
+                self.evaluate_tile(ws, &mut out);
+                let mut bar = self.slices(&mut bars, range.len());
+                bar.iter_mut().for_each(|b| b.fill(F::zero()));
+                total += loss(range, &out, &mut bar);
+                let bar: Vec<&[F]> = bar.iter().map(|b| &**b).collect();
+                self.pull_back_tile(ws, rs, &bar, sum, x_bar);
+            }
+            (total, state.2)
+        };
+        let mut theta = vec![F::zero(); self.program.n_weights];
+        let mut total = F::zero();
+        let chunks = x_bar.par_chunks_mut((per_group * d).max(1)).enumerate();
+        let sums: Vec<_> = if count <= 1 {
+            x_bar.chunks_mut((per_group * d).max(1)).enumerate().map(group).collect()
+        } else {
+            chunks.map(group).collect()
+        };
+        for (part, sum) in sums {
+            total += part;
+            sum.finish(self, &mut theta);
+        }
+        (total, theta)
+    }
+
+    fn slices<'a>(&self, buffers: &'a mut Vec<Vec<F>>, ns: usize) -> Vec<&'a mut [F]> {
+        buffers.resize_with(self.fields.len(), Vec::new);
+        let lens = self.fields.iter().map(|(_, shape)| ns * shape.iter().product::<usize>());
+        buffers.iter_mut().zip(lens).map(|(b, len)| fit(b, len)).collect()
+    }
+
+    /// The place of a field among the results.
+    pub fn position(&self, field: Field) -> Option<usize> {
+        self.fields.iter().position(|(f, _)| *f == field)
+    }
+}
