@@ -95,6 +95,8 @@ fn compute<F: Element>(
     let n = points.rows();
     let mut progress = Progress::new(n);
     let mut computing = Duration::ZERO;
+    let one_output = results::outputs(&buffers[0]) == 1;
+    let mut scratch = if one_output { None } else { Some(network.zeros(tile, request)?) };
     for buffer in buffers {
         let _ = free_in.send(buffer);
     }
@@ -112,7 +114,11 @@ fn compute<F: Element>(
                 let x = points.read::<F>(tile)?;
                 let Ok(mut jet) = free.recv() else { break }; // the writer has failed and says why
                 let started = Instant::now();
-                network.evaluate_into(&x, request, results::lend(&mut jet, x.nrows()))?;
+                let out = scratch.as_mut().unwrap_or(&mut jet);
+                network.evaluate_into(&x, request, results::lend(out, x.nrows()))?;
+                if let Some(scratch) = &scratch {
+                    results::reorder(scratch, &mut jet, x.nrows());
+                }
                 computing += started.elapsed();
                 let _ = full_in.send((first, x.nrows(), jet));
                 progress.advance(x.nrows());
