@@ -71,9 +71,9 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.prefix, &self.pivots[..]) {
             (0, []) => write!(f, "sites"),
-            (c, []) => write!(f, "forward through {c} layers"),
+            (c, []) => write!(f, "forward through layers 0..{c}, then sites"),
             (0, pivots) => write!(f, "sites, pivots at {pivots:?}"),
-            (c, pivots) => write!(f, "forward through {c} layers, then pivots at {pivots:?}"),
+            (c, pivots) => write!(f, "forward through layers 0..{c}, then sites, pivots at {pivots:?}"),
         }
     }
 }

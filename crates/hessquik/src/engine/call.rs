@@ -316,13 +316,14 @@ impl<F: Real> Call<F> {
         let mut start = self.start_along(v.as_deref(), signs.len());
         let mut along_v = b.is_none();
         let mut kind = Kind::Trace { signs };
-        if let (Stage::Site(site), Kind::Trace { signs }) = (&self.program.stages[0], &kind) {
-            if site.s.is_zero() && signs.len() > site.p {
-                let (z, z_signs, o) = compress_rows(&start.through_m, signs, site.p);
-                (start.full_rows, start.r, start.through_m, start.expand) = (start.r, z_signs.len(), z, Some(o));
-                start.through_s.clear();
-                (kind, along_v) = (Kind::Trace { signs: z_signs }, false);
-            }
+        if let (Stage::Site(site), Kind::Trace { signs }) = (&self.program.stages[0], &kind)
+            && site.s.is_zero()
+            && signs.len() > site.p
+        {
+            let (z, z_signs, o) = compress_rows(&start.through_m, signs, site.p);
+            (start.full_rows, start.r, start.through_m, start.expand) = (start.r, z_signs.len(), z, Some(o));
+            start.through_s.clear();
+            (kind, along_v) = (Kind::Trace { signs: z_signs }, false);
         }
         self.add_task(name, Job::Curvature, kind, start, along_v, vec![(field, Sink::All)], request)
     }

@@ -26,15 +26,15 @@ pub(crate) fn forward<F: Real>(program: &Program<F>, u: &Jet<F>) -> Result<Jet<F
         return Err(missing("gradient"));
     }
     let k = u.gradient.as_ref().map_or(0, |g| g.dim().1);
-    if let Some(g) = &u.gradient {
-        if g.dim() != (ns, k, n) {
-            return Err(Error::shape("the gradient of u", g.shape(), format!("[{ns}, k, {n}]")));
-        }
+    if let Some(g) = &u.gradient
+        && g.dim() != (ns, k, n)
+    {
+        return Err(Error::shape("the gradient of u", g.shape(), format!("[{ns}, k, {n}]")));
     }
-    if let Some(h) = &u.hessian {
-        if h.dim() != (ns, k, k, n) {
-            return Err(Error::shape("the Hessian of u", h.shape(), format!("[{ns}, {k}, {k}, {n}]")));
-        }
+    if let Some(h) = &u.hessian
+        && h.dim() != (ns, k, k, n)
+    {
+        return Err(Error::shape("the Hessian of u", h.shape(), format!("[{ns}, {k}, {k}, {n}]")));
     }
     let mut out = Jet { value: Some(Array2::zeros((ns, m))), ..Jet::default() };
     out.gradient = u.gradient.as_ref().map(|_| Array3::zeros((ns, k, m)));
@@ -94,10 +94,10 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
     if gradient.dim() != (ns, n_out, q) {
         return Err(Error::shape("the gradient of g", gradient.shape(), format!("[{ns}, {n_out}, m]")));
     }
-    if let Some(h) = &g.hessian {
-        if h.dim() != (ns, n_out, n_out, q) {
-            return Err(Error::shape("the Hessian of g", h.shape(), format!("[{ns}, {n_out}, {n_out}, {q}]")));
-        }
+    if let Some(h) = &g.hessian
+        && h.dim() != (ns, n_out, n_out, q)
+    {
+        return Err(Error::shape("the Hessian of g", h.shape(), format!("[{ns}, {n_out}, {n_out}, {q}]")));
     }
     let mut out = Jet { value: g.value.clone(), ..Jet::default() };
     let mut gradient_out = Array3::zeros((ns, q, n)).permuted_axes([0, 2, 1]);

@@ -45,7 +45,7 @@ fn rows(index: usize, tile: usize, n: usize) -> Range<usize> {
 }
 
 fn points<'a, F>(x: &ArrayView2<'a, F>, range: Range<usize>) -> ArrayView2<'a, F> {
-    x.clone().slice_axis_move(Axis(0), Slice::from(range))
+    (*x).slice_axis_move(Axis(0), Slice::from(range))
 }
 
 impl<F: Real> Call<F> {
@@ -54,7 +54,7 @@ impl<F: Real> Call<F> {
         let n = x.nrows();
         let one = |ws: &mut Workspace<F>, i: usize, arrays: Arrays<'_, F>| {
             ws.load(points(&x, rows(i, self.tile, n)));
-            self.into_arrays(ws, arrays);
+            self.fill_arrays(ws, arrays);
         };
         if n <= self.tile {
             if n > 0 {
@@ -67,7 +67,7 @@ impl<F: Real> Call<F> {
     }
 
     /// Evaluates a tile into arrays of any strides.
-    fn into_arrays(&self, ws: &mut Workspace<F>, mut arrays: Arrays<'_, F>) {
+    fn fill_arrays(&self, ws: &mut Workspace<F>, mut arrays: Arrays<'_, F>) {
         let ns = ws.tape.ns;
         let mut results = std::mem::take(&mut ws.results);
         results.resize_with(arrays.len(), Vec::new);

@@ -39,6 +39,7 @@ use std::sync::Arc;
 
 /// What a layer is to the engine.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // made once per lowering; a box would only burden those who write layers
 pub enum Parts<'a, F> {
     /// The one form.
     Form(Form<F>),
