@@ -15,7 +15,7 @@ impl Progress {
     /// Nothing done of `points`; nothing shown yet.
     pub fn new(points: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(points as u64), ProgressDrawTarget::hidden());
-        let style = "{wide_bar} {human_pos} of {human_len} points, {per_sec}, {eta} left";
+        let style = "{wide_bar} {human_pos} of {human_len} points, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }

@@ -71,11 +71,12 @@ impl Results {
 /// What to compute, along which directions, in which mode.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Wish {
-    /// Results, separated by commas
+    /// Results, separated by commas: value, gradient, hessian, laplacian, diagonal, ...
     ///
-    /// value, gradient, hessian, packed (upper half of the Hessian), diagonal, laplacian, factored,
-    /// partials:0-1+2-2 (entries of the Hessian), block:0+1/2+3 (rows 0 and 1, columns 2 and 3 of it).
-    /// Without it: value,gradient,hessian, or what --operator and --products ask for.
+    /// All of them: value, gradient, hessian, laplacian, diagonal, packed (the upper half of the Hessian),
+    /// partials:0-1+2-2 (the entries (0, 1) and (2, 2) of the Hessian), block:0+1/2+3 (rows 0 and 1, columns 2 and 3
+    /// of it), factored (H = M C M^T as factored.outer, M, and factored.core, C). Without this option:
+    /// value,gradient,hessian, or what --operator and --products ask for.
     #[arg(short, long, value_name = "RESULTS")]
     pub request: Option<Results>,
     /// How second derivatives are computed: auto, forward, backward or sites (same numbers, other speed)

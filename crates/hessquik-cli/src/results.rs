@@ -88,16 +88,13 @@ fn buffer<F: Element, D: Dimension>(one: &Option<Array<F, D>>, n: usize) -> Resu
 fn zeros<F: Element, D: Dimension>(one: &Array<F, D>, n: usize) -> Result<Array<F, D>, Failure> {
     let mut shape = one.raw_dim();
     shape[0] = n;
-    let len = shape.slice().iter().try_fold(1usize, |len, n| len.checked_mul(*n));
-    let mut numbers = Vec::new();
-    match len.map(|len| numbers.try_reserve_exact(len)) {
-        Some(Ok(())) => numbers.resize(len.unwrap_or(0), F::zero()),
-        _ => {
-            let bytes = shape.slice().iter().map(|n| *n as u128).fold(size_of::<F>() as u128, u128::saturating_mul);
-            return Err(Error::OutOfMemory { what: format!("results of shape {:?}", shape.slice()), bytes }.into());
-        }
+    let bytes = shape.slice().iter().map(|n| *n as u128).fold(size_of::<F>() as u128, u128::saturating_mul);
+    // asks first, since the allocation of zeros would abort
+    let room = usize::try_from(bytes).ok().map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
+    match room {
+        Some(Ok(())) => Ok(Array::zeros(shape)),
+        _ => Err(Error::OutOfMemory { what: format!("results of shape {:?}", shape.slice()), bytes }.into()),
     }
-    Ok(Array::from_shape_vec(shape, numbers).expect("as many numbers as the shape has"))
 }
 
 /// Number of output directions.

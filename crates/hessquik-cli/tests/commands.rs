@@ -89,6 +89,20 @@ fn checks_pass_on_good_models() {
 }
 
 #[test]
+fn a_failed_check_has_an_exit_code_of_its_own() {
+    // bends within 1e-7 of a point, which no finite difference sees
+    let folder = Folder::new();
+    folder.write("a.json", r#"{"type": "single", "in_features": 1, "out_features": 1, "act": {"type": "softplus", "beta": 1e7}, "bias": false}"#);
+    folder.run("new a.json -o m.safetensors").ok();
+    folder.write("x.csv", "0");
+    let run = folder.run("check m.safetensors --input x.csv");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stdout.contains("FAILED"), "{run:?}");
+    let run = folder.run("check m.safetensors --input x.csv --json");
+    assert_eq!((run.code, &run.json()["passed"]), (1, &false.into()));
+}
+
+#[test]
 fn explanations() {
     let folder = Folder::new();
     folder.run("new --preset timing -o m.safetensors").ok();
@@ -117,6 +131,8 @@ fn peaks() {
     assert_eq!((&g["x"].shape[..], g["x"].dtype.as_str()), (&[25, 2][..], "F32"));
     assert_eq!(g["x"].numbers[..4], [-3.0, -3.0, -3.0, -1.5]);
     assert!((g["value"].numbers[12] - 8.0 / 3.0 * (-1f64).exp()).abs() < 1e-6);
+    folder.run("peaks -n 0 -o none").ok();
+    assert_eq!(folder.npy("none/hessian.npy").shape, [0, 2, 2, 1]);
     // the data set is made of points that eval reads
     folder.run("new --preset peaks -o m.safetensors").ok();
     folder.run("eval m.safetensors -i a.safetensors -o out.safetensors").ok();

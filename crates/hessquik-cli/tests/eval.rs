@@ -222,3 +222,21 @@ fn no_points_and_one_point() {
     assert_eq!(found["gradient"].shape, [1, 2, 1]);
     assert!((found["value"].numbers[0] - want["value"].numbers[0]).abs() < 1e-12);
 }
+
+#[cfg(unix)]
+#[test]
+fn outputs_are_ordinary_files_and_links_are_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new();
+    folder.write("x.csv", "1,2");
+    folder.write("plain", "");
+    folder.write("real.safetensors", "old");
+    symlink("real.safetensors", folder.path("link.safetensors")).unwrap();
+    eval(&folder, "peaks_resnet", "x.csv", "-o link.safetensors");
+    eval(&folder, "peaks_resnet", "x.csv", "-o out");
+    assert!(folder.path("link.safetensors").is_symlink());
+    assert_eq!(folder.tensors("real.safetensors").len(), 3);
+    let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions().mode();
+    assert_eq!(mode("real.safetensors"), mode("plain"));
+    assert_eq!(mode("out/value.npy"), mode("plain"));
+}

@@ -55,7 +55,7 @@ fn text(evaluated: &Value, table: &str, passed: bool) -> String {
     let rate = evaluated["points_per_second"].as_f64().unwrap_or(0.0);
     let threads = &evaluated["threads"];
     let checks = if passed { "passed" } else { "FAILED" };
-    let (seconds, rate) = (short(seconds, "s"), short(rate, "points/s"));
+    let (seconds, rate) = (short(seconds, "s"), short(rate, ""));
     format!(
         "\
 hessquik: values, gradients and Hessians of neural networks with respect to their inputs
@@ -63,7 +63,7 @@ hessquik: values, gradients and Hessians of neural networks with respect to thei
 A network with two inputs and random weights, at {POINTS} points:
 
 {table}
-  {seconds} on {threads} threads, {rate}, value, gradient and Hessian in f64
+  {seconds} on {threads} threads, {rate} points/s, value, gradient and Hessian in f64
   checks against Taylor series and finite differences: {checks}
 
 Written to {FOLDER}/: model.safetensors, x.npy, results.safetensors. The same by hand:

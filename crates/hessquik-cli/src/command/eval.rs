@@ -56,13 +56,13 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     let (d, m, threads) = (network.dim_input(), network.dim_output(), rayon::current_num_threads());
     let path = args.output.display().to_string();
     let text = format!(
-        "{path}: {} ({})\n{} in {}, of which {} to compute: {}, {}",
+        "{path}: {} ({})\n{} in {}, of which {} to compute: {} points/s, {}",
         shapes(&tensors),
         F::NAME,
         count(n, "point"),
         short(seconds, "s"),
         short(computing, "s"),
-        short(rate, "points/s"),
+        short(rate, ""),
         count(threads, "thread"),
     );
     let json = json!({
