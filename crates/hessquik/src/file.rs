@@ -93,10 +93,11 @@ impl<F: Real> Network<F> {
             if let Some((i, v)) = w.iter().enumerate().find(|(_, v)| !v.is_finite()) {
                 return Err(Error::setting(format!("entry {i} of weight {name}"), v, "a finite number"));
             }
-            let bytes: Vec<u8> = match F::NAME {
-                "f32" => w.iter().flat_map(|v| (v.as_f64() as f32).to_le_bytes()).collect(),
-                _ => w.iter().flat_map(|v| v.as_f64().to_le_bytes()).collect(),
-            };
+            let mut bytes = Vec::with_capacity(w.len() * size_of::<F>());
+            match F::NAME {
+                "f32" => w.iter().for_each(|v| bytes.extend_from_slice(&(v.as_f64() as f32).to_le_bytes())),
+                _ => w.iter().for_each(|v| bytes.extend_from_slice(&v.as_f64().to_le_bytes())),
+            }
             tensors.push((name, w.shape().to_vec(), bytes));
         }
         let dtype = if F::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };

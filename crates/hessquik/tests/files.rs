@@ -150,7 +150,7 @@ fn every_truncation_and_every_added_byte_is_an_error() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
     #[test]
     fn damaged_files_never_panic(at in 0usize..2000, byte: u8, at2 in 0usize..2000, byte2: u8) {
         let network = fully_connected::<f64>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();

@@ -1,0 +1,16 @@
+//! Half the square.
+use super::elementary::Elementary;
+use super::sweep::Kernel;
+
+/// z^2/2, z, 1, 0.
+#[derive(Clone, Copy)]
+pub(super) struct Quadratic;
+
+impl<F: Elementary> Kernel<F> for Quadratic {
+    #[inline(always)]
+    fn jet(self, z: F) -> [F; 4] {
+        let constant = |c: F| if z.is_nan() { z } else { c };
+        // halved first: z^2 may overflow where z^2/2 does not
+        [z * (F::of(0.5) * z), z, constant(F::one()), constant(F::zero())]
+    }
+}

@@ -1,0 +1,154 @@
+//! The loop over a slice: one kernel, vectorised for the machine at hand.
+use super::elementary::Elementary;
+use crate::Real;
+use pulp::{Arch, NullaryFnOnce};
+use std::any::TypeId;
+
+/// An activation at one point. Written without branches, so that the loop below vectorises; of the four results the
+/// compiler drops the work of those that nobody reads.
+pub(super) trait Kernel<F>: Copy {
+    /// Whether `jet` leaves some points to `rare`.
+    const HAS_RARE: bool = false;
+
+    /// The value and the first three derivatives.
+    fn jet(self, z: F) -> [F; 4];
+
+    /// Whether `jet` is wrong here, for `rare` to repair.
+    #[inline(always)]
+    fn is_rare(self, _z: F) -> bool {
+        false
+    }
+
+    /// The slow way that works everywhere.
+    fn rare(self, z: F) -> [F; 4] {
+        self.jet(z)
+    }
+}
+
+/// Points that are handled together: a whole number of vectors of every width.
+const BLOCK: usize = 32;
+
+struct Sweep<'a, F, K, const ORDER: usize> {
+    kernel: K,
+    z: &'a [F],
+    out: [&'a mut [F]; 4],
+}
+
+impl<F: Elementary, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_, F, K, ORDER> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { kernel, z, out } = self;
+        // Blocks of the stack's own: the compiler need not ask whether input and outputs overlap, and the last, short
+        // block takes the same path as the others. Four arrays and no loop over them, or it does not vectorise.
+        let mut points = [F::zero(); BLOCK];
+        let (mut values, mut firsts) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
+        let (mut seconds, mut thirds) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
+        for (block, z) in z.chunks(BLOCK).enumerate() {
+            points[..z.len()].copy_from_slice(z);
+            for i in 0..BLOCK {
+                let [value, first, second, third] = kernel.jet(points[i]);
+                values[i] = value;
+                if ORDER > 0 {
+                    firsts[i] = first;
+                }
+                if ORDER > 1 {
+                    seconds[i] = second;
+                }
+                if ORDER > 2 {
+                    thirds[i] = third;
+                }
+            }
+            if K::HAS_RARE && points.iter().any(|&z| kernel.is_rare(z)) {
+                for (i, &z) in points.iter().enumerate().filter(|(_, z)| kernel.is_rare(**z)) {
+                    [values[i], firsts[i], seconds[i], thirds[i]] = kernel.rare(z);
+                }
+            }
+            let results = [&values, &firsts, &seconds, &thirds];
+            for order in 0..=ORDER {
+                out[order][block * BLOCK..][..z.len()].copy_from_slice(&results[order][..z.len()]);
+            }
+        }
+    }
+}
+
+/// Fills `out[0 ..= order]` with the kernel's derivatives at `z`.
+pub(super) fn sweep<F: Elementary, K: Kernel<F>>(kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
+    sweep_on(Arch::new(), kernel, order, z, out);
+}
+
+fn sweep_on<F: Elementary, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
+    match order {
+        0 => arch.dispatch(Sweep::<F, K, 0> { kernel, z, out }),
+        1 => arch.dispatch(Sweep::<F, K, 1> { kernel, z, out }),
+        2 => arch.dispatch(Sweep::<F, K, 2> { kernel, z, out }),
+        _ => arch.dispatch(Sweep::<F, K, 3> { kernel, z, out }),
+    }
+}
+
+struct Once<F, K> {
+    kernel: K,
+    z: F,
+}
+
+impl<F: Elementary, K: Kernel<F>> NullaryFnOnce for Once<F, K> {
+    type Output = [F; 4];
+
+    #[inline(always)]
+    fn call(self) -> [F; 4] {
+        let Self { kernel, z } = self;
+        if K::HAS_RARE && kernel.is_rare(z) { kernel.rare(z) } else { kernel.jet(z) }
+    }
+}
+
+/// The kernel at one point; the same numbers as [`sweep`].
+pub(super) fn once<F: Elementary, K: Kernel<F>>(kernel: K, z: F) -> [F; 4] {
+    Arch::new().dispatch(Once { kernel, z })
+}
+
+/// `x` as what it is, where the compiler only knows that it is some [`Real`].
+pub(super) fn same<A: Real, B: Real>(x: &[A]) -> &[B] {
+    assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
+    // SAFETY: A and B are one type.
+    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+}
+
+/// [`same`] for slices that are written.
+pub(super) fn same_mut<A: Real, B: Real>(x: &mut [A]) -> &mut [B] {
+    assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
+    // SAFETY: A and B are one type, and the exclusive borrow is handed on.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::{anti_tanh::AntiTanh, gelu::Gelu, silu::Silu, sin::Sin, softplus::Softplus, tanh::Tanh};
+
+    fn same_everywhere<F: Elementary, K: Kernel<F>>(kernel: K) {
+        let z: Vec<F> = (0..1000).map(|i| F::of(1.0171_f64.powi(i - 500) * f64::from(1 - 2 * (i % 2)))).collect();
+        let on = |arch| {
+            let mut out = [(); 4].map(|()| vec![F::zero(); z.len()]);
+            sweep_on(arch, kernel, 3, &z, out.each_mut().map(Vec::as_mut_slice));
+            out
+        };
+        assert_eq!(on(Arch::new()), on(Arch::Scalar));
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        same_everywhere::<f32, _>(AntiTanh);
+        same_everywhere::<f64, _>(AntiTanh);
+        same_everywhere::<f32, _>(Gelu);
+        same_everywhere::<f64, _>(Gelu);
+        same_everywhere::<f32, _>(Silu);
+        same_everywhere::<f64, _>(Silu);
+        same_everywhere::<f32, _>(Sin);
+        same_everywhere::<f64, _>(Sin);
+        same_everywhere::<f32, _>(Softplus::new(3.0, 20.0));
+        same_everywhere::<f64, _>(Softplus::new(3.0, 20.0));
+        same_everywhere::<f32, _>(Tanh);
+        same_everywhere::<f64, _>(Tanh);
+    }
+}

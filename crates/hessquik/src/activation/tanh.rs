@@ -1,0 +1,20 @@
+//! The hyperbolic tangent.
+use super::elementary::Elementary;
+use super::logistic::Logistic;
+use super::sweep::Kernel;
+
+/// t = tanh z, with a = 2|z|: |t| = h, t' = 1 - t^2 = 4 p, t'' = -2 t t' = -8 h p, t''' = -2 t' (1 - 3 t^2) = 16 p (1 - 6 p).
+#[derive(Clone, Copy)]
+pub(super) struct Tanh;
+
+impl<F: Elementary> Kernel<F> for Tanh {
+    #[inline(always)]
+    fn jet(self, z: F) -> [F; 4] {
+        let a = F::of(2.0) * z.abs();
+        let logistic = Logistic::new(a, F::zero());
+        let Logistic { h, p, ref decay, .. } = logistic;
+        let scale = decay.scale;
+        let h = h.copysign(z);
+        [h, F::of(4.0) * p * scale, F::of(-8.0) * h * p * scale, F::of(16.0) * (p * logistic.one_minus_6p(a)) * scale]
+    }
+}

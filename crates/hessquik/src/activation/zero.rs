@@ -1,0 +1,29 @@
+//! The zeros of derivatives: what to do where terms cancel.
+use super::elementary::Elementary;
+
+/// A point where a factor f of some derivative vanishes.
+///
+/// Close to it f(a) = d Q(d) with d = a - `at`, which is exact but for one rounding, and a polynomial Q; subtracting the
+/// terms of f, each rounded, would leave noise. The numbers come from `tests/activations/fit_polynomials.py`.
+pub(super) struct Zero<const N: usize> {
+    /// In two parts.
+    pub(super) at: [f64; 2],
+    /// Q holds for |d| below.
+    pub(super) radius: f64,
+    /// The coefficients of Q, constant first.
+    pub(super) quotient: [f64; N],
+}
+
+impl<const N: usize> Zero<N> {
+    /// f(a): from Q close to the zero, `elsewhere` everywhere else.
+    #[inline(always)]
+    pub(super) fn repair<F: Elementary>(&self, a: F, elsewhere: F) -> F {
+        let (high, low) = F::two_parts(self.at[0], self.at[1]);
+        let d = (a - high) - low;
+        let mut quotient = F::of(self.quotient[N - 1]);
+        for i in (0..N - 1).rev() {
+            quotient = quotient.mul_add(d, F::of(self.quotient[i]));
+        }
+        if d.abs() < F::of(self.radius) { d * quotient } else { elsewhere }
+    }
+}

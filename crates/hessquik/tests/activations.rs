@@ -1,0 +1,316 @@
+//! Activations against 60-digit references, their limits, NaN, arrays and dual numbers.
+use hessquik::{Activation, Error, Pointwise, Real};
+use ndarray::{Array1, Array2, ArrayD, array, s};
+use num_dual::{Dual3_64, DualNum};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+
+/// The built-in activations by their name in the reference file; softplus without a threshold.
+fn builtin() -> Vec<(&'static str, Activation)> {
+    let softplus = |beta| Activation::Softplus { beta, threshold: f64::INFINITY };
+    vec![
+        ("anti_tanh", Activation::AntiTanh),
+        ("identity", Activation::Identity),
+        ("quadratic", Activation::Quadratic),
+        ("sigmoid", Activation::Sigmoid),
+        ("softplus_0.1", softplus(0.1)),
+        ("softplus_1", softplus(1.0)),
+        ("softplus_3", softplus(3.0)),
+        ("softplus_50", softplus(50.0)),
+        ("tanh", Activation::Tanh),
+        ("sin", Activation::Sin),
+        ("silu", Activation::Silu),
+        ("gelu", Activation::Gelu),
+        ("gaussian", Activation::Gaussian),
+    ]
+}
+
+/// The largest error allowed at each order, in ulp, in double and in single precision.
+fn bounds(name: &str) -> ([f64; 4], [f64; 4]) {
+    match name {
+        "identity" => ([0.0; 4], [0.0; 4]),
+        "quadratic" => ([0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0]),
+        "sin" => ([1.0; 4], [0.51; 4]),
+        "gaussian" => ([1.0, 1.5, 2.5, 3.0], [1.0, 2.0, 2.5, 3.0]),
+        _ => ([2.0, 3.0, 3.0, 3.5], [3.0, 3.5, 3.5, 4.0]),
+    }
+}
+
+/// The distance from |x| to the next double.
+fn ulp(x: f64) -> f64 {
+    let x = x.abs().min(f64::MAX.next_down());
+    x.next_up() - x
+}
+
+/// The same in single precision.
+fn ulp_f32(x: f64) -> f64 {
+    let x = (x.abs() as f32).min(f32::MAX.next_down());
+    f64::from(x.next_up() - x)
+}
+
+/// The greatest error at each order, and where.
+#[derive(Default)]
+struct Worst([(f64, f64); 4]);
+
+impl Worst {
+    fn note(&mut self, order: usize, error: f64, z: f64) {
+        if error.is_nan() || error > self.0[order].0 {
+            self.0[order] = (error, z);
+        }
+    }
+
+    fn check(&self, name: &str, kind: &str, bounds: [f64; 4]) {
+        let line: Vec<_> = self.0.iter().map(|(e, z)| format!("{e:6.2} at {z:<24e}")).collect();
+        println!("{name:13} {kind}  {}", line.join("  "));
+        for (order, (bound, (error, z))) in bounds.into_iter().zip(self.0).enumerate() {
+            assert!(error <= bound, "{name} {kind} order {order}: {error} ulp at {z:e}");
+        }
+    }
+}
+
+fn doubles(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
+    bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes")))
+}
+
+#[test]
+fn double_precision_is_right_to_a_few_ulp() {
+    // a larger file, for a harder look, comes from `make_reference.py 1000 FILE`
+    let path = std::env::var("HESSQUIK_ACTIVATIONS_REFERENCE").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/activations/reference.safetensors").into()
+    });
+    let bytes = std::fs::read(path).expect("the reference file");
+    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let data = |name: &str, what: &str| file.tensor(&format!("{name}.{what}")).expect("tensor").data();
+    for (name, activation) in builtin() {
+        let mut worst = Worst::default();
+        let references: Vec<f64> = doubles(data(name, "jet")).collect();
+        let rests = data(name, "rest");
+        for (i, z) in doubles(data(name, "z")).enumerate() {
+            for (order, found) in activation.jet(z).into_iter().enumerate() {
+                let reference = references[4 * i + order];
+                let rest = f64::from(rests[4 * i + order] as i8) / 254.0;
+                // infinities are equal or wrong
+                let error =
+                    if found == reference { rest.abs() } else { ((found - reference) / ulp(reference) - rest).abs() };
+                worst.note(order, error, z);
+            }
+        }
+        worst.check(name, "f64", bounds(name).0);
+    }
+}
+
+#[test]
+fn single_precision_is_right_to_a_few_ulp() {
+    // every 4099th bit pattern, and all numbers around the zeros of derivatives
+    let zeros = [0.6584789484624083_f64, 1.3169578969248168, 1.2784645427610737, 2.3993572805154675, 3.435840993535111]
+        .into_iter()
+        .chain([0.7517915246935645, 0.5, 1.0, 2.0])
+        .chain([0.5_f64, 1.5, 2.0].map(f64::sqrt))
+        .map(|x| x as f32)
+        .flat_map(|x| (x.to_bits() - 2000..x.to_bits() + 2000).flat_map(|b| [f32::from_bits(b), -f32::from_bits(b)]));
+    let points: Array1<f32> =
+        (0..=u32::MAX).step_by(4099).map(f32::from_bits).filter(|z| z.is_finite()).chain(zeros).collect();
+    for (name, activation) in builtin() {
+        let mut worst = Worst::default();
+        let references = activation.evaluate(&points.mapv(f64::from), 3).expect("valid");
+        let results = activation.evaluate(&points, 3).expect("valid");
+        for order in 0..4 {
+            for ((&reference, &found), &z) in references[order].iter().zip(&results[order]).zip(&points) {
+                let overflow = found.is_infinite() && found == reference as f32;
+                let error = (f64::from(found) - reference).abs() / ulp_f32(reference);
+                worst.note(order, if overflow { 0.0 } else { error }, f64::from(z));
+            }
+        }
+        worst.check(name, "f32", bounds(name).1);
+    }
+}
+
+/// The bits, with one NaN for all.
+fn bits<F: Real>(x: F) -> u64 {
+    if x.is_nan() { u64::MAX } else { x.as_f64().to_bits() }
+}
+
+fn infinities<F: Real>() {
+    const INF: f64 = f64::INFINITY;
+    const NAN: f64 = f64::NAN;
+    for (activation, below, above) in [
+        (Activation::AntiTanh, [INF, -1.0, 0.0, 0.0], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Identity, [-INF, 1.0, 0.0, 0.0], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Quadratic, [INF, -INF, 1.0, 0.0], [INF, INF, 1.0, 0.0]),
+        (Activation::Sigmoid, [0.0; 4], [1.0, 0.0, 0.0, 0.0]),
+        (Activation::softplus(), [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Softplus { beta: 1e30, threshold: INF }, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Softplus { beta: 1e-30, threshold: INF }, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Tanh, [-1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]),
+        (Activation::Sin, [NAN; 4], [NAN; 4]),
+        (Activation::Silu, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Gelu, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Gaussian, [0.0; 4], [0.0; 4]),
+    ] {
+        for (z, expected) in [(-F::infinity(), below), (F::infinity(), above)] {
+            // + 0 turns -0 into 0
+            let found = activation.jet(z).map(|x| bits(x + F::zero()));
+            assert_eq!(found, expected.map(|x| bits(F::of(x))), "{activation:?} at {z}");
+        }
+    }
+}
+
+#[test]
+fn infinite_points_give_the_limits() {
+    infinities::<f32>();
+    infinities::<f64>();
+}
+
+#[test]
+fn nan_gives_nan_and_leaves_its_neighbours_alone() {
+    for (name, activation) in builtin() {
+        assert!(activation.jet(f64::NAN).iter().all(|x| x.is_nan()), "{name}");
+        assert!(activation.jet(-f32::NAN).iter().all(|x| x.is_nan()), "{name}");
+        let mut z = Array1::linspace(-3.0, 3.0, 50);
+        z[17] = f64::NAN;
+        for result in activation.evaluate(&z, 3).expect("valid") {
+            let found: Vec<usize> = (0..50).filter(|&i| result[i].is_nan()).collect();
+            assert_eq!(found, [17], "{name}");
+        }
+    }
+}
+
+fn lengths_and_orders<F: Real>() {
+    // the last point is one that sin treats apart
+    let pool: Vec<F> = (0..70).map(|i| F::of((f64::from(i) * 0.37 - 13.0) * if i == 69 { 1e7 } else { 1.0 })).collect();
+    let mut activations = builtin();
+    activations.push(("cube", Activation::custom(Cube)));
+    for (name, activation) in activations {
+        for length in 0..=70 {
+            let z = Array1::from_vec(pool[70 - length..].to_vec());
+            for order in 0..=3 {
+                let results = activation.evaluate(&z, order).expect("valid");
+                assert_eq!(results.len(), order + 1);
+                for (i, &z) in z.iter().enumerate() {
+                    let jet = activation.jet(z);
+                    for (k, result) in results.iter().enumerate() {
+                        assert_eq!(bits(result[i]), bits(jet[k]), "{name} {length} {order} {i} {k}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn arrays_and_points_give_the_same_bits() {
+    lengths_and_orders::<f32>();
+    lengths_and_orders::<f64>();
+}
+
+#[test]
+fn arrays_of_any_shape_and_strides() {
+    let z = Array2::from_shape_fn((5, 7), |(i, j)| i as f64 - 0.5 * j as f64);
+    let whole = Activation::Silu.evaluate(&z, 2).expect("valid");
+    let view = z.slice(s![..;-2, 1..;3]);
+    for (part, whole) in Activation::Silu.evaluate(&view.t(), 2).expect("valid").iter().zip(&whole) {
+        assert_eq!(part, whole.slice(s![..;-2, 1..;3]).t());
+    }
+    let point = ArrayD::from_elem(vec![], 2.0_f32);
+    assert_eq!(Activation::Quadratic.evaluate(&point, 0).expect("valid")[0], point);
+    let nothing = Array2::<f32>::zeros((0, 3));
+    assert_eq!(Activation::Tanh.evaluate(&nothing, 3).expect("valid")[3].shape(), [0, 3]);
+}
+
+/// z^3
+#[derive(Debug)]
+struct Cube;
+
+impl Pointwise for Cube {
+    fn name(&self) -> &str {
+        "cube"
+    }
+    fn jet(&self, z: f64) -> [f64; 4] {
+        [z * z * z, 3.0 * z * z, 6.0 * z, 6.0]
+    }
+}
+
+#[test]
+fn a_custom_activation_is_used_as_it_is() {
+    let cube = Activation::custom(Cube);
+    assert_eq!(cube.name(), "cube");
+    assert_eq!(cube.jet(2.0), [8.0, 12.0, 12.0, 6.0]);
+    let results = cube.evaluate(&array![1.0_f32, -2.0], 2).expect("valid");
+    assert_eq!(results, [array![1.0, -8.0], array![3.0, 12.0], array![6.0, -12.0]]);
+}
+
+#[test]
+fn softplus_is_the_identity_past_its_threshold() {
+    for beta in [0.1, 1.0, 3.0, 50.0] {
+        let cut = Activation::Softplus { beta, threshold: 20.0 };
+        let full = Activation::Softplus { beta, threshold: f64::INFINITY };
+        for y in [-30.0, -20.0, 0.0, 19.5, 20.5, 25.0] {
+            let z: f64 = y / beta;
+            let (cut, full) = (cut.jet(z), full.jet(z));
+            assert_eq!(cut[1..], full[1..]);
+            assert_eq!(cut[0], if y > 20.0 { z } else { full[0] });
+        }
+        assert!(full.jet(20.5 / beta)[0] > 20.5 / beta);
+    }
+    // at the threshold itself the formula holds
+    assert!(Activation::softplus().jet(20.0_f64)[0] > 20.0);
+    // zero: a ramp
+    assert_eq!(Activation::Softplus { beta: 1.0, threshold: 0.0 }.jet(0.25)[0], 0.25);
+}
+
+#[test]
+fn bad_settings_are_errors() {
+    let softplus = |beta, threshold| Activation::Softplus { beta, threshold };
+    for activation in [
+        softplus(0.0, 20.0),
+        softplus(-1.0, 20.0),
+        softplus(f64::NAN, 20.0),
+        softplus(f64::INFINITY, 20.0),
+        softplus(1.0, f64::NAN),
+        softplus(1.0, -1.0),
+    ] {
+        let error = activation.evaluate(&array![0.0], 0).expect_err("a bad setting");
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+        assert!(error.to_string().contains("softplus"), "{error}");
+    }
+    let error = Activation::Tanh.evaluate(&array![0.0], 4).expect_err("no fourth derivative");
+    assert_eq!(error.to_string(), "order is 4, expected 0, 1, 2 or 3");
+}
+
+proptest! {
+    /// The textbook formulas, differentiated three times by dual numbers.
+    #[test]
+    fn dual_numbers_agree(z in -6.0..6.0_f64) {
+        let x = Dual3_64::from_re(z).derivative();
+        let sigmoid = |y: Dual3_64| ((-y).exp() + 1.0).recip();
+        for (activation, dual) in [
+            (Activation::AntiTanh, x.cosh().ln()),
+            (Activation::Quadratic, x * x / 2.0),
+            (Activation::Sigmoid, sigmoid(x)),
+            (Activation::Softplus { beta: 0.1, threshold: 20.0 }, (x * 0.1).exp().ln_1p() / 0.1),
+            (Activation::softplus(), x.exp().ln_1p()),
+            (Activation::Softplus { beta: 3.0, threshold: 20.0 }, (x * 3.0).exp().ln_1p() / 3.0),
+            (Activation::Tanh, x.tanh()),
+            (Activation::Sin, x.sin()),
+            (Activation::Silu, x * sigmoid(x)),
+            (Activation::Gaussian, (-(x * x)).exp()),
+        ] {
+            let expected = [dual.re, dual.v1, dual.v2, dual.v3];
+            for (found, expected) in activation.jet(z).into_iter().zip(expected) {
+                prop_assert!((found - expected).abs() < 1e-11 * (1.0 + expected.abs()), "{activation:?} {found} {expected}");
+            }
+        }
+    }
+
+    /// GELU's derivatives differentiate each other: third order from the first by dual numbers.
+    #[test]
+    fn gelu_is_consistent(z in -6.0..6.0_f64) {
+        let x = Dual3_64::from_re(z).derivative();
+        let density = (-(x * x) / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let second = density * (-(x * x) + 2.0);
+        let jet = Activation::Gelu.jet(z);
+        prop_assert!((jet[1] - (jet[0] / z + z * density.re)).abs() < 1e-12 / z.abs().min(1.0));
+        prop_assert!((jet[2] - second.re).abs() < 1e-12);
+        prop_assert!((jet[3] - second.v1).abs() < 1e-12);
+    }
+}
