@@ -1,4 +1,57 @@
-//! hessquik
+//! Values, gradients and Hessians of neural networks **with respect to their inputs**, analytically, on all cores.
+//!
+//! # A tour
+//! A [`Network`] is a list of layers, each of which is a [`Layer`], as is the network itself. [`Evaluate`] computes what a
+//! [`Request`] asks for at points `x` (n_s, d), as a [`Jet`]:
+//!
+//! ```
+//! use hessquik::{Activation, Evaluate, Init, Network, Request, Single, resnet};
+//!
+//! let init = &mut Init::seed(0);
+//! let network = Network::<f64>::new(vec![
+//!     Box::new(Single::new(2, 16, Activation::Tanh, init)),
+//!     Box::new(resnet(16, 4, 1.0, Activation::Tanh, init)?),
+//!     Box::new(Single::new(16, 1, Activation::Identity, init)),
+//! ])?;
+//! let x = ndarray::array![[0.1, 0.2], [-1.0, 0.5]];
+//!
+//! let (value, gradient, hessian) = network.hessian(&x)?;
+//! assert_eq!(hessian.dim(), (2, 2, 2, 1));
+//!
+//! let jet = network.evaluate(&x, &Request::new().laplacian().partials(&[(0, 1)]))?;
+//! let (laplacian, u_xy) = (jet.laplacian.unwrap(), jet.partials.unwrap());
+//! assert!((laplacian[[0, 0]] - hessian[[0, 0, 0, 0]] - hessian[[0, 1, 1, 0]]).abs() < 1e-14);
+//! assert!((u_xy[[0, 0, 0]] - hessian[[0, 0, 1, 0]]).abs() < 1e-14);
+//! # Ok::<(), hessquik::Error>(())
+//! ```
+//!
+//! Gradients of a loss of such results, to all weights and to the points, come from [`Evaluate::pullback`], or with the
+//! loss in one pass from [`Evaluate::loss_gradients`]. Before a number is trusted, [`check`] verifies it.
+//!
+//! # Two ways to add a layer
+//! A layer that is linear - pointwise - linear, with a linear skip, gives a [`Form`]; everything else follows from it. One
+//! that is not gives a [`SmoothMap`] of five operations. Both are shown in [`layer`] and in the examples.
+//!
+//! # The mathematics
+//! With `T` the tangents of the states along the input directions and `G` the adjoints of the outputs,
+//!
+//! ```text
+//! A_i = T_{i-1} M_i            T_i = T_{i-1} S_i + (A_i . act'(z_i)) W_i                     T_0 = V
+//! E_i = G_i W_i^T              G_{i-1} = G_i S_i^T + (E_i . act'(z_i)) M_i^T                  G_l = U^T
+//! C_i = E_i . act''(z_i)
+//!
+//! gradient V f' U = T_l U      Hessian[:, :, r] = sum_i A_i diag(C_i[r]) A_i^T
+//! ```
+//!
+//! A [`Plan`] says where tangents restart and through which layers the Hessian is carried forward instead; every plan gives
+//! the same numbers, and [`Mode::Auto`] takes the cheapest.
+//!
+//! # Errors
+//! Nothing panics on bad input: shapes, settings, files and sizes are answered by an [`Error`] that says what was found and
+//! what was expected.
+#![deny(missing_docs)]
+#![warn(rustdoc::broken_intra_doc_links)]
+
 pub mod activation;
 mod architecture;
 pub mod check;

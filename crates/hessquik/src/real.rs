@@ -1,14 +1,9 @@
 //! The two floating-point types of the library, behind one trait.
+use crate::activation::Elementary;
 use ndarray::{LinalgScalar, ScalarOperand};
 use num_traits::{Float, FloatConst, NumAssign};
 use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
 
 /// `f32` or `f64`: the element type of networks, points and jets.
 ///
@@ -20,7 +15,7 @@ mod sealed {
 /// assert_eq!(<f32 as Real>::of(0.5), 0.5);
 /// ```
 pub trait Real:
-    sealed::Sealed
+    Elementary
     + Float
     + FloatConst
     + NumAssign

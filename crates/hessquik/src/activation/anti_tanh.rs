@@ -1,7 +1,8 @@
 //! The antiderivative of the hyperbolic tangent.
-use super::elementary::{Decay, Elementary, divide, log1p, square};
+use super::elementary::{Decay, divide, log1p, square};
 use super::logistic::Logistic;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// ln cosh z and its derivatives, those of [`Tanh`](super::tanh::Tanh) one order up.
 ///
@@ -12,7 +13,7 @@ pub(super) struct AntiTanh;
 
 /// (e - 1)^2/(4 e), right to the last place but one: the logarithm adds errors of its own.
 #[inline(always)]
-fn sinh_squared<F: Elementary>(decay: &Decay<F>) -> F {
+fn sinh_squared<F: Real>(decay: &Decay<F>) -> F {
     let (high, low) = square(decay.expm1);
     let low = (F::of(2.0) * decay.expm1).mul_add(decay.expm1_low, low);
     let four = F::of(4.0);
@@ -20,7 +21,7 @@ fn sinh_squared<F: Elementary>(decay: &Decay<F>) -> F {
     divide([high, low], below, F::one() / below[0]).0
 }
 
-impl<F: Elementary> Kernel<F> for AntiTanh {
+impl<F: Real> Kernel<F> for AntiTanh {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let a = z.abs();

@@ -9,7 +9,9 @@ use super::Pointwise;
 use crate::Real;
 
 /// `f32` and `f64` as the kernels see them: constants, polynomials and the exponent bits.
-pub(super) trait Elementary: Real {
+///
+/// A supertrait of [`Real`]; being private, it also keeps other types out.
+pub trait Elementary: Copy + 'static {
     /// 3/2 times 2 to the number of stored mantissa bits: adding it rounds to an integer and leaves that in the low bits.
     const ROUND: Self;
     /// ln 2 = `LN_2_HIGH` + `LN_2_LOW`; the first has enough trailing zeros for its products with exponents to be exact.
@@ -324,7 +326,7 @@ pub(super) struct Decay<F> {
     pub(super) scale: F,
 }
 
-impl<F: Elementary> Decay<F> {
+impl<F: Real> Decay<F> {
     /// For x + `low`, where `low` is the rounding error of x >= 0.
     ///
     /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail), expm1 = (2^k - 1) + 2^k (r + tail).
@@ -363,7 +365,7 @@ impl<F: Elementary> Decay<F> {
 /// ln(1 + f) = f - (f^2/2 - s (f^2/2 + w L(w))) with s = f/(2 + f) and w = s^2, as in fdlibm's `log1p`; past x = 1/2 the
 /// argument is halved first, so that -1/4 <= f <= 1/2.
 #[inline(always)]
-pub(super) fn log1p<F: Elementary>(x: F) -> F {
+pub(super) fn log1p<F: Real>(x: F) -> F {
     let half = F::of(0.5);
     let halved = x > half;
     let f = if halved { (x - F::one()) * half } else { x };

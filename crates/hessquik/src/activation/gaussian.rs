@@ -1,6 +1,7 @@
 //! The Gaussian bell.
-use super::elementary::{Decay, Elementary, at_most, square};
+use super::elementary::{Decay, at_most, square};
 use super::sweep::Kernel;
+use crate::Real;
 
 /// f = exp(-z^2), f' = -2 z f, f'' = (4 z^2 - 2) f, f''' = 4 z (3 - 2 z^2) f.
 ///
@@ -9,7 +10,7 @@ use super::sweep::Kernel;
 #[derive(Clone, Copy)]
 pub(super) struct Gaussian;
 
-impl<F: Elementary> Kernel<F> for Gaussian {
+impl<F: Real> Kernel<F> for Gaussian {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         // beyond, everything is zero; the bound keeps the brackets finite

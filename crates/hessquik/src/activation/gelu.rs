@@ -1,7 +1,8 @@
 //! The Gaussian error linear unit, exact.
-use super::elementary::{Decay, Elementary, at_most, divide, quick_two_sum, square, two_sum};
+use super::elementary::{Decay, at_most, divide, quick_two_sum, square, two_sum};
 use super::sweep::Kernel;
 use super::zero::Zero;
+use crate::Real;
 
 /// f = z Phi(z) with the normal distribution Phi and its density phi: f' = Phi + z phi, f'' = (2 - z^2) phi,
 /// f''' = z (z^2 - 4) phi.
@@ -37,13 +38,13 @@ const DENSITY: [f64; 2] = [0.3989422804014327, -2.49232720227773e-17];
 
 /// (1 + a) N(a) in two parts, from u = (a - 4)/(a + 4).
 #[inline(always)]
-fn mills_numerator<F: Elementary>(u: F) -> [F; 2] {
+fn mills_numerator<F: Real>(u: F) -> [F; 2] {
     let (constant, constant_low) = F::two_parts(MILLS[0], MILLS[1]);
     let (high, low) = quick_two_sum(constant, u * F::mills_tail(u));
     [high, low + constant_low]
 }
 
-impl<F: Elementary> Kernel<F> for Gelu {
+impl<F: Real> Kernel<F> for Gelu {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let (half, four) = (F::of(0.5), F::of(4.0));

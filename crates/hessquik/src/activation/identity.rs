@@ -1,12 +1,12 @@
 //! No activation.
-use super::elementary::Elementary;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// z, 1, 0, 0.
 #[derive(Clone, Copy)]
 pub(super) struct Identity;
 
-impl<F: Elementary> Kernel<F> for Identity {
+impl<F: Real> Kernel<F> for Identity {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let constant = |c: F| if z.is_nan() { z } else { c };

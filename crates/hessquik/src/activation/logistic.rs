@@ -1,6 +1,7 @@
 //! The logistic distribution: what tanh, ln cosh, sigmoid, softplus and SiLU have in common, from one exponential.
-use super::elementary::{Decay, Elementary, divide, quick_two_sum, square};
+use super::elementary::{Decay, divide, quick_two_sum, square};
 use super::zero::Zero;
+use crate::Real;
 
 /// s(a) = 1/(1 + exp(-a)) and its relatives at a >= 0; `c` and `p` are to be multiplied by the decay's `scale`.
 pub(super) struct Logistic<F> {
@@ -37,7 +38,7 @@ const THIRD: Zero<9> = Zero {
     ],
 };
 
-impl<F: Elementary> Logistic<F> {
+impl<F: Real> Logistic<F> {
     /// At a + `low`, where `low` is the rounding error of a >= 0.
     #[inline(always)]
     pub(super) fn new(a: F, low: F) -> Self {

@@ -22,10 +22,10 @@ mod sweep;
 mod tanh;
 mod zero;
 
+pub(crate) use elementary::Elementary;
+
 use crate::{Error, Real};
-use elementary::Elementary;
 use ndarray::{Array, ArrayBase, Data, Dimension};
-use std::any::TypeId;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -174,14 +174,6 @@ impl Activation {
     /// assert_eq!(Activation::Sigmoid.jet(50.0_f64)[1], (-50.0_f64).exp());
     /// ```
     pub fn jet<F: Real>(&self, z: F) -> [F; 4] {
-        if TypeId::of::<F>() == TypeId::of::<f32>() {
-            sweep::same(&self.jet_as(z.as_f64() as f32)).try_into().expect("four")
-        } else {
-            self.jet_as(z.as_f64()).map(F::of)
-        }
-    }
-
-    fn jet_as<F: Elementary>(&self, z: F) -> [F; 4] {
         with_kernel!(self, kernel => sweep::once(kernel, z), f => F::pointwise(&**f, z))
     }
 
@@ -222,14 +214,6 @@ impl Activation {
     /// Fills `out[0 ..= order]` with the derivatives of these orders at every entry of `z` (slices of equal length);
     /// the slices of higher orders are left alone and may be empty. Entry by entry the same numbers as [`jet`](Self::jet).
     pub(crate) fn fill<F: Real>(&self, order: usize, z: &[F], out: [&mut [F]; 4]) {
-        if TypeId::of::<F>() == TypeId::of::<f32>() {
-            self.fill_as::<f32>(order, sweep::same(z), out.map(sweep::same_mut));
-        } else {
-            self.fill_as::<f64>(order, sweep::same(z), out.map(sweep::same_mut));
-        }
-    }
-
-    fn fill_as<F: Elementary>(&self, order: usize, z: &[F], out: [&mut [F]; 4]) {
         with_kernel!(self, kernel => sweep::sweep(kernel, order, z, out), f => {
             let mut out = out;
             for (i, &z) in z.iter().enumerate() {

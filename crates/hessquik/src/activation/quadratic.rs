@@ -1,12 +1,12 @@
 //! Half the square.
-use super::elementary::Elementary;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// z^2/2, z, 1, 0.
 #[derive(Clone, Copy)]
 pub(super) struct Quadratic;
 
-impl<F: Elementary> Kernel<F> for Quadratic {
+impl<F: Real> Kernel<F> for Quadratic {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let constant = |c: F| if z.is_nan() { z } else { c };

@@ -1,13 +1,13 @@
 //! The logistic function.
-use super::elementary::Elementary;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// s = 1/(1 + exp(-z)), s' = s (1 - s) = p, s'' = p (1 - 2 s) = -p tanh(z/2), s''' = p (1 - 6 p).
 #[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
 
-impl<F: Elementary> Kernel<F> for Sigmoid {
+impl<F: Real> Kernel<F> for Sigmoid {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let a = z.abs();

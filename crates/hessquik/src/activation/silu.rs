@@ -1,8 +1,9 @@
 //! The sigmoid linear unit.
-use super::elementary::{Elementary, at_most};
+use super::elementary::at_most;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use super::zero::Zero;
+use crate::Real;
 
 /// f = z s(z), and with a = |z|, p = s (1 - s), h = tanh(a/2), from s' = p and p' = -p tanh(z/2):
 ///
@@ -68,7 +69,7 @@ const THIRD: Zero<13> = Zero {
     ],
 };
 
-impl<F: Elementary> Kernel<F> for Silu {
+impl<F: Real> Kernel<F> for Silu {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let (half, one, two, three) = (F::of(0.5), F::one(), F::of(2.0), F::of(3.0));

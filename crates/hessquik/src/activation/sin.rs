@@ -1,12 +1,12 @@
 //! The sine.
-use super::elementary::Elementary;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// sin z, cos z, -sin z, -cos z. NaN at the infinities.
 #[derive(Clone, Copy)]
 pub(super) struct Sin;
 
-impl<F: Elementary> Kernel<F> for Sin {
+impl<F: Real> Kernel<F> for Sin {
     const HAS_RARE: bool = true;
 
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! The smooth ramp ln(1 + exp(beta z))/beta.
-use super::elementary::{Elementary, log1p};
+use super::elementary::log1p;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// f = ln(1 + exp(y))/beta with y = beta z, f' = s(y), f'' = beta s (1 - s) = beta p, f''' = -beta^2 p tanh(y/2).
 ///
@@ -22,7 +23,7 @@ pub(super) struct Softplus<F> {
     tiny: F,
 }
 
-impl<F: Elementary> Softplus<F> {
+impl<F: Real> Softplus<F> {
     pub(super) fn new(beta: f64, threshold: f64) -> Self {
         let setting = beta.clamp(F::min_positive_value().as_f64(), F::max_value().as_f64());
         let (beta, beta_low) = F::two_parts(setting, 0.0);
@@ -38,7 +39,7 @@ impl<F: Elementary> Softplus<F> {
     }
 }
 
-impl<F: Elementary> Kernel<F> for Softplus<F> {
+impl<F: Real> Kernel<F> for Softplus<F> {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let y = self.beta * z;

@@ -1,8 +1,6 @@
 //! The loop over a slice: one kernel, vectorised for the machine at hand.
-use super::elementary::Elementary;
 use crate::Real;
 use pulp::{Arch, NullaryFnOnce};
-use std::any::TypeId;
 
 /// An activation at one point. Written without branches, so that the loop below vectorises; of the four results the
 /// compiler drops the work of those that nobody reads.
@@ -34,7 +32,7 @@ struct Sweep<'a, F, K, const ORDER: usize> {
     out: [&'a mut [F]; 4],
 }
 
-impl<F: Elementary, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_, F, K, ORDER> {
+impl<F: Real, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_, F, K, ORDER> {
     type Output = ();
 
     #[inline(always)]
@@ -74,11 +72,11 @@ impl<F: Elementary, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_
 }
 
 /// Fills `out[0 ..= order]` with the kernel's derivatives at `z`.
-pub(super) fn sweep<F: Elementary, K: Kernel<F>>(kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
+pub(super) fn sweep<F: Real, K: Kernel<F>>(kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
     sweep_on(Arch::new(), kernel, order, z, out);
 }
 
-fn sweep_on<F: Elementary, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
+fn sweep_on<F: Real, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
     match order {
         0 => arch.dispatch(Sweep::<F, K, 0> { kernel, z, out }),
         1 => arch.dispatch(Sweep::<F, K, 1> { kernel, z, out }),
@@ -92,7 +90,7 @@ struct Once<F, K> {
     z: F,
 }
 
-impl<F: Elementary, K: Kernel<F>> NullaryFnOnce for Once<F, K> {
+impl<F: Real, K: Kernel<F>> NullaryFnOnce for Once<F, K> {
     type Output = [F; 4];
 
     #[inline(always)]
@@ -103,22 +101,8 @@ impl<F: Elementary, K: Kernel<F>> NullaryFnOnce for Once<F, K> {
 }
 
 /// The kernel at one point; the same numbers as [`sweep`].
-pub(super) fn once<F: Elementary, K: Kernel<F>>(kernel: K, z: F) -> [F; 4] {
+pub(super) fn once<F: Real, K: Kernel<F>>(kernel: K, z: F) -> [F; 4] {
     Arch::new().dispatch(Once { kernel, z })
-}
-
-/// `x` as what it is, where the compiler only knows that it is some [`Real`].
-pub(super) fn same<A: Real, B: Real>(x: &[A]) -> &[B] {
-    assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
-    // SAFETY: A and B are one type.
-    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
-}
-
-/// [`same`] for slices that are written.
-pub(super) fn same_mut<A: Real, B: Real>(x: &mut [A]) -> &mut [B] {
-    assert_eq!(TypeId::of::<A>(), TypeId::of::<B>());
-    // SAFETY: A and B are one type, and the exclusive borrow is handed on.
-    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
 #[cfg(test)]
@@ -126,7 +110,7 @@ mod tests {
     use super::*;
     use crate::activation::{anti_tanh::AntiTanh, gelu::Gelu, silu::Silu, sin::Sin, softplus::Softplus, tanh::Tanh};
 
-    fn same_everywhere<F: Elementary, K: Kernel<F>>(kernel: K) {
+    fn same_everywhere<F: Real, K: Kernel<F>>(kernel: K) {
         let z: Vec<F> = (0..1000).map(|i| F::of(1.0171_f64.powi(i - 500) * f64::from(1 - 2 * (i % 2)))).collect();
         let on = |arch| {
             let mut out = [(); 4].map(|()| vec![F::zero(); z.len()]);

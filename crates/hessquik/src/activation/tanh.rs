@@ -1,13 +1,13 @@
 //! The hyperbolic tangent.
-use super::elementary::Elementary;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
+use crate::Real;
 
 /// t = tanh z, with a = 2|z|: |t| = h, t' = 1 - t^2 = 4 p, t'' = -2 t t' = -8 h p, t''' = -2 t' (1 - 3 t^2) = 16 p (1 - 6 p).
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
 
-impl<F: Elementary> Kernel<F> for Tanh {
+impl<F: Real> Kernel<F> for Tanh {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let a = F::of(2.0) * z.abs();

@@ -1,5 +1,5 @@
 //! The zeros of derivatives: what to do where terms cancel.
-use super::elementary::Elementary;
+use crate::Real;
 
 /// A point where a factor f of some derivative vanishes.
 ///
@@ -17,7 +17,7 @@ pub(super) struct Zero<const N: usize> {
 impl<const N: usize> Zero<N> {
     /// f(a): from Q close to the zero, `elsewhere` everywhere else.
     #[inline(always)]
-    pub(super) fn repair<F: Elementary>(&self, a: F, elsewhere: F) -> F {
+    pub(super) fn repair<F: Real>(&self, a: F, elsewhere: F) -> F {
         let (high, low) = F::two_parts(self.at[0], self.at[1]);
         let d = (a - high) - low;
         let mut quotient = F::of(self.quotient[N - 1]);
