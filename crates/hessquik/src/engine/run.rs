@@ -23,6 +23,24 @@ impl<F: Real> Workspace<F> {
     }
 }
 
+/// Copies results in memory order (n_s, q, ..) into an array of any strides.
+fn store<F: Real>(from: &[F], ns: usize, shape: &[usize], mut to: ArrayViewMutD<F>) {
+    let (q, entries) = (shape[0], shape[1..].iter().product::<usize>());
+    let logical: Vec<usize> = std::iter::once(0).chain(2..shape.len() + 1).chain([1]).collect();
+    if let Some(to) = to.view_mut().permuted_axes(logical).as_slice_mut() {
+        // C order of the logical shape (n_s, .., q): a transpose per sample
+        for (from, to) in from.chunks_exact(q * entries).zip(to.chunks_exact_mut(q * entries)).take(ns) {
+            for (e, to) in to.chunks_exact_mut(q).enumerate() {
+                to.iter_mut().enumerate().for_each(|(r, to)| *to = from[r * entries + e]);
+            }
+        }
+        return;
+    }
+    let shape: Vec<usize> = std::iter::once(ns).chain(shape.iter().copied()).collect();
+    let view = ArrayViewD::from_shape(shape, &from[..ns * q * entries]).expect("a buffer of that size");
+    to.assign(&view);
+}
+
 /// Splits arrays into tiles of `tile` samples.
 fn tiles<F>(arrays: Arrays<'_, F>, n: usize, tile: usize) -> Vec<Arrays<'_, F>> {
     let mut out = Vec::with_capacity(n.div_ceil(tile));
@@ -83,10 +101,7 @@ impl<F: Real> Call<F> {
         }
         for ((array, result), (_, shape)) in arrays.iter_mut().zip(&results).zip(&self.fields) {
             if !array.is_standard_layout() {
-                let shape: Vec<usize> = std::iter::once(ns).chain(shape.iter().copied()).collect();
-                let len = shape.iter().product();
-                let view = ArrayViewD::from_shape(shape, &result[..len]).expect("a buffer of that size");
-                array.assign(&view);
+                store(result, ns, shape, array.view_mut());
             }
         }
         ws.results = results;
