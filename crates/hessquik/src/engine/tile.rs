@@ -4,6 +4,7 @@ use super::gemm::{Mat, gemm};
 use super::kernels::{Rows, scale_rows};
 use super::kind::Kind;
 use super::program::{Program, Stage};
+use super::pullback::ReverseSpace;
 use super::sweeps::{
     Segment, Start, Tape, adjoints, carry, contract, copy_from, fit, fold, gram, identities, lift, mirror_all,
     smooth_curvature, sum_of_two, tangents, values, view2, view3,
@@ -31,8 +32,10 @@ pub(crate) struct Workspace<F> {
     pub tape: Tape<F>,
     pub tasks: Vec<TaskTape<F>>,
     pub tangents: Segment<F>,
-    /// Results that cannot be written in place.
+    /// Results that cannot be written in place, and cotangents.
     pub results: Vec<Vec<F>>,
+    pub cotangents: Vec<Vec<F>>,
+    pub reverse: ReverseSpace<F>,
 }
 
 impl<F: Real> Call<F> {
