@@ -1,7 +1,8 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
 use crate::engine::{Call, Field, Program, compose};
+use crate::jet::allocate;
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, Slice};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, IxDyn, Slice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -123,7 +124,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     ) -> Result<(), E> {
         let call = call(self, x.view(), request, false)?;
         let entries: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tiles = (STREAM_BYTES / (entries * size_of::<F>() * call.tile)).clamp(1, 64);
+        let tiles = (STREAM_BYTES / (entries.max(1) * size_of::<F>() * call.tile)).clamp(1, 64);
         let chunk = tiles * call.tile;
         let mut jet = Jet::zeros(&call, chunk.min(x.nrows()))?;
         for start in (0..x.nrows()).step_by(chunk) {
@@ -357,7 +358,8 @@ fn reverse<F: Real>(
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
 ) -> Result<(F, Gradients<F>), Error> {
-    let mut input = Array2::zeros(x.raw_dim());
+    let input = allocate(format_args!("the gradient of the points"), IxDyn(x.shape()))?;
+    let mut input: Array2<F> = input.into_dimensionality().expect("two axes, as the points");
     let x_bar = input.as_slice_mut().expect("fresh arrays are contiguous");
     let (total, weights) = call.reverse(x, x_bar, loss);
     Ok((total, Gradients { weights: Array1::from_vec(weights), input }))

@@ -5,6 +5,7 @@ use ndarray::{
     Array, Array2, Array3, Array4, ArrayBase, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayView4, ArrayViewD,
     ArrayViewMut, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, ArrayViewMutD, Axis, Data, Dimension, Ix2, IxDyn,
 };
+use std::fmt::Debug;
 
 /// Value and derivatives at `n_s` points; what was not asked for is `None`.
 ///
@@ -196,7 +197,7 @@ fn with_samples(ns: usize, shape: &[usize]) -> IxDyn {
 }
 
 /// An array of zeros, or an error that says how much was asked for.
-fn allocate<F: Real>(what: Field, shape: IxDyn) -> Result<ArrayD<F>, Error> {
+pub(crate) fn allocate<F: Real>(what: impl Debug, shape: IxDyn) -> Result<ArrayD<F>, Error> {
     let wanted = shape.slice().iter().map(|&n| n as u128).product::<u128>() * size_of::<F>() as u128;
     let error = || Error::OutOfMemory { what: format!("{what:?} of shape {:?}", shape.slice()), bytes: wanted };
     if wanted > isize::MAX as u128 {

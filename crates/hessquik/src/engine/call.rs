@@ -224,6 +224,10 @@ impl<F: Real> Call<F> {
             if b.shape() != [k, k] {
                 return Err(Error::shape("the operator B", b.shape(), format!("[{k}, {k}]")));
             }
+            // pivoting passes over what is no number, so that the result would be one
+            if let Some(((i, j), entry)) = b.indexed_iter().find(|(_, b)| !b.is_finite()) {
+                return Err(Error::setting(format!("entry [{i}, {j}] of the operator B"), entry, "a finite number"));
+            }
             let field = self.add_field(Field::Operator, &[]);
             if full {
                 let both = |a: usize, c: usize| if a == c { b[[a, a]] } else { b[[a, c]] + b[[c, a]] };
@@ -300,7 +304,11 @@ impl<F: Real> Call<F> {
             Some(b) => {
                 let half = F::of(0.5);
                 let symmetric = (0..k * k).map(|i| half * (b[[i / k, i % k]] + b[[i % k, i / k]])).collect();
-                let (rows, signs) = signed_factor(symmetric, k);
+                let (mut rows, mut signs) = signed_factor(symmetric, k);
+                if signs.is_empty() {
+                    // an operator of zeros is one direction of length zero: the sweeps need a tangent
+                    (rows, signs) = (vec![F::zero(); k], vec![F::one()]);
+                }
                 let rows = match &self.v {
                     None => rows,
                     Some(v) => {

@@ -94,7 +94,7 @@ impl<F: Real> Lin<F> {
         for piece in &linear.pieces {
             match piece {
                 &Piece::Copy { from, to, len, scale } => {
-                    if from + len > rows || to + len > cols {
+                    if beyond(from, len, rows) || beyond(to, len, cols) {
                         return Err(format!(
                             "a copy of {len} features from {from} to {to} leaves a ({rows}, {cols}) map"
                         ));
@@ -130,7 +130,7 @@ impl<F: Real> Lin<F> {
             }
         }
         for b in &blocks {
-            if b.row + b.rows > rows || b.col + b.cols > cols {
+            if beyond(b.row, b.rows, rows) || beyond(b.col, b.cols, cols) {
                 let (r, c) = (b.rows, b.cols);
                 return Err(format!("a ({r}, {c}) block at ({}, {}) leaves a ({rows}, {cols}) map", b.row, b.col));
             }
@@ -176,6 +176,9 @@ impl<F: Real> Lin<F> {
 
     /// `y (+)= x A` for `n` rows; where `accumulate` is false every column must be covered once (see [`Cover`]).
     pub fn apply(&self, accumulate: bool, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        if n == 0 {
+            return;
+        }
         self.apply_blocks(accumulate, n, x, xs, y, ys);
         for c in &self.copies {
             copy_rows(accumulate, (n, c.len), (&x[c.from..], xs), c.scale, &mut y[c.to..], ys);
@@ -207,6 +210,9 @@ impl<F: Real> Lin<F> {
 
     /// `x (+)= y A^T` for `n` rows, likewise.
     pub fn apply_t(&self, accumulate: bool, n: usize, y: &[F], ys: usize, x: &mut [F], xs: usize) {
+        if n == 0 {
+            return;
+        }
         for b in &self.blocks {
             let y = Mat::new(y, n, ys, ys).columns(b.col, b.cols);
             gemm(accumulate, y, Mat::new(&b.data, b.rows, b.cols, b.cols).t(), &mut x[b.row..], xs);
@@ -283,6 +289,11 @@ impl<F: Real> Lin<F> {
             at += b.data.len();
         }
     }
+}
+
+/// Whether `len` entries from `start` on leave a range of `end`, however large the numbers.
+fn beyond(start: usize, len: usize, end: usize) -> bool {
+    start.checked_add(len).is_none_or(|last| last > end)
 }
 
 /// softplus(w) and its slope, for weights that must not be negative.

@@ -1,0 +1,243 @@
+//! The independent oracle: networks evaluated entry by entry from the manual's formulas, over hyper-dual numbers.
+//!
+//! Nothing here is a matrix product, a tangent or an adjoint: values are sums over indices, and derivatives are what
+//! `num-dual` makes of them. Nested in dual numbers, the same code gives derivatives of whole jets along any direction
+//! of weights and points, which pullbacks are checked against to full precision.
+use hessquik::{ActivationSpec, Architecture};
+use ndarray::{Array, Array2, Array3, Array4, ArrayD, Dimension};
+use num_dual::{Dual64, DualNum, HyperDual};
+use std::collections::BTreeMap;
+use std::f64::consts::{LN_2, PI, SQRT_2};
+
+/// A number that the oracle computes with: `f64` or any nesting of dual numbers over it.
+pub trait Scalar: DualNum<Primitive = f64> + Copy {}
+impl<T: DualNum<Primitive = f64> + Copy> Scalar for T {}
+
+/// Weights by name.
+pub type Named<T> = BTreeMap<String, ArrayD<T>>;
+
+/// A function of points and named weights that the oracle can evaluate.
+pub trait Model {
+    /// The outputs at one point.
+    fn apply<T: Scalar>(&self, weights: &Named<T>, x: &[T]) -> Vec<T>;
+}
+
+impl Model for Architecture {
+    fn apply<T: Scalar>(&self, weights: &Named<T>, x: &[T]) -> Vec<T> {
+        layer(self, "", weights, x)
+    }
+}
+
+/// One layer, by the formula that the manual has for it.
+fn layer<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named<T>, u: &[T]) -> Vec<T> {
+    let weight = |name: &str| &weights[&format!("{prefix}{name}")];
+    let bias = |has: &bool, name: &str, o: usize| if *has { weight(name)[[o]] } else { T::zero() };
+    match architecture {
+        Architecture::Network { layers } => {
+            let mut u = u.to_vec();
+            for (i, l) in layers.iter().enumerate() {
+                u = layer(l, &format!("{prefix}{i}."), weights, &u);
+            }
+            u
+        }
+        Architecture::Single { in_features, out_features, act, bias: b } => {
+            let k = weight("K");
+            assert_eq!((u.len(), k.shape()), (*in_features, &[*in_features, *out_features][..]));
+            let z = |o| bias(b, "b", o) + dot(u, |i| k[[i, o]]);
+            (0..*out_features).map(|o| activation(act, z(o))).collect()
+        }
+        Architecture::Resnet { width, h, act, bias: b } => {
+            let k = weight("layer.K");
+            assert_eq!(u.len(), *width);
+            let z = |o| bias(b, "layer.b", o) + dot(u, |i| k[[i, o]]);
+            (0..*width).map(|o| u[o] + activation(act, z(o)) * *h).collect()
+        }
+        Architecture::Icnn { input_dim, in_features, out_features, act, bias: b } => {
+            let (u, x) = u.split_at(in_features.unwrap_or(0));
+            assert_eq!(x.len(), *input_dim);
+            let k = weight("K");
+            let z = |o: usize| {
+                let convex = if u.is_empty() { T::zero() } else { dot(u, |i| positive(weight("L")[[i, o]])) };
+                bias(b, "b", o) + dot(x, |i| k[[i, o]]) + convex
+            };
+            (0..*out_features).map(|o| activation(act, z(o))).chain(x.iter().copied()).collect()
+        }
+        Architecture::Quadratic { in_features, rank } => {
+            assert_eq!(u.len(), *in_features);
+            vec![quadratic(u, weight("v"), weight("A"), *rank) + weight("mu")[[0]]]
+        }
+        Architecture::QuadraticIcnn { input_dim, in_features, rank } => {
+            let (u, x) = u.split_at(in_features.unwrap_or(0));
+            assert_eq!(x.len(), *input_dim);
+            let convex = if u.is_empty() { T::zero() } else { dot(u, |i| positive(weight("w")[[i]])) };
+            vec![convex + quadratic(x, weight("v"), weight("A"), *rank) + weight("mu")[[0]]]
+        }
+        Architecture::LogSumExp { in_features } => {
+            assert_eq!(u.len(), *in_features);
+            let (_, sum, top) = exponentials(u);
+            vec![sum.ln() + top]
+        }
+        Architecture::Softmax { features } => {
+            assert_eq!(u.len(), *features);
+            let (e, sum, _) = exponentials(u);
+            e.into_iter().map(|e| e / sum).collect()
+        }
+    }
+}
+
+fn dot<T: Scalar>(u: &[T], w: impl Fn(usize) -> T) -> T {
+    u.iter().enumerate().fold(T::zero(), |sum, (i, &u)| sum + u * w(i))
+}
+
+/// `x v + |A x|^2 / 2`.
+fn quadratic<T: Scalar>(x: &[T], v: &ArrayD<T>, a: &ArrayD<T>, rank: usize) -> T {
+    assert_eq!(a.shape(), [rank, x.len()]);
+    let squares = (0..rank).fold(T::zero(), |sum, r| {
+        let row = dot(x, |i| a[[r, i]]);
+        sum + row * row
+    });
+    dot(x, |i| v[[i]]) + squares * 0.5
+}
+
+/// exp(u_i - top) with the largest feature, derivatives and all, their sum, and that feature.
+fn exponentials<T: Scalar>(u: &[T]) -> (Vec<T>, T, T) {
+    let top = u.iter().copied().reduce(|top, u| if u.re() > top.re() { u } else { top }).expect("a feature");
+    let e: Vec<T> = u.iter().map(|&u| (u - top).exp()).collect();
+    let sum = e.iter().fold(T::zero(), |sum, &e| sum + e);
+    (e, sum, top)
+}
+
+/// softplus with beta = 1, which makes weights of convex layers positive.
+fn positive<T: Scalar>(w: T) -> T {
+    softplus(w, 1.0)
+}
+
+/// `ln(1 + exp(beta z)) / beta`, from whichever side the exponential is small.
+fn softplus<T: Scalar>(z: T, beta: f64) -> T {
+    let y = z * beta;
+    if y.re() > 0.0 { z + (-y).exp().ln_1p() / beta } else { y.exp().ln_1p() / beta }
+}
+
+fn sigmoid<T: Scalar>(z: T) -> T {
+    if z.re() > 0.0 {
+        ((-z).exp() + 1.0).recip()
+    } else {
+        let e = z.exp();
+        e * (e + 1.0).recip()
+    }
+}
+
+/// `f(z)` from the Taylor coefficients of `f` at the real part of `z`: exact, as no dual number of ours has a nilpotent
+/// part of order above three.
+fn taylor<T: Scalar>(z: T, f: [f64; 4]) -> T {
+    let h = z - z.re();
+    h * h * h * (f[3] / 6.0) + h * h * (f[2] / 2.0) + h * f[1] + f[0]
+}
+
+/// An activation, by its definition.
+pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
+    let magnitude = if z.re() < 0.0 { -z } else { z };
+    match *spec {
+        ActivationSpec::Identity => z,
+        ActivationSpec::Quadratic => z * z * 0.5,
+        ActivationSpec::Sin => z.sin(),
+        ActivationSpec::Sigmoid => sigmoid(z),
+        ActivationSpec::Silu => z * sigmoid(z),
+        ActivationSpec::Gaussian => (-(z * z)).exp(),
+        ActivationSpec::AntiTanh => magnitude + (magnitude * -2.0).exp().ln_1p() - LN_2,
+        ActivationSpec::Tanh => {
+            let t = ((magnitude * -2.0).exp() + 1.0).recip() * 2.0 - 1.0;
+            if z.re() < 0.0 { -t } else { t }
+        }
+        ActivationSpec::Softplus { beta, threshold } => {
+            // past the threshold the value is z itself; derivatives are always those of softplus
+            let f = softplus(z, beta);
+            if beta * z.re() > threshold { f + (z.re() - f.re()) } else { f }
+        }
+        ActivationSpec::Gelu => {
+            // z times the distribution function of the standard normal, whose density is known to every order
+            let r = z.re();
+            let density = (-r * r / 2.0).exp() / (2.0 * PI).sqrt();
+            let distribution = 0.5 * libm::erfc(-r / SQRT_2);
+            z * taylor(z, [distribution, density, -r * density, (r * r - 1.0) * density])
+        }
+    }
+}
+
+/// Value (n_s, m), gradient (n_s, d, m) and Hessian (n_s, d, d, m).
+#[derive(Clone, Debug)]
+pub struct Jets<T = f64> {
+    pub value: Array2<T>,
+    pub gradient: Array3<T>,
+    pub hessian: Array4<T>,
+}
+
+impl<T: Clone> Jets<T> {
+    fn map<S>(&self, f: impl Fn(&T) -> S) -> Jets<S> {
+        Jets { value: self.value.map(&f), gradient: self.gradient.map(&f), hessian: self.hessian.map(&f) }
+    }
+}
+
+/// All derivatives along the rows of `v` (k, d), each pair of them by one pass in hyper-dual numbers over `T`.
+fn sweep<T: Scalar, M: Model + ?Sized>(model: &M, weights: &Named<T>, x: &Array2<T>, v: &Array2<f64>) -> Jets<T>
+where
+    HyperDual<T>: Scalar,
+{
+    let weights: Named<HyperDual<T>> = weights.iter().map(|(n, w)| (n.clone(), w.mapv(HyperDual::from_re))).collect();
+    let lift = |s: usize, a: usize, b: usize| -> Vec<HyperDual<T>> {
+        let along = |a: usize, i: usize| T::from(v[[a, i]]);
+        let point = x.row(s).to_vec().into_iter().enumerate();
+        point.map(|(i, x)| HyperDual::new(x, along(a, i), along(b, i), T::zero())).collect()
+    };
+    let (n_s, k) = (x.nrows(), v.nrows());
+    let m = if n_s == 0 { 0 } else { model.apply(&weights, &lift(0, 0, 0)).len() };
+    let mut jets = Jets {
+        value: Array2::zeros((n_s, m)),
+        gradient: Array3::zeros((n_s, k, m)),
+        hessian: Array4::zeros((n_s, k, k, m)),
+    };
+    for s in 0..n_s {
+        for a in 0..k {
+            for b in a..k {
+                for (r, f) in model.apply(&weights, &lift(s, a, b)).into_iter().enumerate() {
+                    jets.value[[s, r]] = f.re;
+                    jets.gradient[[s, a, r]] = f.eps1;
+                    jets.hessian[[s, a, b, r]] = f.eps1eps2;
+                    jets.hessian[[s, b, a, r]] = f.eps1eps2;
+                }
+            }
+        }
+    }
+    jets
+}
+
+/// Value, gradient and Hessian of `model` at `x` (n_s, d).
+pub fn differentiate<M: Model + ?Sized>(model: &M, weights: &Named<f64>, x: &Array2<f64>) -> Jets {
+    sweep(model, weights, x, &Array2::eye(x.ncols()))
+}
+
+/// The same along the rows of `v` (k, d).
+pub fn differentiate_directions<M: Model + ?Sized>(
+    model: &M,
+    weights: &Named<f64>,
+    x: &Array2<f64>,
+    v: &Array2<f64>,
+) -> Jets {
+    sweep(model, weights, x, v)
+}
+
+/// The derivative of value, gradient and Hessian when weights move along `dw` and points along `dx`.
+pub fn differentiate_along<M: Model + ?Sized>(
+    model: &M,
+    weights: &Named<f64>,
+    x: &Array2<f64>,
+    dw: &Named<f64>,
+    dx: &Array2<f64>,
+) -> Jets {
+    let weights = weights.iter().map(|(n, w)| (n.clone(), pair(w, &dw[n]))).collect();
+    sweep::<Dual64, M>(model, &weights, &pair(x, dx), &Array2::eye(x.ncols())).map(|f| f.eps)
+}
+
+fn pair<D: Dimension>(re: &Array<f64, D>, eps: &Array<f64, D>) -> Array<Dual64, D> {
+    ndarray::Zip::from(re).and(eps).map_collect(|&re, &eps| Dual64::new(re, eps))
+}

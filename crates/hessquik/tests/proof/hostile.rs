@@ -1,0 +1,625 @@
+//! What goes wrong in practice: bad shapes, odd views, no points, no memory, no numbers, and any number of threads.
+use crate::common;
+use common::{Ask, named, network, plan, points};
+use hessquik::{
+    Activation, ActivationSpec, Architecture, Error, Evaluate, Form, Init, Jet, JetMut, Layer, Linear, LogSumExp, Mode,
+    Network, Parts, Quadratic, Real, Request, Resnet, Single, Weights, fully_connected, icnn, resnet,
+};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, Axis, array, s};
+
+/// A network with every kind of layer, 3 inputs to 2 outputs.
+fn everything_network<F: Real>(seed: u64) -> Network<F> {
+    use Architecture as A;
+    let softplus = ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 };
+    let resnet = |act| A::Resnet { width: 12, h: 0.5, act, bias: true };
+    let layers = vec![
+        A::Single { in_features: 3, out_features: 12, act: ActivationSpec::AntiTanh, bias: true },
+        A::Network { layers: vec![resnet(ActivationSpec::Tanh), resnet(softplus), resnet(ActivationSpec::Sin)] },
+        A::Softmax { features: 12 },
+        A::Icnn { input_dim: 12, in_features: None, out_features: 5, act: softplus, bias: true },
+        A::Icnn { input_dim: 12, in_features: Some(5), out_features: 4, act: softplus, bias: true },
+        A::Single { in_features: 16, out_features: 2, act: ActivationSpec::Sigmoid, bias: true },
+    ];
+    network(&A::Network { layers }, seed)
+}
+
+fn modes() -> Vec<Mode> {
+    let plans = [plan(0, &[1]), plan(2, &[3, 5]), plan(3, &[]), plan(0, &[4, 7])].map(Mode::Plan);
+    [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites].into_iter().chain(plans).collect()
+}
+
+// ---------------------------------------------------------------- views
+
+/// Views of any strides give the same bits as a contiguous copy.
+#[test]
+fn any_view_of_points() {
+    let net = everything_network::<f64>(1);
+    let big = points::<f64>(2, 40, 11);
+    let fortran = big.t().as_standard_layout().into_owned();
+    let row = points::<f64>(3, 1, 3);
+    let views: Vec<(&str, ArrayView2<f64>)> = vec![
+        ("some columns", big.slice(s![.., 4..7])),
+        ("every other column", big.slice(s![.., 1..6;2])),
+        ("reversed points", big.slice(s![..;-1, 0..3])),
+        ("reversed features", big.slice(s![.., 0..3;-1])),
+        ("both reversed, with steps", big.slice(s![..;-3, ..;-4])),
+        ("column-major", fortran.slice(s![2..5, ..]).reversed_axes()),
+        ("one point for many", row.broadcast((25, 3)).unwrap()),
+    ];
+    let ask = Ask::everything(4, 3, 3);
+    for (name, x) in views {
+        assert_eq!(x.ncols(), 3, "{name}");
+        let copy = x.as_standard_layout().into_owned();
+        let (found, wanted) = (net.evaluate(&x, &ask.request()).unwrap(), net.evaluate(&copy, &ask.request()).unwrap());
+        assert_eq!(found, wanted, "{name}");
+        let bar = Ask::cotangents(&wanted, 5);
+        let pull = |x: &ArrayView2<f64>, bar: &Jet<f64>| net.pullback(x, &ask.request(), bar).unwrap();
+        assert_eq!(pull(&x, &bar), pull(&copy.view(), &bar), "{name}");
+        // cotangents in standard order rather than the order of results
+        let standard = common::compare::map_fields!(bar, |a| a.as_standard_layout().into_owned());
+        assert_eq!(pull(&x, &standard), pull(&x, &bar), "{name}");
+    }
+}
+
+/// Directions, outputs and operators given as transposed arrays are read by their indices.
+#[test]
+fn any_layout_of_directions() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 4, 3);
+    let fortran = |a: Array2<f64>| a.t().as_standard_layout().into_owned().reversed_axes();
+    let (v, u): (Array2<f64>, Array2<f64>) = (common::uniform(3, 1.0, (4, 3)), common::uniform(4, 1.0, (2, 3)));
+    let (b, w): (Array2<f64>, Array2<f64>) = (common::uniform(5, 1.0, (4, 4)), common::uniform(6, 1.0, (2, 3)));
+    let ask = |f: &dyn Fn(Array2<f64>) -> Array2<f64>| {
+        let request = Request::new().gradient().hessian().operator(f(b.clone())).products(f(w.clone()));
+        net.evaluate(&x, &request.directions(f(v.clone())).outputs(f(u.clone()))).unwrap()
+    };
+    assert_eq!(ask(&|a| a), ask(&fortran));
+}
+
+// ---------------------------------------------------------------- sizes
+
+/// No points: arrays without samples, gradients of zero.
+#[test]
+fn no_points() {
+    let net = everything_network::<f64>(1);
+    let x = Array2::<f64>::zeros((0, 3));
+    let ask = Ask::everything(2, 3, 3);
+    for mode in modes() {
+        let request = ask.clone().mode(mode).request();
+        let jet = net.evaluate(&x, &request).unwrap();
+        assert_eq!(jet.value.as_ref().unwrap().shape(), [0, 2]);
+        assert_eq!(jet.gradient.as_ref().unwrap().shape(), [0, 3, 2]);
+        assert_eq!(jet.hessian.as_ref().unwrap().shape(), [0, 3, 3, 2]);
+        assert_eq!(jet.packed.as_ref().unwrap().shape(), [0, 6, 2]);
+        assert_eq!(jet.products.as_ref().unwrap().shape(), [0, 3, 3, 2]);
+        let gradients = net.pullback(&x, &request, &jet).unwrap();
+        assert_eq!(gradients.input.shape(), [0, 3]);
+        assert_eq!(gradients.weights, Array1::<f64>::zeros(net.n_weights()));
+    }
+    let (loss, gradients) = net.loss_gradients(&x, &ask.request(), |_, _, _| 0.0).unwrap();
+    assert_eq!((loss, gradients.weights), (0.0, Array1::zeros(net.n_weights())));
+    net.explain(0, &ask.request()).unwrap();
+}
+
+/// One input, one output, one feature, one point.
+#[test]
+fn ones() {
+    let net = fully_connected::<f64>(&[1, 1, 1], Activation::Tanh, &mut Init::seed(1)).unwrap();
+    let weights = named(&net);
+    let (k0, b0) = (weights["0.K"][[0, 0]], weights["0.b"][[0]]);
+    let (k1, b1) = (weights["1.K"][[0, 0]], weights["1.b"][[0]]);
+    let x = 0.3;
+    let (t0, t1) = ((x * k0 + b0).tanh(), ((x * k0 + b0).tanh() * k1 + b1).tanh());
+    let slope = (1.0 - t1 * t1) * k1 * (1.0 - t0 * t0) * k0;
+    let bend = -2.0 * t1 * (1.0 - t1 * t1) * (k1 * (1.0 - t0 * t0) * k0).powi(2)
+        + (1.0 - t1 * t1) * k1 * (-2.0 * t0 * (1.0 - t0 * t0)) * k0 * k0;
+    for mode in [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites, Mode::Plan(plan(0, &[1]))] {
+        let request = Request::new().value().gradient().hessian().packed().diagonal().laplacian().mode(mode);
+        let jet = net.evaluate(&array![[x]], &request).unwrap();
+        let close = |f: f64, w: f64| assert!((f - w).abs() < 1e-15, "{f} for {w}");
+        close(jet.value.unwrap()[[0, 0]], t1);
+        close(jet.gradient.unwrap()[[0, 0, 0]], slope);
+        close(jet.hessian.unwrap()[[0, 0, 0, 0]], bend);
+        close(jet.packed.unwrap()[[0, 0, 0]], bend);
+        close(jet.diagonal.unwrap()[[0, 0, 0]], bend);
+        close(jet.laplacian.unwrap()[[0, 0]], bend);
+    }
+}
+
+/// A point more or less at any tile border changes nothing: many sizes, each against its points in one large batch.
+#[test]
+fn every_number_of_points() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 700, 3);
+    let ask = Ask { laplacian: true, ..Ask::jet() };
+    let all = net.evaluate(&x, &ask.request()).unwrap();
+    for n_s in (1..=70).chain([127, 128, 129, 255, 256, 257, 511, 512, 513, 699]) {
+        let part = net.evaluate(&x.slice(s![..n_s, ..]), &ask.request()).unwrap();
+        let wanted = common::compare::map_fields!(all, |a| a.slice_axis(Axis(0), (..n_s).into()).to_owned());
+        common::compare(&part, &wanted, &wanted).within(1e-11, &n_s);
+    }
+}
+
+/// Results that fit no memory are an error that says how much was asked for, before anything is computed.
+#[test]
+fn no_memory() {
+    let net = fully_connected::<f64>(&[100, 8, 3], Activation::Tanh, &mut Init::seed(1)).unwrap();
+    let one = points::<f64>(2, 1, 100);
+    let n_s = 1usize << 48;
+    let x = one.broadcast((n_s, 100)).unwrap();
+    let refused = |e: Error, wanted: u128| match &e {
+        Error::OutOfMemory { bytes, .. } => {
+            assert_eq!(*bytes, wanted, "{e}");
+            assert!(e.to_string().contains(&wanted.to_string()), "{e}");
+        }
+        other => panic!("not about memory: {other}"),
+    };
+    let n = n_s as u128;
+    refused(net.value(&x).unwrap_err(), n * 3 * 8);
+    refused(net.evaluate(&x, &Request::new().gradient()).unwrap_err(), n * 100 * 3 * 8);
+    refused(net.evaluate(&x, &Request::new().hessian()).unwrap_err(), n * 100 * 100 * 3 * 8);
+    refused(net.evaluate(&x, &Request::new().packed()).unwrap_err(), n * 5050 * 3 * 8);
+    // more bytes than a machine word counts, and in single precision
+    let single: Network<f32> = net.cast().unwrap();
+    let one = one.mapv(|x| x as f32);
+    let x32 = one.broadcast((1 << 56, 100)).unwrap();
+    refused(single.evaluate(&x32, &Request::new().hessian()).unwrap_err(), (1u128 << 56) * 30_000 * 4);
+    // the gradient of the points is as large as the points
+    let e = net.pullback(&x, &Request::new().value(), &Jet::default()).unwrap_err();
+    assert!(matches!(e, Error::OutOfMemory { .. }), "{e}");
+    let e = net.loss_gradients(&x, &Request::new().value(), |_, _, _| 0.0).unwrap_err();
+    assert!(matches!(e, Error::OutOfMemory { .. }), "{e}");
+    // in chunks the same points cost nothing before they come
+    let mut chunks = 0;
+    let stopped = net.stream(&x, &Request::new().laplacian(), |range, jet| -> Result<(), Stop> {
+        assert_eq!(jet.laplacian.as_ref().unwrap().nrows(), range.len());
+        chunks += 1;
+        if chunks == 3 { Err(Stop::Enough(range.end)) } else { Ok(()) }
+    });
+    assert!(matches!(stopped, Err(Stop::Enough(end)) if end > 0 && end < 1 << 30), "{stopped:?}");
+}
+
+#[derive(Debug)]
+enum Stop {
+    Enough(usize),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Self {
+        Self::Failed(e)
+    }
+}
+
+/// An error of the consumer stops the stream; an error of the library comes out in the consumer's type.
+#[test]
+fn streams_stop() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 50, 4);
+    let failed = net.stream(&x, &Request::new().value(), |_, _| -> Result<(), Stop> { unreachable!() });
+    assert!(matches!(failed, Err(Stop::Failed(Error::Shape { .. }))), "{failed:?}");
+}
+
+// ---------------------------------------------------------------- wrong input
+
+#[track_caller]
+fn says(result: Result<impl std::fmt::Debug, Error>, words: &[&str]) {
+    let message = result.expect_err("an error").to_string();
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in: {message}");
+    }
+}
+
+#[test]
+fn wrong_shapes() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 5, 3);
+    let wide = points::<f64>(2, 5, 4);
+    for request in [Request::new().value(), Request::new().hessian()] {
+        let e = net.evaluate(&wide, &request).unwrap_err();
+        assert!(matches!(&e, Error::Shape { found, .. } if found == &[5, 4]), "{e}");
+        says(Err::<(), _>(e), &["[5, 4]", "3"]);
+        says(net.pullback(&wide, &request, &Jet::default()), &["[5, 4]", "3"]);
+        says(net.loss_gradients(&wide, &request, |_, _, _| 0.0), &["[5, 4]", "3"]);
+    }
+    says(net.value(&Array2::zeros((5, 0))), &["[5, 0]", "3"]);
+    says(net.value(&Array2::zeros((0, 2))), &["[0, 2]", "3"]);
+    // the arrays of the request
+    let ask = |r: Request<f64>| net.evaluate(&x, &r);
+    says(ask(Request::new().hessian().directions(Array2::zeros((2, 4)))), &["[2, 4]", "3"]);
+    says(ask(Request::new().value().outputs(Array2::zeros((3, 2)))), &["[3, 2]", "2"]);
+    says(ask(Request::new().operator(Array2::zeros((3, 2)))), &["[3, 2]", "3"]);
+    says(ask(Request::new().operator(Array2::zeros((4, 4)))), &["[4, 4]", "3"]);
+    says(ask(Request::new().operator(Array2::eye(3)).directions(Array2::zeros((2, 3)))), &["[3, 3]", "2"]);
+    says(ask(Request::new().products(Array2::zeros((1, 4)))), &["[1, 4]", "3"]);
+    // indices count directions
+    for r in [
+        Request::new().block(&[0, 3], &[1]),
+        Request::new().block(&[0], &[3]),
+        Request::new().partials(&[(0, 1), (3, 0)]),
+        Request::new().partials(&[(0, 3)]),
+    ] {
+        let e = ask(r).unwrap_err();
+        assert!(matches!(e, Error::Index { index: 3, len: 3, .. }), "{e}");
+    }
+    let e = ask(Request::new().block(&[2], &[0]).directions(Array2::zeros((2, 3)))).unwrap_err();
+    assert!(matches!(e, Error::Index { index: 2, len: 2, .. }), "{e}");
+    // lent arrays
+    let mut short = Array2::zeros((4, 2));
+    let out = JetMut { value: Some(short.view_mut()), ..JetMut::default() };
+    says(net.evaluate_into(&x, &Request::new().value(), out), &["[4, 2]", "5"]);
+    let mut deep = Array4::zeros((5, 3, 3, 1));
+    let out = JetMut { hessian: Some(deep.view_mut()), ..JetMut::default() };
+    says(net.evaluate_into(&x, &Request::new().hessian(), out), &["[5, 3, 3, 1]", "2"]);
+    // cotangents
+    let bar = Jet { value: Some(Array2::zeros((5, 3))), ..Jet::default() };
+    says(net.pullback(&x, &Request::new().value(), &bar), &["[5, 3]", "2"]);
+    let bar = Jet { gradient: Some(Array3::zeros((5, 2, 2))), ..Jet::default() };
+    says(net.pullback(&x, &Request::new().gradient(), &bar), &["[5, 2, 2]", "3"]);
+    let bar = Jet { hessian: Some(Array4::zeros((4, 3, 3, 2))), ..Jet::default() };
+    says(net.pullback(&x, &Request::new().hessian(), &bar), &["[4, 3, 3, 2]", "5"]);
+}
+
+/// Requests for nothing, for results of the wrong name, and for what a network cannot give.
+#[test]
+fn wrong_requests() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 5, 3);
+    says(net.evaluate(&x, &Request::new()), &["request"]);
+    says(net.pullback(&x, &Request::new(), &Jet::default()), &["request"]);
+    says(Request::<f64>::parse("value,hesian"), &["hesian", "hessian", "packed"]);
+    says(Request::<f64>::parse(" , "), &["nothing"]);
+    says("sideways".parse::<Mode>(), &["sideways", "forward", "sites"]);
+    // results and arrays lent for them must be the same; cotangents are of what is asked for
+    let mut value = Array2::zeros((5, 2));
+    let both = Request::new().value().laplacian();
+    let out = JetMut { value: Some(value.view_mut()), ..JetMut::default() };
+    assert!(matches!(net.evaluate_into(&x, &both, out), Err(Error::Request(_))));
+    let out = JetMut { value: Some(value.view_mut()), ..JetMut::default() };
+    assert!(matches!(net.evaluate_into(&x, &Request::new().laplacian(), out), Err(Error::Request(_))));
+    assert!(value.iter().all(|v| *v == 0.0), "nothing is written");
+    let bar = Jet { value: Some(value), ..Jet::default() };
+    assert!(matches!(net.pullback(&x, &Request::new().laplacian(), &bar), Err(Error::Request(_))));
+    let plain = fully_connected::<f64>(&[3, 4, 2], Activation::Tanh, &mut Init::seed(1)).unwrap();
+    let factored = Request::new().factored();
+    assert!(plain.evaluate(&x, &factored).is_ok());
+    assert!(matches!(plain.pullback(&x, &factored, &Jet::default()), Err(Error::Request(_))));
+    // factored form needs a first layer without a skip
+    let skip = resnet::<f64>(3, 2, 0.5, Activation::Tanh, &mut Init::seed(1)).unwrap();
+    assert!(matches!(skip.evaluate(&x, &Request::new().factored()), Err(Error::Request(_))));
+    let convex = icnn::<f64>(3, &[4], Activation::softplus(), &mut Init::seed(1)).unwrap();
+    assert!(matches!(convex.evaluate(&x, &Request::new().factored()), Err(Error::Request(_))));
+    assert!(matches!(LogSumExp::new(3).evaluate(&x, &Request::new().factored()), Err(Error::Request(_))));
+}
+
+/// Requests for empty arrays give empty arrays or an error, never a panic.
+#[test]
+fn empty_requests() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 5, 3);
+    let none = |n: usize, m: usize| Array2::<f64>::zeros((n, m));
+    for mode in modes() {
+        let ask = |r: Request<f64>| net.evaluate(&x, &r.mode(mode.clone()));
+        if let Ok(jet) = ask(Request::new().gradient().hessian().laplacian().directions(none(0, 3))) {
+            assert_eq!(jet.gradient.unwrap().shape(), [5, 0, 2]);
+            assert_eq!(jet.hessian.unwrap().shape(), [5, 0, 0, 2]);
+            assert_eq!(jet.laplacian.unwrap(), none(5, 2));
+        }
+        if let Ok(jet) = ask(Request::new().value().hessian().outputs(none(2, 0))) {
+            assert_eq!(jet.value.unwrap().shape(), [5, 0]);
+            assert_eq!(jet.hessian.unwrap().shape(), [5, 3, 3, 0]);
+        }
+        for r in [Request::new().partials(&[]), Request::new().block(&[], &[1]), Request::new().block(&[1], &[])] {
+            let r = r.mode(mode.clone());
+            net.stream(&x, &r, |_, _| Ok::<_, Error>(())).unwrap();
+            let jet = net.evaluate(&x, &r).unwrap();
+            let gradients = net.pullback(&x, &r, &jet).unwrap();
+            assert!(gradients.weights.iter().chain(&gradients.input).all(|g| *g == 0.0));
+        }
+        if let Ok(jet) = ask(Request::new().products(none(0, 3)).block(&[], &[1]).partials(&[])) {
+            assert_eq!(jet.products.unwrap().shape(), [5, 3, 0, 2]);
+            assert_eq!(jet.block.unwrap().shape(), [5, 0, 1, 2]);
+            assert_eq!(jet.partials.unwrap().shape(), [5, 0, 2]);
+        }
+    }
+}
+
+/// Networks that cannot be: the error names the blocks, the setting, and what would be valid.
+#[test]
+fn wrong_networks() {
+    let init = &mut Init::seed(1);
+    assert!(matches!(Network::<f64>::new(vec![]), Err(Error::EmptyNetwork)));
+    assert!(matches!(fully_connected::<f64>(&[3], Activation::Tanh, init), Err(Error::EmptyNetwork)));
+    assert!(matches!(resnet::<f64>(3, 0, 1.0, Activation::Tanh, init), Err(Error::EmptyNetwork)));
+    assert!(matches!(icnn::<f64>(3, &[], Activation::Tanh, init), Err(Error::EmptyNetwork)));
+    let empty = Architecture::from_json(r#"{"type": "network", "layers": []}"#);
+    assert!(empty.and_then(|a| a.build::<f64>(init)).is_err());
+
+    let inner = fully_connected::<f64>(&[4, 6, 5], Activation::Tanh, init).unwrap();
+    let layers: Vec<Box<dyn Layer<f64>>> = vec![
+        Box::new(Single::new(3, 4, Activation::Tanh, init)),
+        Box::new(inner),
+        Box::new(Resnet::new(6, 1.0, Activation::Tanh, init)),
+    ];
+    let e = Network::new(layers).unwrap_err();
+    match &e {
+        Error::IncompatibleBlocks { left, right, right_name, found: 5, wanted: 6, .. } => {
+            assert!(left.starts_with('1') && right == "2" && right_name == "resnet", "{e}");
+        }
+        other => panic!("{other}"),
+    }
+
+    let setting = |layer: Box<dyn Layer<f64>>| {
+        let e = Network::new(vec![layer]).expect_err("a setting that makes no sense");
+        assert!(matches!(e, Error::Setting { .. } | Error::Layer { .. }), "{e}");
+    };
+    for h in [f64::NAN, f64::INFINITY] {
+        setting(Box::new(Resnet::<f64>::new(3, h, Activation::Tanh, init)));
+    }
+    setting(Box::new(Single::<f64>::new(0, 3, Activation::Tanh, init)));
+    setting(Box::new(Single::<f64>::new(3, 0, Activation::Tanh, init)));
+    setting(Box::new(Resnet::<f64>::new(0, 1.0, Activation::Tanh, init)));
+    setting(Box::new(LogSumExp::new(0)));
+    setting(Box::new(Quadratic::<f64>::new(0, 2, init)));
+    for beta in [0.0, f64::NAN, f64::INFINITY] {
+        setting(Box::new(Single::<f64>::new(3, 2, Activation::Softplus { beta, threshold: 20.0 }, init)));
+    }
+    setting(Box::new(Single::<f64>::new(3, 2, Activation::Softplus { beta: 1.0, threshold: f64::NAN }, init)));
+}
+
+/// Descriptions with unknown names: the error says which are known.
+#[test]
+fn wrong_descriptions() {
+    let of = Architecture::from_json;
+    says(of(r#"{"type": "singel", "in_features": 1, "out_features": 1}"#), &["singel", "single", "resnet"]);
+    let act = r#"{"type": "single", "in_features": 1, "out_features": 1, "act": {"type": "relu"}}"#;
+    says(of(act), &["relu", "tanh", "softplus"]);
+    says(of(r#"{"type": "single", "in_features": 1}"#), &["out_features"]);
+    says(of(r#"{"type": "single", "in_features": -1, "out_features": 2}"#), &["-1"]);
+    says(of(r#"{"type": "single", "in_features": 1, "out_features": 1, "widht": 3}"#), &["widht"]);
+    says(of("single"), &["architecture"]);
+    says(of(""), &["architecture"]);
+}
+
+/// Custom plans that do not fit the network are refused.
+#[test]
+fn wrong_plans() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 5, 3);
+    let by = |prefix: usize, pivots: &[usize]| {
+        let request = Request::new().hessian().mode(Mode::Plan(plan(prefix, pivots)));
+        net.evaluate(&x, &request).map(|jet| jet.hessian.unwrap())
+    };
+    assert!(by(8, &[]).is_ok() && by(0, &[7]).is_ok());
+    for (prefix, pivots) in [(9, &[][..]), (0, &[8]), (0, &[20]), (3, &[2]), (3, &[3])] {
+        match by(prefix, pivots) {
+            Err(e) => assert!(matches!(e, Error::Request(_) | Error::Setting { .. }), "{e}"),
+            Ok(_) => panic!("prefix {prefix} and pivots {pivots:?} of 8 layers"),
+        }
+    }
+}
+
+// ---------------------------------------------------------------- weights
+
+/// Weights set by any door are the weights of the next evaluation.
+#[test]
+fn new_weights_count() {
+    let mut net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 3, 3);
+    let other = everything_network::<f64>(7);
+    let wanted = other.hessian(&x).unwrap();
+    assert_ne!(net.hessian(&x).unwrap(), wanted);
+    net.set_flat_weights(other.flat_weights().view()).unwrap();
+    assert_eq!(net.hessian(&x).unwrap(), wanted);
+    let kept = net.clone();
+    let b = net.weight("1.2.layer.b").unwrap().mapv(|b| b + 1.0);
+    net.set_weight("1.2.layer.b", b.view()).unwrap();
+    assert_ne!(net.hessian(&x).unwrap(), wanted);
+    assert_eq!(kept.hessian(&x).unwrap(), wanted);
+    for (name, w) in net.weights_mut() {
+        if name == "1.2.layer.b" {
+            w.mapv_inplace(|b| b - 1.0);
+        }
+    }
+    let back = net.hessian(&x).unwrap();
+    let scale = wanted.2.mapv(f64::abs).into_dyn();
+    common::compare::arrays("hessian", &back.2.into_dyn(), &wanted.2.into_dyn(), &scale).within(1e-12, &"set back");
+}
+
+#[test]
+fn wrong_weights() {
+    let mut net = everything_network::<f64>(1);
+    let before = net.flat_weights();
+    says(net.weight("1.9.layer.b"), &["1.9.layer.b", "1.2.layer.b"]);
+    says(net.set_weight("b", before.view().into_dyn()), &["\"b\"", "0.K"]);
+    says(net.set_weight("0.b", Array1::zeros(13).view().into_dyn()), &["0.b", "[13]", "[12]"]);
+    says(net.set_flat_weights(Array1::zeros(before.len() + 1).view()), &[&before.len().to_string()]);
+    says(net.set_flat_weights(Array1::zeros(0).view()), &["[0]"]);
+    assert_eq!(net.flat_weights(), before);
+}
+
+// ---------------------------------------------------------------- no numbers
+
+/// A point that is no number, or infinite, spoils its own results and nothing else.
+#[test]
+fn bad_points_keep_to_themselves() {
+    fn check<F: Real>() {
+        let net = everything_network::<F>(1);
+        let x = points::<F>(2, 150, 3);
+        let ask = Ask::everything(3, 3, 3);
+        for mode in modes() {
+            let request = ask.clone().mode(mode.clone()).request();
+            let clean = net.evaluate(&x, &request).unwrap();
+            let mut dirty = x.clone();
+            dirty[[5, 1]] = F::nan();
+            dirty[[77, 0]] = F::infinity();
+            dirty[[149, 2]] = F::neg_infinity();
+            let jet = net.evaluate(&dirty, &request).unwrap();
+            for ((name, clean), (_, jet)) in common::compare::fields(&clean).iter().zip(common::compare::fields(&jet)) {
+                for s in 0..150 {
+                    let (clean, jet) = (clean.index_axis(Axis(0), s), jet.index_axis(Axis(0), s));
+                    if s == 5 {
+                        assert!(jet.iter().all(|j| j.is_nan()), "{name} at NaN by {mode:?}: {jet}");
+                    } else if ![77, 149].contains(&s) {
+                        assert!(clean == jet, "{name} of point {s} by {mode:?}: {jet} for {clean}");
+                    }
+                }
+            }
+        }
+    }
+    check::<f64>();
+    check::<f32>();
+}
+
+/// Points far out: tanh, sigmoid, softplus, softmax and log-sum-exp saturate without overflow.
+#[test]
+fn saturation_is_finite() {
+    fn check<F: Real>(size: f64) {
+        use Architecture as A;
+        let single = |act| A::Single { in_features: 3, out_features: 4, act, bias: true };
+        let softplus = ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 };
+        let saturating = [
+            single(ActivationSpec::Tanh),
+            single(ActivationSpec::AntiTanh),
+            single(ActivationSpec::Sigmoid),
+            single(softplus),
+            single(ActivationSpec::Silu),
+            single(ActivationSpec::Gelu),
+            single(ActivationSpec::Gaussian),
+            A::Softmax { features: 3 },
+            A::LogSumExp { in_features: 3 },
+        ];
+        for architecture in saturating {
+            let net = network::<F>(&architecture, 1);
+            let x = points::<F>(2, 40, 3) * F::of(size);
+            let ask = Ask::everything(3, 3, 3);
+            let jet = net.evaluate(&x, &ask.request()).unwrap();
+            for (name, a) in common::compare::fields(&jet) {
+                assert!(a.iter().all(|a| a.is_finite()), "{name} of {} at {size:e}: {a}", architecture.to_json());
+            }
+            let ones = common::compare::map_fields!(jet, |a| a.mapv(|_| F::one()));
+            let gradients = net.pullback(&x, &ask.request(), &ones).unwrap();
+            let all = gradients.weights.iter().chain(&gradients.input);
+            assert!(all.cloned().all(|g| g.is_finite()), "pullback of {} at {size:e}", architecture.to_json());
+        }
+    }
+    for size in [30.0, 1e3, 1e6, 1e15] {
+        check::<f64>(size);
+        check::<f32>(size);
+    }
+    check::<f64>(1e100);
+}
+
+// ---------------------------------------------------------------- threads
+
+/// One thread or many, the same bits: results, gradients of points and gradients of weights.
+#[test]
+fn any_number_of_threads() {
+    fn check<F: Real>() {
+        let net = everything_network::<F>(1);
+        let x = points::<F>(2, 1537, 3);
+        let ask = Ask::everything(3, 3, 3);
+        for mode in modes() {
+            let request = ask.clone().mode(mode.clone()).request::<F>();
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let jet = net.evaluate(&x, &request).unwrap();
+                    let gradients = net.pullback(&x, &request, &jet).unwrap();
+                    let loss = net.loss_gradients(&x, &request, |_, jet, bar| {
+                        let (f, b) = (jet.laplacian.as_ref().unwrap(), bar.laplacian.as_mut().unwrap());
+                        b.assign(f);
+                        f.iter().map(|&f| f * f).sum::<F>() * F::of(0.5)
+                    });
+                    let mut streamed = Vec::new();
+                    let stream = |_, jet: &Jet<F>| {
+                        streamed.extend(jet.laplacian.as_ref().unwrap().iter().copied());
+                        Ok::<_, Error>(())
+                    };
+                    net.stream(&x, &request, stream).unwrap();
+                    (jet, gradients, loss.unwrap(), streamed)
+                })
+            };
+            let one = run(1);
+            assert!(one.1.weights.iter().all(|g| g.is_finite()));
+            for threads in [2, 5] {
+                let many = run(threads);
+                assert!(one.0 == many.0, "results by {mode:?} on {threads} threads in {}", F::NAME);
+                assert!(one.1 == many.1, "pullback by {mode:?} on {threads} threads in {}", F::NAME);
+                assert!(one.2 == many.2, "loss by {mode:?} on {threads} threads in {}", F::NAME);
+                assert!(one.3 == many.3, "stream by {mode:?} on {threads} threads in {}", F::NAME);
+            }
+        }
+    }
+    check::<f64>();
+    check::<f32>();
+}
+
+/// Several threads may evaluate one network at once, from its first evaluation on.
+#[test]
+fn one_network_from_many_threads() {
+    let net = everything_network::<f64>(1);
+    let x = points::<f64>(2, 30, 3);
+    let wanted = everything_network::<f64>(1).hessian(&x).unwrap();
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..4).map(|_| scope.spawn(|| net.hessian(&x).unwrap())).collect();
+        handles.into_iter().for_each(|h| assert_eq!(h.join().unwrap(), wanted));
+    });
+}
+
+// ---------------------------------------------------------------- layers that lie
+
+/// A layer of the user's that contradicts itself.
+#[derive(Clone, Debug)]
+struct Liar {
+    weights: Weights<f64>,
+    form: Form<f64>,
+}
+
+impl Layer<f64> for Liar {
+    fn name(&self) -> String {
+        "liar".into()
+    }
+    fn dim_input(&self) -> usize {
+        2
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn weights(&self) -> Vec<(String, &ArrayD<f64>)> {
+        self.weights.list()
+    }
+    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<f64>)> {
+        self.weights.list_mut()
+    }
+    fn parts(&self) -> Parts<'_, f64> {
+        Parts::Form(self.form.clone())
+    }
+}
+
+#[test]
+fn layers_that_lie() {
+    let weights = Weights::new().with("K", Array2::ones((2, 4))).with("b", Array1::ones(4)).with("c", Array1::ones(5));
+    let right = Form::new(2, 4, 3).m(Linear::zero().weight("K", 0, 0)).b("b").w(Linear::zero().copy(0, 0, 3, 1.0));
+    let of = |form: Form<f64>| Network::bare(Box::new(Liar { weights: weights.clone(), form }));
+    assert!(of(right.clone()).is_ok());
+    let wrong = [
+        ("a block that starts too far right", right.clone().m(Linear::zero().weight("K", 0, 1))),
+        ("a block that starts too far down", right.clone().m(Linear::zero().weight("K", 1, 0))),
+        ("a transposed block that does not fit", right.clone().m(Linear::zero().transposed("K", 0, 0))),
+        ("a weight that is not there", right.clone().m(Linear::zero().weight("Q", 0, 0))),
+        ("a shift that is not there", right.clone().b("bias")),
+        ("a shift of the wrong length", right.clone().b("c")),
+        ("a copy out of range", right.clone().s(Linear::identity(3))),
+        ("a constant out of range", right.clone().w(Linear::zero().constant(Array2::ones((4, 4)), 0, 0))),
+        ("another number of inputs", Form::new(3, 4, 3)),
+        ("another number of outputs", Form::new(2, 4, 2)),
+        ("a huge offset", right.clone().m(Linear::zero().weight("K", usize::MAX, 0))),
+        ("a huge copy", right.s(Linear::zero().copy(usize::MAX, 0, 2, 1.0))),
+    ];
+    for (what, form) in wrong {
+        let e = of(form).expect_err(what);
+        assert!(matches!(e, Error::Layer { .. } | Error::Setting { .. }), "{what}: {e}");
+        assert!(e.to_string().contains("liar"), "{what}: {e}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The proof that values, derivatives and gradients are right, as one program so that the engine is compiled once.
+//!
+//! | module | against |
+//! |---|---|
+//! | [`golden`] | what hessQuik itself computed |
+//! | [`random_networks`] | hyper-dual numbers and finite differences |
+//! | [`requests`] | sums over the oracle's full derivatives |
+//! | [`pullback`] | dual numbers over hyper-dual ones, and finite differences |
+//! | [`compose`] | the network that the layers compose to |
+//! | [`hostile`] | the error, or the bits, that there should be |
+//! | [`user_layers`] | the same oracles, for what users write |
+mod common;
+mod compose;
+mod golden;
+mod hostile;
+mod pullback;
+mod random_networks;
+mod requests;
+mod user_layers;
