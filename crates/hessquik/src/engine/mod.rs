@@ -18,6 +18,7 @@ mod sweeps;
 mod tile;
 
 pub(crate) use call::{Call, Field};
+pub(crate) use kind::Kind;
 pub use program::Program;
 pub(crate) use program::Stage;
 pub(crate) use sizes::{StageSizes, Work};
