@@ -1,7 +1,7 @@
 //! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
 use super::call::{Call, Field};
 use super::pullback::GradientSum;
-use super::sweeps::fit;
+use super::tape::fit;
 use super::tile::Workspace;
 use crate::Real;
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Slice};

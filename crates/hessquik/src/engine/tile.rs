@@ -1,14 +1,13 @@
 //! All results of one tile of samples: the sweeps in the order that the plan of each task wants.
 use super::call::{Call, Field, Job, Sink, Task, Via};
 use super::gemm::{Mat, gemm};
+use super::hessian::{carry, contract, fold, gram, lift, mirror_all, smooth_curvature};
 use super::kernels::{Rows, scale_rows};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
-use super::sweeps::{
-    Segment, Start, Tape, adjoints, carry, contract, copy_from, fit, fold, gram, identities, lift, mirror_all,
-    smooth_curvature, sum_of_two, tangents, values, view2, view3,
-};
+use super::sweeps::{Segment, Start, adjoints, sum_of_two, tangents, values};
+use super::tape::{Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
 /// Working memory of one task.
