@@ -64,7 +64,7 @@ impl<F: Real> Stage<F> {
 /// Working memory on loan from a [`Program`].
 pub(crate) struct Space<'a, F: Real> {
     program: &'a Program<F>,
-    pub space: Box<Workspace<F>>,
+    pub space: Workspace<F>,
 }
 
 impl<F: Real> Drop for Space<'_, F> {
@@ -84,7 +84,7 @@ pub struct Program<F> {
     /// Names of the stages: `1.2 (resnet)`.
     pub(crate) names: Vec<String>,
     /// Working memory that no thread uses now, kept for the next call.
-    pub(crate) spaces: Mutex<Vec<Box<Workspace<F>>>>,
+    pub(crate) spaces: Mutex<Vec<Workspace<F>>>,
 }
 
 impl<F: Real> Program<F> {

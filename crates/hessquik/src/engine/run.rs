@@ -127,7 +127,7 @@ impl<F: Real> Call<F> {
         let per_group = count.div_ceil(groups).max(1) * self.tile;
         let group = |(g, x_bar): (usize, &mut [F])| {
             let mut space = self.program.space();
-            let ws = &mut *space.space;
+            let ws = &mut space.space;
             let (mut total, mut sum) = (F::zero(), GradientSum::new(self));
             // taken out while the tape of the workspace is written, and put back below
             let (mut rs, mut results, mut bars) =
