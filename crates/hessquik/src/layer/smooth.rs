@@ -77,10 +77,15 @@ impl LogSumExp {
     }
 }
 
-/// `t` with its mean under `p` taken off each row, and the means.
-fn centred<F: Real>(t: ndarray::ArrayView2<F>, p: &Array1<F>) -> (Array2<F>, Array1<F>) {
-    let mean = t.dot(p);
-    (&t - &mean.view().insert_axis(Axis(1)), mean)
+/// `t` with its mean under `p` taken off each row.
+///
+/// Rows are first taken relative to the most probable feature: where that one has nearly all the probability, what is
+/// left of it is the sum of the others, to full relative accuracy, and not a difference of nearly equal numbers.
+fn centred<F: Real>(t: ndarray::ArrayView2<F>, p: &Array1<F>) -> Array2<F> {
+    let top = (1..p.len()).fold(0, |top, i| if p[i] > p[top] { i } else { top });
+    let relative = &t - &t.slice(s![.., top..top + 1]);
+    let mean = relative.dot(p);
+    relative - mean.insert_axis(Axis(1))
 }
 
 impl<F: Real> SmoothMap<F> for LogSumExp {
@@ -118,8 +123,8 @@ impl<F: Real> SmoothMap<F> for LogSumExp {
         let mut out = Array4::zeros((u.nrows(), t1.dim().1, t2.dim().1, g.dim().1));
         for (i, u) in u.rows().into_iter().enumerate() {
             let p = softmax(u);
-            let (a, _) = centred(t1.slice(s![i, .., ..]), &p);
-            let (b, _) = centred(t2.slice(s![i, .., ..]), &p);
+            let a = centred(t1.slice(s![i, .., ..]), &p);
+            let b = centred(t2.slice(s![i, .., ..]), &p);
             let cov = (&a * &p).dot(&b.t());
             for (r, &g) in g.slice(s![i, .., 0]).iter().enumerate() {
                 out.slice_mut(s![i, .., .., r]).assign(&cov.mapv(|c| c * g));
@@ -138,8 +143,8 @@ impl<F: Real> SmoothMap<F> for LogSumExp {
         let mut out = Array2::zeros(u.dim());
         for (i, u) in u.rows().into_iter().enumerate() {
             let p = softmax(u);
-            let (a, _) = centred(t1.slice(s![i, .., ..]), &p);
-            let (b, _) = centred(t2.slice(s![i, .., ..]), &p);
+            let a = centred(t1.slice(s![i, .., ..]), &p);
+            let b = centred(t2.slice(s![i, .., ..]), &p);
             // w[a, b] = sum_r weight[a, b, r] g[r]; third cumulants p_i (a_i b_i - E[a b])
             let w = weight.slice(s![i, .., .., ..]).map_axis(Axis(2), |w| w.dot(&g.slice(s![i, .., 0])));
             let ab = (&a * &w.dot(&b)).sum_axis(Axis(0));
@@ -194,7 +199,7 @@ impl<F: Real> SmoothMap<F> for Softmax {
         let mut out = Array3::zeros(g.dim());
         for (i, u) in u.rows().into_iter().enumerate() {
             let p = softmax(u);
-            out.slice_mut(s![i, .., ..]).assign(&(centred(g.slice(s![i, .., ..]), &p).0 * &p));
+            out.slice_mut(s![i, .., ..]).assign(&(centred(g.slice(s![i, .., ..]), &p) * &p));
         }
         out
     }
@@ -202,9 +207,9 @@ impl<F: Real> SmoothMap<F> for Softmax {
         let mut out = Array4::zeros((u.nrows(), t1.dim().1, t2.dim().1, g.dim().1));
         for (i, u) in u.rows().into_iter().enumerate() {
             let p = softmax(u);
-            let (a, _) = centred(t1.slice(s![i, .., ..]), &p);
-            let (b, _) = centred(t2.slice(s![i, .., ..]), &p);
-            let (g, _) = centred(g.slice(s![i, .., ..]), &p);
+            let a = centred(t1.slice(s![i, .., ..]), &p);
+            let b = centred(t2.slice(s![i, .., ..]), &p);
+            let g = centred(g.slice(s![i, .., ..]), &p);
             for (r, g) in g.rows().into_iter().enumerate() {
                 out.slice_mut(s![i, .., .., r]).assign(&(&a * &(&p * &g)).dot(&b.t()));
             }
@@ -222,9 +227,9 @@ impl<F: Real> SmoothMap<F> for Softmax {
         let mut out = Array2::zeros(u.dim());
         for (i, u) in u.rows().into_iter().enumerate() {
             let p = softmax(u);
-            let (a, _) = centred(t1.slice(s![i, .., ..]), &p);
-            let (b, _) = centred(t2.slice(s![i, .., ..]), &p);
-            let (g, _) = centred(g.slice(s![i, .., ..]), &p);
+            let a = centred(t1.slice(s![i, .., ..]), &p);
+            let b = centred(t2.slice(s![i, .., ..]), &p);
+            let g = centred(g.slice(s![i, .., ..]), &p);
             let mut gradient = Array1::<F>::zeros(self.features);
             for (r, g) in g.rows().into_iter().enumerate() {
                 // fourth cumulant of (g, a, b, e_i), weighted: with w the weights and aw = w^T a, wb = w b,
