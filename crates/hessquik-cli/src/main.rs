@@ -1,1 +1,72 @@
-fn main() {}
+//! The command `hessquik`: values, gradients and Hessians of saved networks at the points of a file.
+mod args;
+mod command;
+mod element;
+mod failure;
+mod interrupt;
+mod output;
+mod points;
+mod progress;
+mod request;
+mod results;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use command::Report;
+use failure::Failure;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    match run(&arguments) {
+        Ok(report) => {
+            say(&if arguments.json { report.json.to_string() } else { report.text });
+            if report.passed { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(failure) => {
+            let message = failure.to_string();
+            let _ = writeln!(std::io::stderr(), "error: {message}");
+            if arguments.json {
+                say(&serde_json::json!({ "error": message }).to_string());
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Report, Failure> {
+    let pool = arguments.pool()?;
+    let work = || match &arguments.command {
+        None => command::demo::run(),
+        Some(Command::Eval(args)) => command::eval::run(args),
+        Some(Command::New(args)) => command::new::run(args),
+        Some(Command::Info(args)) => command::info::run(args),
+        Some(Command::Check(args)) => command::check::run(args),
+        Some(Command::Explain(args)) => command::explain::run(args),
+        Some(Command::Peaks(args)) => command::peaks::run(args),
+    };
+    match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// Help, the version, or what is wrong with the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() && std::env::args().any(|a| a == "--json") {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        say(&serde_json::json!({ "error": line }).to_string());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Prints to stdout; a reader that has gone away is no error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}

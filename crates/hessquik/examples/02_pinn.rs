@@ -2,7 +2,7 @@
 //!
 //! Find u with `u_xx + u_yy = -2 pi^2 sin(pi x) sin(pi y)` and u = 0 on the boundary, which the factor
 //! `x (1 - x) y (1 - y)` would build in; here the boundary enters by a penalty, as in most papers.
-use hessquik::{Activation, Error, Evaluate, Init, JetMut, JetView, Network, Request, fully_connected};
+use hessquik::{Activation, Error, Evaluate, Init, JetMut, JetView, Network, Request, Single, fully_connected};
 use ndarray::{Array1, Array2};
 use std::f64::consts::PI;
 
@@ -39,7 +39,11 @@ fn loss_gradient(
 }
 
 fn main() -> Result<(), Error> {
-    let mut network = fully_connected::<f64>(&[2, 24, 24, 24, 1], Activation::Tanh, &mut Init::seed(1))?;
+    let init = &mut Init::seed(1);
+    let mut network = Network::new(vec![
+        Box::new(fully_connected::<f64>(&[2, 24, 24, 24], Activation::Tanh, init)?),
+        Box::new(Single::new(24, 1, Activation::Identity, init)),
+    ])?;
     let inside: Array2<f64> = Init::seed(2).uniform((400, 2), 0.0, 1.0);
     let mut edge: Array2<f64> = Init::seed(3).uniform((160, 2), 0.0, 1.0);
     for (s, mut point) in edge.rows_mut().into_iter().enumerate() {
@@ -49,12 +53,12 @@ fn main() -> Result<(), Error> {
     // Adam, written out: the library computes gradients, an optimiser is a few lines or another crate
     let mut theta = network.flat_weights();
     let (mut m, mut v) = (Array1::<f64>::zeros(theta.len()), Array1::<f64>::zeros(theta.len()));
-    let steps = 1500;
+    let steps = 2000;
     for step in 1..=steps {
         let (loss, gradient) = loss_gradient(&network, &inside, &edge)?;
         m = m * 0.9 + &gradient * 0.1;
         v = v * 0.999 + gradient.mapv(|g| g * g) * 0.001;
-        let rate = 5e-3 * 0.5 * (1.0 + (PI * step as f64 / steps as f64).cos());
+        let rate = 2e-2 * 0.5 * (1.0 + (PI * step as f64 / steps as f64).cos());
         let (a, b) = (1.0 - 0.9f64.powi(step), 1.0 - 0.999f64.powi(step));
         theta = theta - (&m / a) / ((&v / b).mapv(f64::sqrt) + 1e-8) * rate;
         network.set_flat_weights(theta.view())?;

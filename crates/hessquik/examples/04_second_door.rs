@@ -3,7 +3,7 @@
 //! `y = (u - mean) / s` with `s^2 = variance + eps`. It is the gradient of `phi(u) = n s`, so its Jacobian
 //! `J = P / s - y y^T / (n s)` (P takes off the mean) is symmetric; the rest follows by the product rule.
 use hessquik::check::{Options, input_derivative_check, network_derivative_check};
-use hessquik::{Activation, Error, Evaluate, Init, Layer, LogSumExp, Network, Parts, Single, SmoothMap};
+use hessquik::{Activation, Error, Init, Layer, LogSumExp, Network, Parts, Single, SmoothMap};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayView3, ArrayView4, Axis, s};
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ impl SmoothMap<f64> for LayerNorm {
             for turn in 0..3 {
                 let [p, q, z] = [0, 1, 2].map(|x| triple[(x + turn) % 3].view());
                 let (pv, qv, zv) = (p.slice(s![0, 0, ..]), q.slice(s![0, 0, ..]), z.slice(s![0, 0, ..]));
-                let zjq = zv.dot(&Self::jacobian(&y, scale, qv));
+                let zjq = Self::jacobian(&y, scale, qv).dot(&zv);
                 let third = self.curvature(u, unit.view(), q, z).slice(s![0, .., 0, 0]).to_owned();
                 sum = sum + Self::jacobian(&y, scale, pv) * zjq + third * y.dot(&pv)
                     - &y * (y.dot(&pv) * zjq / (n * scale));

@@ -146,14 +146,16 @@ impl Costs {
         self.tangent(i, w.k, i == 0, true) + Cost { flops: rows, elements, outputs: 0.0 }
     }
 
-    /// Tangents and sites of the stages `a .. b`, and the lift of the Hessian with respect to the state after them.
-    fn segment(&self, a: usize, b: usize, r: f64, terms: f64) -> Cost {
+    /// Tangents and sites of the stages `a .. b`, and the lift of the Hessian with respect to the state after them; the
+    /// first segment (`head`) goes on with the tangents of the prefix, the others restart from identities.
+    fn segment(&self, a: usize, b: usize, head: bool, r: f64, terms: f64) -> Cost {
         let (q, last) = (self.work.q, b == self.stages.len());
         let folds = !last && self.stages[b - 1].folds;
+        let shared = a == 0 || !head;
         let mut cost = Cost::default();
         for i in a..b {
             let s = &self.stages[i];
-            cost = cost + self.tangent(i, r, i == a, i + 1 < b || !(last || folds));
+            cost = cost + self.tangent(i, r, i == a && shared, i + 1 < b || !(last || folds));
             if s.smooth {
                 cost.flops += q * 2.0 * r * r * s.n;
             } else if !(folds && i + 1 == b) {
@@ -186,7 +188,7 @@ impl Costs {
             for (j, cut) in cuts.windows(2).enumerate() {
                 let n = self.stages[cut[0]].n;
                 let (r, terms) = if j == 0 { (w.k, w.terms) } else { (n, n * (n + 1.0) / 2.0) };
-                cost = cost + self.segment(cut[0], cut[1], r, terms);
+                cost = cost + self.segment(cut[0], cut[1], j == 0, r, terms);
             }
         }
         cost.outputs += w.outputs;
@@ -208,19 +210,19 @@ impl Costs {
         let seconds = |cost: Cost| cost.seconds(bytes);
         // tail[a]: cost and next pivot of the cheapest way from a restart before layer a to the end
         let mut tail = vec![(0.0, depth); depth + 1];
-        let step = |a: usize, r: f64, terms: f64, tail: &[(f64, usize)]| {
-            let to = |b: usize| (seconds(self.segment(a, b, r, terms)) + tail[b].0, b);
+        let step = |a: usize, head: bool, r: f64, terms: f64, tail: &[(f64, usize)]| {
+            let to = |b: usize| (seconds(self.segment(a, b, head, r, terms)) + tail[b].0, b);
             (a + 1..=depth).map(to).min_by(|x, y| x.0.total_cmp(&y.0)).expect("at least one layer is left")
         };
         for a in (1..depth).rev() {
             let n = self.stages[a].n;
-            tail[a] = step(a, n, n * (n + 1.0) / 2.0, &tail);
+            tail[a] = step(a, false, n, n * (n + 1.0) / 2.0, &tail);
         }
         let mut best = (f64::INFINITY, Plan::default());
         let mut carried = 0.0;
         for prefix in 0..=depth {
             let adjoints: f64 = (prefix..depth).map(|i| seconds(self.adjoint(i))).sum();
-            let (rest, first) = if prefix < depth { step(prefix, w.k, w.terms, &tail) } else { (0.0, depth) };
+            let (rest, first) = if prefix < depth { step(prefix, true, w.k, w.terms, &tail) } else { (0.0, depth) };
             let total = carried + adjoints + seconds(self.join(prefix)) + rest;
             if total < best.0 {
                 let pivots = std::iter::successors(Some(first), |&p| (p < depth).then(|| tail[p].1));
@@ -293,5 +295,67 @@ impl fmt::Display for Explanation {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Kind;
+    use crate::{Activation, Init, Layer, Network, Resnet, Single};
+
+    /// Every plan of a network of `depth` layers.
+    fn all_plans(depth: usize) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        for prefix in 0..=depth {
+            let places: Vec<usize> = (prefix + 1..depth).collect();
+            for choice in 0..1u32 << places.len() {
+                let chosen = places.iter().enumerate().filter(|(i, _)| choice >> i & 1 == 1).map(|(_, &p)| p);
+                plans.push(Plan::new(prefix, chosen.collect::<Vec<_>>()));
+            }
+        }
+        plans
+    }
+
+    #[test]
+    fn the_shortest_path_is_the_cheapest_of_all_plans() {
+        let init = &mut Init::zeros();
+        let shapes: [&[usize]; 6] = [
+            &[2, 64, 64, 64, 1],
+            &[784, 64, 64, 10],
+            &[3, 20, 1000],
+            &[100, 8, 100, 8, 100, 3],
+            &[64, 64, 64],
+            &[1, 5, 40, 2, 40, 7],
+        ];
+        let mut chosen = std::collections::HashSet::new();
+        for widths in shapes {
+            let mut layers: Vec<Box<dyn Layer<f32>>> = Vec::new();
+            for w in widths.windows(2) {
+                layers.push(if w[0] == w[1] {
+                    Box::new(Resnet::new(w[0], 1.0, Activation::Tanh, init))
+                } else {
+                    Box::new(Single::new(w[0], w[1], Activation::Tanh, init))
+                });
+            }
+            let network = Network::new(layers).unwrap();
+            let (d, q) = (network.dim_input(), network.dim_output());
+            let kinds = [
+                Kind::Full { k: d },
+                Kind::Pairs { k: d, pairs: (0..d).map(|a| (a, a)).collect() },
+                Kind::<f32>::Trace { signs: vec![1.0; d] },
+            ];
+            for (kind, gradient) in kinds.iter().flat_map(|k| [(k, false), (k, true)]) {
+                let program = network.program().unwrap();
+                let costs = Costs::new(&program, Work::new(kind, q, gradient));
+                let seconds = |p: &Plan| costs.of(p).seconds(4);
+                let best = all_plans(widths.len() - 1).iter().map(seconds).fold(f64::INFINITY, f64::min);
+                let found = costs.cheapest(4);
+                let ratio = seconds(&found) / best;
+                assert!((ratio - 1.0).abs() < 1e-12, "{widths:?} {kind:?}: {found} costs {ratio} times the cheapest");
+                chosen.insert((found.prefix > 0, !found.pivots.is_empty()));
+            }
+        }
+        assert!(chosen.len() >= 3, "the shapes want different plans, found {chosen:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! Layers alone: a jet continued through a network, and a network put before a function of its output.
+use super::hessian::mirror_all;
 use super::kind::Kind;
 use super::program::Program;
-use super::sweeps::{Tape, adjoints, fit, mirror_all, tangents, values};
+use super::sweeps::{adjoints, tangents, values};
+use super::tape::{Tape, fit};
 use super::tile::{TaskTape, carry_through, one_segment};
 use crate::{Error, Jet, Real};
 use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, Slice, s};

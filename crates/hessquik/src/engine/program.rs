@@ -1,8 +1,9 @@
 //! A network lowered to a list of stages, each in the one form or a smooth map.
 use super::linear::{Cover, Known, Lin, cover};
+use super::tile::Workspace;
 use crate::layer::{Form, Parts, Shift};
 use crate::{Activation, Error, Layer, Real, SmoothMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One layer in the one form: `z = u M + b`, `u' = u S + act(z) W + c`.
 #[derive(Clone, Debug)]
@@ -60,6 +61,19 @@ impl<F: Real> Stage<F> {
     }
 }
 
+/// Working memory on loan from a [`Program`].
+pub(crate) struct Space<'a, F: Real> {
+    program: &'a Program<F>,
+    pub space: Workspace<F>,
+}
+
+impl<F: Real> Drop for Space<'_, F> {
+    fn drop(&mut self) {
+        let space = std::mem::take(&mut self.space);
+        self.program.spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
+    }
+}
+
 /// A network as the engine runs it.
 #[derive(Debug)]
 pub struct Program<F> {
@@ -69,12 +83,20 @@ pub struct Program<F> {
     pub(crate) n_weights: usize,
     /// Names of the stages: `1.2 (resnet)`.
     pub(crate) names: Vec<String>,
+    /// Working memory that no thread uses now, kept for the next call.
+    pub(crate) spaces: Mutex<Vec<Workspace<F>>>,
 }
 
 impl<F: Real> Program<F> {
     /// Flattens nested networks and puts the weights into the one form.
     pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        let mut program = Self { stages: Vec::new(), offsets: vec![0], n_weights: 0, names: Vec::new() };
+        let mut program = Self {
+            stages: Vec::new(),
+            offsets: vec![0],
+            n_weights: 0,
+            names: Vec::new(),
+            spaces: Mutex::new(Vec::new()),
+        };
         program.push(layer, "")?;
         if program.stages.is_empty() {
             return Err(Error::EmptyNetwork);
@@ -159,6 +181,13 @@ impl<F: Real> Program<F> {
         let w = Lin::lower(&form.w, p, n_out, &known).map_err(error)?;
         let (forward, backward) = (cover(&s, &w, false), cover(&s, &m, true));
         Ok(Site { n, p, n_out, m, b, act: form.act.clone(), s, w, c, b_theta, c_theta, forward, backward })
+    }
+
+    /// Working memory, that of an earlier call if there is one; it goes back when the result is dropped.
+    pub(crate) fn space(&self) -> Space<'_, F> {
+        // a thread that panicked has left the list as it was
+        let kept = self.spaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Space { program: self, space: kept.unwrap_or_default() }
     }
 
     pub(crate) fn depth(&self) -> usize {

@@ -1,9 +1,11 @@
 //! The pullback of one tile: its sweeps reversed, in the reverse of the order in which they ran.
 use super::call::{Call, Field, Job, Task, Via};
 use super::gemm::{Mat, gemm};
+use super::gradient::{StartBar, WeightGradient};
 use super::kind::Kind;
-use super::reverse::{Bars, Reverse, StartBar, WeightGradient};
-use super::sweeps::{Start, fit};
+use super::reverse::{Bars, Reverse};
+use super::sweeps::Start;
+use super::tape::fit;
 use super::tile::{TaskTape, Workspace, scatter};
 use crate::Real;
 
@@ -147,7 +149,7 @@ impl<F: Real> Call<F> {
         task: &Task<F>,
         gradient_bar: Option<&[F]>,
         slots_bar: &[F],
-        (tape, tt): (&mut super::sweeps::Tape<F>, &mut TaskTape<F>),
+        (tape, tt): (&mut super::tape::Tape<F>, &mut TaskTape<F>),
         rs: &mut ReverseSpace<F>,
         sum: &mut GradientSum<F>,
         index: usize,
@@ -238,6 +240,6 @@ impl<F: Real> Call<F> {
     }
 }
 
-fn ws_parts<F>(ws: &mut Workspace<F>, task: usize) -> (&mut super::sweeps::Tape<F>, &mut TaskTape<F>) {
+fn ws_parts<F>(ws: &mut Workspace<F>, task: usize) -> (&mut super::tape::Tape<F>, &mut TaskTape<F>) {
     (&mut ws.tape, &mut ws.tasks[task])
 }

@@ -1,11 +1,12 @@
 //! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
 use super::call::{Call, Field};
-use super::pullback::{GradientSum, ReverseSpace};
-use super::sweeps::fit;
+use super::pullback::GradientSum;
+use super::tape::fit;
 use super::tile::Workspace;
 use crate::Real;
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Slice};
 use rayon::prelude::*;
+use std::mem::take;
 use std::ops::Range;
 
 /// One array per field of a call, in memory order (n_s, q, ..).
@@ -21,6 +22,24 @@ impl<F: Real> Workspace<F> {
             None => to.iter_mut().zip(x).for_each(|(to, &x)| *to = x),
         }
     }
+}
+
+/// Copies results in memory order (n_s, q, ..) into an array of any strides.
+fn store<F: Real>(from: &[F], ns: usize, shape: &[usize], mut to: ArrayViewMutD<F>) {
+    let (q, entries) = (shape[0], shape[1..].iter().product::<usize>());
+    let logical: Vec<usize> = std::iter::once(0).chain(2..shape.len() + 1).chain([1]).collect();
+    if let Some(to) = to.view_mut().permuted_axes(logical).as_slice_mut() {
+        // C order of the logical shape (n_s, .., q): a transpose per sample
+        for (from, to) in from.chunks_exact(q * entries).zip(to.chunks_exact_mut(q * entries)).take(ns) {
+            for (e, to) in to.chunks_exact_mut(q).enumerate() {
+                to.iter_mut().enumerate().for_each(|(r, to)| *to = from[r * entries + e]);
+            }
+        }
+        return;
+    }
+    let shape: Vec<usize> = std::iter::once(ns).chain(shape.iter().copied()).collect();
+    let view = ArrayViewD::from_shape(shape, &from[..ns * q * entries]).expect("a buffer of that size");
+    to.assign(&view);
 }
 
 /// Splits arrays into tiles of `tile` samples.
@@ -58,12 +77,13 @@ impl<F: Real> Call<F> {
         };
         if n <= self.tile {
             if n > 0 {
-                one(&mut Workspace::default(), 0, out);
+                one(&mut self.program.space().space, 0, out);
             }
             return;
         }
         let tiles = tiles(out, n, self.tile);
-        tiles.into_par_iter().enumerate().for_each_init(Workspace::default, |ws, (i, arrays)| one(ws, i, arrays));
+        let each = |i: usize, arrays| one(&mut self.program.space().space, i, arrays);
+        tiles.into_par_iter().enumerate().for_each(|(i, arrays)| each(i, arrays));
     }
 
     /// Evaluates a tile into arrays of any strides.
@@ -83,10 +103,7 @@ impl<F: Real> Call<F> {
         }
         for ((array, result), (_, shape)) in arrays.iter_mut().zip(&results).zip(&self.fields) {
             if !array.is_standard_layout() {
-                let shape: Vec<usize> = std::iter::once(ns).chain(shape.iter().copied()).collect();
-                let len = shape.iter().product();
-                let view = ArrayViewD::from_shape(shape, &result[..len]).expect("a buffer of that size");
-                array.assign(&view);
+                store(result, ns, shape, array.view_mut());
             }
         }
         ws.results = results;
@@ -109,13 +126,16 @@ impl<F: Real> Call<F> {
         let groups = (MEMORY / GradientSum::len(self).max(1)).clamp(4, 64).min(count.max(1));
         let per_group = count.div_ceil(groups).max(1) * self.tile;
         let group = |(g, x_bar): (usize, &mut [F])| {
-            let mut state = (Workspace::default(), ReverseSpace::default(), GradientSum::new(self));
-            let (mut total, mut results, mut bars) = (F::zero(), Vec::new(), Vec::new());
+            let mut space = self.program.space();
+            let ws = &mut space.space;
+            let (mut total, mut sum) = (F::zero(), GradientSum::new(self));
+            // taken out while the tape of the workspace is written, and put back below
+            let (mut rs, mut results, mut bars) =
+                (take(&mut ws.reverse), take(&mut ws.results), take(&mut ws.cotangents));
             let range = rows(g, per_group, n);
             for (i, x_bar) in x_bar.chunks_mut(self.tile * d).enumerate() {
                 let start = range.start + i * self.tile;
                 let range = start..start + x_bar.len() / d;
-                let (ws, rs, sum) = &mut state;
                 ws.load(points(&x, range.clone()));
                 let mut out = self.slices(&mut results, range.len());
                 self.evaluate_tile(ws, &mut out);
@@ -123,9 +143,10 @@ impl<F: Real> Call<F> {
                 bar.iter_mut().for_each(|b| b.fill(F::zero()));
                 total += loss(range, &out, &mut bar);
                 let bar: Vec<&[F]> = bar.iter().map(|b| &**b).collect();
-                self.pull_back_tile(ws, rs, &bar, sum, x_bar);
+                self.pull_back_tile(ws, &mut rs, &bar, &mut sum, x_bar);
             }
-            (total, state.2)
+            (ws.reverse, ws.results, ws.cotangents) = (rs, results, bars);
+            (total, sum)
         };
         let mut theta = vec![F::zero(); self.program.n_weights];
         let mut total = F::zero();

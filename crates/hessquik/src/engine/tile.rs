@@ -1,13 +1,13 @@
 //! All results of one tile of samples: the sweeps in the order that the plan of each task wants.
 use super::call::{Call, Field, Job, Sink, Task, Via};
 use super::gemm::{Mat, gemm};
+use super::hessian::{carry, contract, fold, gram, lift, mirror_all, smooth_curvature};
 use super::kernels::{Rows, scale_rows};
 use super::kind::Kind;
 use super::program::{Program, Stage};
-use super::sweeps::{
-    Segment, Start, Tape, adjoints, carry, contract, copy_from, fit, fold, gram, identities, lift, mirror_all,
-    smooth_curvature, sum_of_two, tangents, values, view2, view3,
-};
+use super::pullback::ReverseSpace;
+use super::sweeps::{Segment, Start, adjoints, sum_of_two, tangents, values};
+use super::tape::{Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
 /// Working memory of one task.
@@ -31,8 +31,10 @@ pub(crate) struct Workspace<F> {
     pub tape: Tape<F>,
     pub tasks: Vec<TaskTape<F>>,
     pub tangents: Segment<F>,
-    /// Results that cannot be written in place.
+    /// Results that cannot be written in place, and cotangents.
     pub results: Vec<Vec<F>>,
+    pub cotangents: Vec<Vec<F>>,
+    pub reverse: ReverseSpace<F>,
 }
 
 impl<F: Real> Call<F> {

@@ -1,0 +1,220 @@
+//! The command line: commands, options and their help.
+use crate::failure::Failure;
+use crate::request::Wish;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rayon::ThreadPool;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  hessquik                                         the main job, on a model that it makes
+  hessquik new --preset pinn -o model.safetensors  a model with random weights
+  hessquik eval model.safetensors --input points.npy -o out.safetensors
+  hessquik eval model.safetensors --input points.csv --request value,laplacian -o results/
+  hessquik check model.safetensors                 are its derivatives right?
+  hessquik explain model.safetensors --points 100000 --request hessian
+
+Exit codes:
+  0    done
+  1    a check failed
+  2    the command line is wrong
+  3    a file, model or array is missing or wrong, or memory is short
+  130  interrupted
+After a failure nothing is written, and what was there is as before.";
+
+/// Values, gradients and Hessians of neural networks with respect to their inputs, analytically.
+#[derive(Debug, Parser)]
+#[command(name = "hessquik", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Without one: a demonstration in the folder hessquik-demo
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true, display_order = 100)]
+    pub json: bool,
+    /// Number of threads; all cores unless set
+    #[arg(long, global = true, display_order = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+impl Arguments {
+    /// The threads that were asked for; `None` for the usual ones.
+    pub fn pool(&self) -> Result<Option<ThreadPool>, Failure> {
+        let Some(n) = self.threads else { return Ok(None) };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build();
+        pool.map(Some).map_err(|e| Failure::Usage(format!("cannot start {n} threads: {e}")))
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Eval(Eval),
+    New(New),
+    Info(Info),
+    Check(Check),
+    Explain(Explain),
+    Peaks(Peaks),
+}
+
+/// Evaluate a model at the points of a file
+#[derive(Args, Debug)]
+#[command(after_help = "\
+X holds one point in each row: .npy (float32, float64 or integers), .csv (also .tsv and .txt; commas, semicolons, \
+tabs or spaces; lines that start with # are comments; one line of names may come first) or .safetensors (tensor x).
+
+OUT is a .safetensors file or else a folder of .npy files, with value (n, m), gradient (n, d, m), \
+hessian (n, d, d, m), laplacian (n, m), diagonal (n, d, m) in C order; with directions, k and q take the place of d \
+and m. Reading and writing go tile by tile, so neither file need fit in memory. OUT appears when it is complete, and \
+replaces that of an earlier run.
+
+Examples:
+  hessquik eval model.safetensors --input points.npy -o out.safetensors
+  hessquik eval model.safetensors --input points.csv --request value,laplacian -o results/
+  hessquik eval model.safetensors --input points.npy --request partials:0-1+0-0 -o mixed/
+  hessquik eval model.safetensors --input points.npy --operator B.npy -o operator/")]
+pub struct Eval {
+    /// The model, a .safetensors file
+    pub model: PathBuf,
+    /// The points: .npy, .csv or .safetensors
+    #[arg(short, long, value_name = "X")]
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub wish: Wish,
+    /// Precision of the computation and of OUT; that of the model's weights unless set
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
+    /// Points in a tile; chosen by size unless set
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub tile: Option<usize>,
+    /// Where results go: a .safetensors file, or a folder
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+/// Make a model with random weights
+#[derive(Args, Debug)]
+#[command(after_help = "\
+ARCHITECTURE.json holds, for example,
+  {\"type\": \"network\", \"layers\": [
+    {\"type\": \"single\", \"in_features\": 2, \"out_features\": 16, \"act\": {\"type\": \"tanh\"}},
+    {\"type\": \"resnet\", \"width\": 16, \"h\": 0.5, \"act\": {\"type\": \"softplus\", \"beta\": 2.0}},
+    {\"type\": \"single\", \"in_features\": 16, \"out_features\": 1}]}
+and `hessquik info MODEL --json` prints that of a model.
+
+Examples:
+  hessquik new architecture.json -o model.safetensors
+  hessquik new --preset pinn --seed 7 -o model.safetensors")]
+pub struct New {
+    /// The description of the network
+    #[arg(required_unless_present = "preset", conflicts_with = "preset")]
+    pub architecture: Option<PathBuf>,
+    /// A network that is known by name
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// Inputs of the preset
+    #[arg(long, value_name = "D", value_parser = positive, requires = "preset")]
+    pub dim_input: Option<usize>,
+    /// Outputs of the preset
+    #[arg(long, value_name = "M", value_parser = positive, requires = "preset")]
+    pub dim_output: Option<usize>,
+    /// Seed of the random weights
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Precision of the weights
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
+    /// The file to write
+    #[arg(short, long, value_name = "MODEL")]
+    pub output: PathBuf,
+}
+
+/// Show the layers of a model
+#[derive(Args, Debug)]
+pub struct Info {
+    /// The model, a .safetensors file
+    pub model: PathBuf,
+}
+
+/// Check the derivatives of a model against Taylor series and finite differences, in f64
+#[derive(Args, Debug)]
+#[command(after_help = "Exit code 1 if a check fails.")]
+pub struct Check {
+    /// The model, a .safetensors file
+    pub model: PathBuf,
+    /// Points to check at, the first of this file; random ones in [-1, 1] unless set
+    #[arg(short, long, value_name = "X")]
+    pub input: Option<PathBuf>,
+    /// Number of points
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub points: usize,
+    /// Seed of the random points and perturbations
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Show how a request would be computed, what it costs, and what the alternatives cost
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// The model, a .safetensors file
+    pub model: PathBuf,
+    /// Number of points
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000)]
+    pub points: usize,
+    #[command(flatten)]
+    pub wish: Wish,
+    /// Precision of the computation; that of the model's weights unless set
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
+}
+
+/// Write points of the peaks function with its value, gradient and Hessian
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  hessquik peaks -n 1000 --seed 0 -o peaks.safetensors
+  hessquik peaks --grid 100 -o peaks/")]
+pub struct Peaks {
+    /// Number of points, uniform in [-3, 3] x [-3, 3]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, conflicts_with = "grid")]
+    pub points: usize,
+    /// A regular grid of N x N points instead
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub grid: Option<usize>,
+    /// Seed of the random points
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Precision
+    #[arg(long, value_enum, default_value = "f64")]
+    pub dtype: Dtype,
+    /// Where they go: a .safetensors file, or a folder of .npy files
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+/// A precision.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Dtype {
+    F32,
+    F64,
+}
+
+/// A network that is known by name.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Preset {
+    /// 2 -> 16 tanh, 4 residual layers of 16, -> 1: the network that hessQuik fits to peaks
+    Peaks,
+    /// 2 -> 64 tanh, 4 residual layers of 64, -> 1: the shape of physics-informed networks
+    Pinn,
+    /// An input convex network of 3 x 32 softplus features on 3 inputs, with a quadratic on top
+    Icnn,
+    /// 64 -> 16 antiderivative of tanh, 4 residual layers of 16 with h = 0.5, -> 8: the timings of hessQuik
+    Timing,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("expected a whole number of at least 1".into()),
+    }
+}

@@ -1,0 +1,76 @@
+//! `hessquik check`: the derivatives of a model against everything that they can be compared with.
+use super::Report;
+use crate::args::Check;
+use crate::failure::Failure;
+use crate::points::Points;
+use hessquik::check::{self, DifferenceOptions, DirectionalOptions, Options};
+use hessquik::{Init, Layer, Mode, Network};
+use ndarray::Array2;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Display;
+
+/// Runs all checks in double precision.
+pub fn run(args: &Check) -> Result<Report, Failure> {
+    let network = Network::<f64>::load(&args.model)?;
+    let x = points(args, network.dim_input())?;
+    let mut checks = Checks::default();
+    for (name, mode) in [("forward", Mode::Forward), ("backward", Mode::Backward)] {
+        let options = Options { hessian: true, mode: mode.clone(), seed: args.seed, ..Options::default() };
+        let report = check::input_derivative_check(&network, &x, &options)?;
+        checks.add(&format!("Taylor expansion in the inputs, {name} mode"), &report, report.passed());
+        let options = DifferenceOptions { hessian: true, mode, ..DifferenceOptions::default() };
+        let report = check::input_derivative_check_finite_difference(&network, &x, &options)?;
+        checks.add(&format!("Finite differences, {name} mode"), &report, report.passed());
+    }
+    let report = check::laplacian_check_finite_difference(&network, &x, &DifferenceOptions::default())?;
+    checks.add("Laplacian", &report, report.passed());
+    let options = DirectionalOptions { seed: args.seed, ..DirectionalOptions::default() };
+    let report = check::directional_derivative_check(&network, &x, &options)?;
+    checks.add("Along random directions, in every mode", &report, report.passed());
+    if network.n_weights() > 0 {
+        let options = Options { hessian: true, seed: args.seed, ..Options::default() };
+        let report = check::network_derivative_check(&network, &x, &options)?;
+        checks.add("Taylor expansion in the weights", &report, report.passed());
+    }
+    Ok(checks.report(args, x.nrows()))
+}
+
+/// The points to check at: those of a file, or random ones.
+fn points(args: &Check, d: usize) -> Result<Array2<f64>, Failure> {
+    let Some(path) = &args.input else {
+        return Ok(Init::seed(args.seed).uniform((args.points, d), -1.0, 1.0));
+    };
+    let x = Points::open(path, Some(d))?.read(args.points)?;
+    if x.is_empty() { Err(Failure::file(path, "has no points, expected at least one")) } else { Ok(x) }
+}
+
+/// Checks that were made.
+#[derive(Debug, Default)]
+struct Checks {
+    text: String,
+    json: Vec<Value>,
+    failed: Vec<String>,
+}
+
+impl Checks {
+    fn add(&mut self, name: &str, report: &(impl Display + Serialize), passed: bool) {
+        self.text += &format!("{name}\n{}\n\n", report.to_string().trim_end());
+        self.json.push(json!({ "check": name, "passed": passed, "report": report }));
+        if !passed {
+            self.failed.push(name.into());
+        }
+    }
+
+    fn report(self, args: &Check, points: usize) -> Report {
+        let (all, passed) = (self.json.len(), self.failed.is_empty());
+        let verdict = match passed {
+            true => format!("all {all} checks passed"),
+            false => format!("{} of {all} checks FAILED: {}", self.failed.len(), self.failed.join("; ")),
+        };
+        let path = args.model.display().to_string();
+        let text = format!("{}{path}: {verdict}, at {}", self.text, super::count(points, "point"));
+        let json = json!({ "model": path, "points": points, "passed": passed, "checks": self.json });
+        Report { text, json, passed }
+    }
+}

@@ -1,0 +1,144 @@
+//! What to compute, as the command line says it.
+use crate::element::Element;
+use crate::failure::Failure;
+use crate::points::Points;
+use clap::Args;
+use hessquik::{Layer, Mode, Network, Request};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Results by name, as `--request` lists them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    names: String,
+    partials: Vec<(usize, usize)>,
+    block: Option<(Vec<usize>, Vec<usize>)>,
+}
+
+impl FromStr for Results {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut results = Self { names: String::new(), partials: Vec::new(), block: None };
+        for name in text.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+            match name.split_once(':') {
+                None => results.names = format!("{}{name},", results.names),
+                Some(("partials", pairs)) => results.partials = self::pairs(pairs)?,
+                Some(("block", block)) => results.block = Some(self::block(block)?),
+                Some((other, _)) => {
+                    return Err(format!("unknown result {other:?}; with a colon there are partials, block"));
+                }
+            }
+        }
+        match results.request::<f64>() {
+            Ok(_) => Ok(results),
+            Err(e) => Err(format!("{e}, partials:A-B+C-D, block:A+B/C+D")),
+        }
+    }
+}
+
+/// `0-1+2-2`: the entries (0, 1) and (2, 2).
+fn pairs(text: &str) -> Result<Vec<(usize, usize)>, String> {
+    let pair = |pair: &str| {
+        let (a, b) = pair.split_once('-')?;
+        Some((a.trim().parse().ok()?, b.trim().parse().ok()?))
+    };
+    let pairs: Option<Vec<_>> = text.split('+').map(pair).collect();
+    pairs.ok_or_else(|| format!("partials {text:?}: expected pairs of inputs such as partials:0-1+2-2"))
+}
+
+/// `0+1/2+3`: rows 0 and 1, columns 2 and 3.
+fn block(text: &str) -> Result<(Vec<usize>, Vec<usize>), String> {
+    let list = |list: &str| list.split('+').map(|i| i.trim().parse().ok()).collect::<Option<Vec<usize>>>();
+    let block = text.split_once('/').and_then(|(rows, cols)| Some((list(rows)?, list(cols)?)));
+    block.ok_or_else(|| format!("block {text:?}: expected rows and columns of inputs such as block:0+1/2+3"))
+}
+
+impl Results {
+    fn request<F: Element>(&self) -> Result<Request<F>, hessquik::Error> {
+        let other = !self.partials.is_empty() || self.block.is_some();
+        let mut request = if self.names.is_empty() && other { Request::new() } else { Request::parse(&self.names)? };
+        if !self.partials.is_empty() {
+            request = request.partials(&self.partials);
+        }
+        if let Some((rows, cols)) = &self.block {
+            request = request.block(rows, cols);
+        }
+        Ok(request)
+    }
+}
+
+/// What to compute, along which directions, in which mode.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Wish {
+    /// Results, separated by commas: value, gradient, hessian, laplacian, diagonal, ...
+    ///
+    /// All of them: value, gradient, hessian, laplacian, diagonal, packed (the upper half of the Hessian),
+    /// partials:0-1+2-2 (the entries (0, 1) and (2, 2) of the Hessian), block:0+1/2+3 (rows 0 and 1, columns 2 and 3
+    /// of it), factored (H = M C M^T as factored.outer, M, and factored.core, C). Without this option:
+    /// value,gradient,hessian, or what --operator and --products ask for.
+    #[arg(short, long, value_name = "RESULTS")]
+    pub request: Option<Results>,
+    /// How second derivatives are computed: auto, forward, backward or sites (same numbers, other speed)
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub mode: Mode,
+    /// File with input directions, the rows of a matrix (k, d)
+    #[arg(long, value_name = "FILE")]
+    pub directions: Option<PathBuf>,
+    /// File with output directions, the columns of a matrix (m, q)
+    #[arg(long, value_name = "FILE")]
+    pub outputs: Option<PathBuf>,
+    /// File with a matrix B (k, k): adds the result `operator`, tr(B H)
+    #[arg(long, value_name = "FILE")]
+    pub operator: Option<PathBuf>,
+    /// File with vectors, the rows of a matrix (w, d): adds the result `products`, H times each
+    #[arg(long, value_name = "FILE")]
+    pub products: Option<PathBuf>,
+}
+
+impl Wish {
+    /// The request for `network`.
+    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<Request<F>, Failure> {
+        let more = self.operator.is_some() || self.products.is_some();
+        let mut request = match &self.request {
+            Some(results) => results.request()?,
+            None if more => Request::new(),
+            None => Request::new().value().gradient().hessian(),
+        };
+        let d = Some(network.dim_input());
+        if let Some(path) = &self.directions {
+            request = request.directions(Points::matrix(path, d)?);
+        }
+        if let Some(path) = &self.outputs {
+            request = request.outputs(Points::matrix(path, None)?);
+        }
+        if let Some(path) = &self.operator {
+            request = request.operator(Points::matrix(path, None)?);
+        }
+        if let Some(path) = &self.products {
+            request = request.products(Points::matrix(path, d)?);
+        }
+        Ok(request.mode(self.mode.clone()))
+    }
+
+    /// The files that are read.
+    pub fn files(&self) -> Vec<&PathBuf> {
+        [&self.directions, &self.outputs, &self.operator, &self.products].into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_names_pairs_and_blocks() {
+        let results: Results = "value, partials:0-1+2-2,block:0+1/2".parse().unwrap();
+        assert_eq!(results.names, "value,");
+        assert_eq!(results.partials, [(0, 1), (2, 2)]);
+        assert_eq!(results.block, Some((vec![0, 1], vec![2])));
+        for wrong in ["", "hesian", "partials:0", "partials:0-x", "block:0", "values:1", "block:/1", "partials:"] {
+            assert!(wrong.parse::<Results>().is_err(), "{wrong}");
+        }
+    }
+}

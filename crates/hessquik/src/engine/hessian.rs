@@ -1,0 +1,286 @@
+//! The Hessian from the sweeps: the sum over the sites, the lift, and forward mode.
+//!
+//! ```text
+//! H_r = sum_i A_i diag(C_i[r]) A_i^T  =  A diag(C[r]) A^T, with all sites side by side                       `gram`
+//! H_r += T S_r T^T, where tangents were restarted: S_r is the Hessian with respect to that state             `lift`
+//! S_r = D S_r D + diag(C_r), through a layer without a skip: with respect to its z                           `fold`
+//! h = (H M) . act' + A . A . act''    H' = H S + h W                                                         `carry`
+//! ```
+use super::gemm::{Mat, gemm};
+use super::kernels::{Rows, dot, dot3, scale_rows, vectorised};
+use super::kind::{Kind, mirror};
+use super::program::{Program, Stage};
+use super::sweeps::sum_of_two;
+use super::tape::{Tape, copy_from, fit, identities, view2, view3};
+use crate::Real;
+
+/// `H_r = A diag(C[r]) A^T` over sites side by side: `sites` (n_s, k, width) of which the first `used` columns count,
+/// `c` (n_s, q, ..), to `out` (n_s, q, slots); of a full Hessian the upper half is written.
+pub(crate) fn gram<F: Real>(
+    kind: &Kind<F>,
+    (ns, q): (usize, usize),
+    (sites, width, used): (&[F], usize, usize),
+    c: Rows<F>,
+    out: &mut [F],
+    scratch: &mut Vec<F>,
+) {
+    let (k, len) = (kind.k(), kind.len());
+    for s in 0..ns {
+        let a = &sites[s * k * width..];
+        for r in 0..q {
+            let c = if used == 0 { &[] } else { c.row(s, r, used) };
+            let h = &mut out[(s * q + r) * len..][..len];
+            match kind {
+                Kind::Full { k } if *k > SMALL => {
+                    let scaled = fit(scratch, k * used);
+                    let (a_rows, weights) = (Rows::new(a, *k, width), Rows::shared(c, 0));
+                    scale_rows(false, (1, *k, used), a_rows, weights, F::one(), scaled, used);
+                    upper_product(*k, (scaled, used), (a, width), used, false, h);
+                }
+                _ => vectorised(
+                    #[inline(always)]
+                    || {
+                        if !matches!(kind, Kind::Full { .. }) {
+                            h.fill(F::zero());
+                        }
+                        kind.each(|t| {
+                            let sum = dot3(c, &a[t.a * width..][..used], &a[t.b * width..][..used]);
+                            match kind {
+                                Kind::Full { .. } => h[t.slot] = sum,
+                                _ => h[t.slot] += t.coefficient * sum,
+                            }
+                        });
+                    },
+                ),
+            }
+        }
+    }
+}
+
+/// Up to this many directions the entries are dot products; beyond, a GEMM.
+const SMALL: usize = 8;
+
+/// The upper half of `x y^T` (k, k), in blocks of rows: `out = x y^T` or `out += x y^T`.
+fn upper_product<F: Real>(
+    k: usize,
+    (x, xs): (&[F], usize),
+    (y, ys): (&[F], usize),
+    inner: usize,
+    accumulate: bool,
+    out: &mut [F],
+) {
+    const BLOCK: usize = 64;
+    for i0 in (0..k).step_by(BLOCK) {
+        let rows = BLOCK.min(k - i0);
+        let x = Mat::new(&x[i0 * xs..], rows, inner, xs);
+        let y = Mat::new(&y[i0 * ys..], k - i0, inner, ys);
+        gemm(accumulate, x, y.t(), &mut out[i0 * k + i0..], k);
+    }
+}
+
+/// `H_r += X S_r X^T`: `x` (n_s, k, n) with `stride` entries from row to row, `core` (n_s, q, n, n).
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn lift<F: Real>(
+    kind: &Kind<F>,
+    (ns, q, n): (usize, usize, usize),
+    (x, stride): (&[F], usize),
+    core: &[F],
+    out: &mut [F],
+    scratch: &mut Vec<F>,
+) {
+    let (k, len) = (kind.k(), kind.len());
+    for s in 0..ns {
+        let x = &x[s * k * stride..];
+        for r in 0..q {
+            let y = fit(scratch, k * n);
+            let core = Mat::new(&core[(s * q + r) * n * n..][..n * n], n, n, n);
+            gemm(false, Mat::new(x, k, n, stride), core, y, n);
+            let h = &mut out[(s * q + r) * len..][..len];
+            match kind {
+                Kind::Full { k } if *k > SMALL => upper_product(*k, (y, n), (x, stride), n, true, h),
+                _ => vectorised(
+                    #[inline(always)]
+                    || {
+                        kind.each(|t| {
+                            h[t.slot] += t.coefficient * dot(&y[t.a * n..][..n], &x[t.b * stride..][..n]);
+                        });
+                    },
+                ),
+            }
+        }
+    }
+}
+
+/// `D S D + diag(C)` with `D = scale diag(act'(z))`: the Hessian `core` (n_s, q, p, p) with respect to `scale act(z)`
+/// becomes that with respect to `z`; `c` are the rows (n_s, q, p) of this site.
+pub(crate) fn fold<F: Real>(
+    scale: F,
+    (ns, q, p): (usize, usize, usize),
+    slope: &[F],
+    core: &[F],
+    c: Rows<F>,
+    out: &mut [F],
+) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for s in 0..ns {
+                let d = &slope[s * p..][..p];
+                for r in 0..q {
+                    let at = (s * q + r) * p * p;
+                    let (core, out, c) = (&core[at..][..p * p], &mut out[at..][..p * p], c.row(s, r, p));
+                    for i in 0..p {
+                        let di = scale * scale * d[i];
+                        let (core, out) = (&core[i * p..][..p], &mut out[i * p..][..p]);
+                        for j in 0..p {
+                            out[j] = di * core[j] * d[j];
+                        }
+                        out[i] += c[i];
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Adds the curvature of a smooth map at stage `i` along the tangents `t` (n_s, k, n) to `out` (n_s, q, slots).
+pub(crate) fn smooth_curvature<F: Real>(
+    program: &Program<F>,
+    kind: &Kind<F>,
+    q: usize,
+    i: usize,
+    tape: &Tape<F>,
+    t: &[F],
+    out: &mut [F],
+) {
+    let Stage::Smooth(map) = &program.stages[i] else { return };
+    let (ns, n, k, len) = (tape.ns, map.dim_input(), kind.k(), kind.len());
+    let t = view3(t, ns, k, n);
+    let g = view3(&tape.g[i + 1], ns, q, map.dim_output());
+    let h = map.curvature(view2(&tape.u[i], ns, n), t, t, g);
+    for s in 0..ns {
+        for r in 0..q {
+            let out = &mut out[(s * q + r) * len..][..len];
+            kind.each(|t| out[t.slot] += t.coefficient * h[[s, t.a, t.b, r]]);
+        }
+    }
+}
+
+/// `h[s, row] += A_a . A_b . act''` for every term of the kind.
+pub(crate) fn add_curvature<F: Real>(
+    kind: &Kind<F>,
+    (ns, p): (usize, usize),
+    (sites, width): (&[F], usize),
+    curve: &[F],
+    h: &mut [F],
+) {
+    let (rows, k) = (kind.rows(), kind.k());
+    vectorised(
+        #[inline(always)]
+        || {
+            for s in 0..ns {
+                let curve = &curve[s * p..][..p];
+                let a = &sites[s * k * width..];
+                let h = &mut h[s * rows * p..][..rows * p];
+                kind.each(|t| {
+                    let (x, y) = (&a[t.a * width..][..p], &a[t.b * width..][..p]);
+                    let out = &mut h[t.row * p..][..p];
+                    for j in 0..p {
+                        out[j] += t.coefficient * x[j] * y[j] * curve[j];
+                    }
+                });
+            }
+        },
+    );
+}
+
+/// The Hessian carried forward through stage `i`: rows (n_s, rows, n) to (n_s, rows, n').
+///
+/// `h = (H M) . act' + sum A_a . A_b . act''`, `H' = H S + h W`; `hm` keeps `H M`. `zero` says that `H` is zero.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn carry<F: Real>(
+    program: &Program<F>,
+    kind: &Kind<F>,
+    i: usize,
+    zero: bool,
+    tape: &mut Tape<F>,
+    (t, sites, width): (&[F], &[F], usize),
+    (h, hm, out): (&[F], &mut Vec<F>, &mut Vec<F>),
+) {
+    let (ns, rows, k) = (tape.ns, kind.rows(), kind.k());
+    match &program.stages[i] {
+        Stage::Site(site) => {
+            let (n, p) = (site.n, site.p);
+            let hm = fit(hm, ns * rows * p);
+            let site_h = fit(&mut tape.scratch[1], ns * rows * p);
+            if zero {
+                hm.fill(F::zero());
+                site_h.fill(F::zero());
+            } else {
+                site.m.map(ns * rows, h, n, hm, p);
+                let slope = Rows::new(&tape.sig[i][1], 1, p);
+                scale_rows(false, (ns, rows, p), Rows::new(hm, rows, p), slope, F::one(), site_h, p);
+            }
+            add_curvature(kind, (ns, p), (sites, width), &tape.sig[i][2], site_h);
+            let out = fit(out, ns * rows * site.n_out);
+            if zero {
+                site.w.map(ns * rows, site_h, p, out, site.n_out);
+            } else {
+                let skip = (&site.s, h, n);
+                sum_of_two(false, site.forward, ns * rows, skip, (&site.w, site_h, p), out, site.n_out);
+            }
+        }
+        Stage::Smooth(map) => {
+            let (n, m) = (map.dim_input(), map.dim_output());
+            let out = fit(out, ns * rows * m);
+            let u = view2(&tape.u[i], ns, n);
+            match zero {
+                true => out.fill(F::zero()),
+                false => copy_from(out, map.tangent(u, view3(h, ns, rows, n)).iter()),
+            }
+            let t = view3(t, ns, k, n);
+            let curvature = map.curvature(u, t, t, identities(ns, m).view());
+            for s in 0..ns {
+                kind.each(|t| {
+                    let out = &mut out[(s * rows + t.row) * m..][..m];
+                    (0..m).for_each(|o| out[o] += t.coefficient * curvature[[s, t.a, t.b, o]]);
+                });
+            }
+        }
+    }
+}
+
+/// `out[s, r, slot] (+)= sum_n H[s, row, n] G[s, r, n]`: a carried Hessian contracted with the adjoints.
+pub(crate) fn contract<F: Real>(
+    accumulate: bool,
+    kind: &Kind<F>,
+    (ns, q, n): (usize, usize, usize),
+    h: &[F],
+    g: Rows<F>,
+    out: &mut [F],
+    scratch: &mut Vec<F>,
+) {
+    let (rows, len) = (kind.rows(), kind.len());
+    for s in 0..ns {
+        let by_row = fit(scratch, q * rows);
+        let g = Mat::new(&g.data[s * g.sample..], q, n, g.stride);
+        gemm(false, g, Mat::new(&h[s * rows * n..], rows, n, n).t(), by_row, rows);
+        for r in 0..q {
+            let (by_row, out) = (&by_row[r * rows..][..rows], &mut out[(s * q + r) * len..][..len]);
+            let mut write = |slot: usize, row: usize| match accumulate {
+                true => out[slot] += by_row[row],
+                false => out[slot] = by_row[row],
+            };
+            match kind {
+                // the rows of a trace are already summed
+                Kind::Trace { .. } => write(0, 0),
+                _ => kind.each(|t| write(t.slot, t.row)),
+            }
+        }
+    }
+}
+
+/// Mirrors every (n, n) matrix of `h`.
+pub(crate) fn mirror_all<F: Real>(h: &mut [F], n: usize) {
+    h.chunks_exact_mut(n * n).for_each(|h| mirror(h, n));
+}
