@@ -3,6 +3,7 @@ use super::linear::{Cover, Known, Lin, cover};
 use super::tile::Workspace;
 use crate::layer::{Form, Parts, Shift};
 use crate::{Activation, Error, Layer, Real, SmoothMap};
+use ndarray::{Array2, Array3};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One layer in the one form: `z = u M + b`, `u' = u S + act(z) W + c`.
@@ -121,6 +122,9 @@ impl<F: Real> Program<F> {
                 return Err(Error::setting(what, found, format!("at least 1, and {wanted} as the layer says")));
             }
         }
+        if let Stage::Smooth(map) = &stage {
+            probe(&**map).map_err(|message| Error::Layer { layer: at(position, layer), message })?;
+        }
         self.offsets.push(self.offsets[self.stages.len()] + stage.p());
         self.names.push(at(position, layer));
         self.stages.push(stage);
@@ -202,6 +206,25 @@ impl<F: Real> Program<F> {
     /// Sum of the widths of all sites.
     pub(crate) fn sites(&self) -> usize {
         self.offsets[self.depth()]
+    }
+}
+
+/// Asks a smooth map for each of its operations once, at one sample: answers of other shapes than the engine reads
+/// would be read all the same.
+fn probe<F: Real>(map: &dyn SmoothMap<F>) -> Result<(), String> {
+    let (n, n_out) = (map.dim_input(), map.dim_output());
+    let u = Array2::zeros((1, n));
+    let rows = |rows: usize, n: usize| Array3::zeros((1, rows, n));
+    let (t1, t2, g) = (rows(2, n), rows(3, n), rows(4, n_out));
+    let answers = [
+        ("value", map.value(u.view()).shape().to_vec(), vec![1, n_out]),
+        ("tangent", map.tangent(u.view(), t1.view()).shape().to_vec(), vec![1, 2, n_out]),
+        ("adjoint", map.adjoint(u.view(), g.view()).shape().to_vec(), vec![1, 4, n]),
+        ("curvature", map.curvature(u.view(), t1.view(), t2.view(), g.view()).shape().to_vec(), vec![1, 2, 3, 4]),
+    ];
+    match answers.into_iter().find(|(_, found, wanted)| found != wanted) {
+        Some((what, found, wanted)) => Err(format!("its {what} has shape {found:?}, expected {wanted:?}")),
+        None => Ok(()),
     }
 }
 

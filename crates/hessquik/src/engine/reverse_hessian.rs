@@ -153,6 +153,7 @@ pub(crate) fn smooth_curvature<F: Real>(
         }
     }
     let bar = map.curvature_pullback(u, t, t, g, weight.view());
+    assert_eq!(bar.dim(), (ns, n), "shape of the curvature_pullback of a smooth map");
     u_bar.iter_mut().zip(bar.iter()).for_each(|(to, &b)| *to += b);
 }
 
