@@ -3,9 +3,10 @@ use crate::common;
 use common::{Ask, named, network, plan, points};
 use hessquik::{
     Activation, ActivationSpec, Architecture, Error, Evaluate, Form, Init, Jet, JetMut, Layer, Linear, LogSumExp, Mode,
-    Network, Parts, Quadratic, Real, Request, Resnet, Single, Weights, fully_connected, icnn, resnet,
+    Network, Parts, Quadratic, Real, Request, Resnet, Single, SmoothMap, Weights, fully_connected, icnn, resnet,
 };
-use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, Axis, array, s};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4, Axis, array, s};
+use std::sync::Arc;
 
 /// A network with every kind of layer, 3 inputs to 2 outputs.
 fn everything_network<F: Real>(seed: u64) -> Network<F> {
@@ -623,4 +624,79 @@ fn layers_that_lie() {
         assert!(matches!(e, Error::Layer { .. } | Error::Setting { .. }), "{what}: {e}");
         assert!(e.to_string().contains("liar"), "{what}: {e}");
     }
+}
+
+/// A smooth map of the user's whose answers have another shape than it says.
+#[derive(Clone, Debug)]
+struct Misshapen(&'static str);
+
+impl SmoothMap<f64> for Misshapen {
+    fn dim_input(&self) -> usize {
+        3
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn value(&self, u: ArrayView2<f64>) -> Array2<f64> {
+        Array2::ones((u.nrows(), if self.0 == "value" { 4 } else { 3 }))
+    }
+    fn tangent(&self, _: ArrayView2<f64>, t: ArrayView3<f64>) -> Array3<f64> {
+        Array3::ones((t.dim().0, t.dim().1, if self.0 == "tangent" { 2 } else { 3 }))
+    }
+    fn adjoint(&self, _: ArrayView2<f64>, g: ArrayView3<f64>) -> Array3<f64> {
+        Array3::ones((g.dim().0, if self.0 == "adjoint" { 1 } else { g.dim().1 }, 3))
+    }
+    fn curvature(&self, u: ArrayView2<f64>, a: ArrayView3<f64>, b: ArrayView3<f64>, g: ArrayView3<f64>) -> Array4<f64> {
+        let b = if self.0 == "curvature" { 1 } else { b.dim().1 };
+        Array4::ones((u.nrows(), a.dim().1, b, g.dim().1))
+    }
+    fn curvature_pullback(
+        &self,
+        u: ArrayView2<f64>,
+        _: ArrayView3<f64>,
+        _: ArrayView3<f64>,
+        _: ArrayView3<f64>,
+        _: ArrayView4<f64>,
+    ) -> Array2<f64> {
+        Array2::ones((u.nrows(), if self.0 == "curvature_pullback" { 2 } else { 3 }))
+    }
+}
+
+impl Layer<f64> for Misshapen {
+    fn name(&self) -> String {
+        "misshapen".into()
+    }
+    fn dim_input(&self) -> usize {
+        3
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn parts(&self) -> Parts<'_, f64> {
+        Parts::Smooth(Arc::new(self.clone()))
+    }
+}
+
+/// Answers of the wrong shape never pass for results: all but the last operation are tried when a network is made.
+#[test]
+fn smooth_maps_that_lie() {
+    let x = points::<f64>(1, 5, 3);
+    let network = |operation: &'static str| {
+        let init = &mut Init::seed(1);
+        let before: Box<dyn Layer<f64>> = Box::new(Single::new(3, 3, Activation::Tanh, init));
+        let after: Box<dyn Layer<f64>> = Box::new(Single::new(3, 2, Activation::Tanh, init));
+        Network::new(vec![before, Box::new(Misshapen(operation)), after])
+    };
+    for operation in ["value", "tangent", "adjoint", "curvature"] {
+        let e = network(operation).expect_err(operation);
+        assert!(matches!(e, Error::Layer { .. }), "{e}");
+        says(Err::<(), _>(e), &["misshapen", operation]);
+    }
+    let results = |operation: &'static str| {
+        let net = network(operation).unwrap();
+        let request = Request::new().value().gradient().hessian();
+        net.pullback(&x, &request, &net.evaluate(&x, &request).unwrap()).unwrap()
+    };
+    assert_eq!(results("nothing").input.dim(), (5, 3));
+    assert!(std::panic::catch_unwind(|| results("curvature_pullback")).is_err());
 }

@@ -47,6 +47,24 @@ proptest! {
         }
     }
 
+    /// A network describes itself as what it was built from, and its weights survive the flat vector and a copy.
+    #[test]
+    fn descriptions_and_flat_weights_come_back(drawn in random::networks(Limits::FULL)) {
+        let original = network::<f64>(&drawn.architecture, drawn.seed);
+        let told = original.architecture().unwrap();
+        prop_assert_eq!(&told, &drawn.architecture);
+        prop_assert_eq!(&Architecture::from_json(&told.to_json()).unwrap(), &told);
+        let mut other = network::<f64>(&told, drawn.seed + 1);
+        other.set_flat_weights(original.flat_weights().view()).unwrap();
+        prop_assert_eq!(named(&other), named(&original));
+        let theta = original.flat_weights();
+        let by_name = original.by_name(theta.view()).unwrap();
+        prop_assert_eq!(by_name.into_iter().collect::<common::Named<f64>>(), named(&original));
+        prop_assert!(original.by_name(theta.slice(s![..theta.len() / 2])).is_err() || theta.is_empty());
+        let single: Network<f32> = original.cast().unwrap();
+        prop_assert_eq!(single.flat_weights(), theta.mapv(|w| w as f32));
+    }
+
     /// The same in single precision, with the weights rounded first.
     #[test]
     fn single_precision_follows(

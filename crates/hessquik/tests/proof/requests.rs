@@ -149,6 +149,40 @@ proptest! {
     }
 }
 
+/// Several chunks, the last one short: one, two, and two and a third of the chunks that the library chooses.
+#[test]
+fn streams_of_several_chunks() {
+    let (architecture, d, _) = mixed();
+    let net = network::<f64>(&architecture, 30);
+    for ask in [Ask { value: true, ..Ask::default() }, Ask { laplacian: true, ..Ask::jet() }, Ask::everything(31, d, d)]
+    {
+        let request = ask.request();
+        let one = points::<f64>(32, 1, d);
+        let mut chunk = 0;
+        let stopped = net.stream(&one.broadcast((1 << 40, d)).unwrap(), &request, |range, _| {
+            chunk = range.len();
+            Err(Error::Request("enough".into()))
+        });
+        assert!(stopped.is_err() && (1..100_000).contains(&chunk), "chunks of {chunk}");
+        for n_s in [chunk, 2 * chunk, 2 * chunk + chunk / 3 + 1] {
+            let x = points::<f64>(33, n_s, d);
+            let whole = net.evaluate(&x, &request).unwrap();
+            let mut ranges = Vec::new();
+            let consume = |range: Range<usize>, jet: &Jet<f64>| {
+                for ((name, part), (_, all)) in fields(jet).iter().zip(fields(&whole)) {
+                    let all = all.slice_axis(Axis(0), range.clone().into());
+                    assert!(part == all, "{name} of {range:?} among {n_s}");
+                }
+                ranges.push(range);
+                Ok::<_, Error>(())
+            };
+            net.stream(&x, &request, consume).unwrap();
+            assert_eq!(ranges.len(), n_s.div_ceil(chunk));
+            assert_eq!(ranges.into_iter().flatten().count(), n_s);
+        }
+    }
+}
+
 /// The full derivatives at no points.
 fn nothing(drawn: &Drawn) -> Jets {
     let (d, m) = (drawn.d, drawn.m);
