@@ -25,7 +25,7 @@ impl Slopes {
     pub fn new<M: Model>(model: &M, net: &Network<f64>, x: &Array2<f64>, ask: &Ask, bar: &Jet<f64>, seed: u64) -> Self {
         let change =
             |w: &Named<f64>, dw: &Named<f64>, dx: &Array2<f64>| (differentiate_along(model, w, x, dw, dx), None);
-        Self::of(net, x, ask, bar, seed, &change)
+        Self::of(net, x, ask, bar, seed, change)
     }
 
     /// For a network of the library's own layers, with an allowance for rounding at this tolerance.
@@ -42,7 +42,7 @@ impl Slopes {
             let slack = slack_along(architecture, w, x, (dw, dx), &change, tolerance);
             (change, Some(slack))
         };
-        Self::of(net, x, ask, bar, seed, &change)
+        Self::of(net, x, ask, bar, seed, change)
     }
 
     fn of(
@@ -51,7 +51,7 @@ impl Slopes {
         ask: &Ask,
         bar: &Jet<f64>,
         seed: u64,
-        change: &dyn Fn(&Named<f64>, &Named<f64>, &Array2<f64>) -> (Jets, Option<Jets>),
+        change: impl Fn(&Named<f64>, &Named<f64>, &Array2<f64>) -> (Jets, Option<Jets>),
     ) -> Self {
         let weights = named(net);
         let still: Named<f64> = weights.iter().map(|(n, w)| (n.clone(), w.mapv(|_| 0.0))).collect();

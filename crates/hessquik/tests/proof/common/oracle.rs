@@ -261,7 +261,9 @@ pub fn differentiate_directions<M: Model + ?Sized>(
 /// What an allowance for rounding adds to the magnitudes that errors are measured against, at this tolerance: a hundred
 /// times what rounding of every state, weight and point changes, estimated with larger changes of the same kind.
 pub fn slack(architecture: &Architecture, weights: &Named<f64>, x: &Array2<f64>, full: &Jets, tolerance: f64) -> Jets {
-    slack_of(architecture, weights, x, tolerance, full, &|model, weights, x| differentiate(model, weights, x))
+    slack_of(architecture, weights, x, tolerance, full, |model: &Jostled, weights: &Named<f64>, x: &Array2<f64>| {
+        differentiate(model, weights, x)
+    })
 }
 
 /// The same for [`differentiate_along`].
@@ -274,7 +276,7 @@ pub fn slack_along(
     tolerance: f64,
 ) -> Jets {
     let along = |model: &Jostled, weights: &Named<f64>, x: &Array2<f64>| differentiate_along(model, weights, x, dw, dx);
-    slack_of(architecture, weights, x, tolerance, change, &along)
+    slack_of(architecture, weights, x, tolerance, change, along)
 }
 
 fn slack_of(
@@ -283,7 +285,7 @@ fn slack_of(
     x: &Array2<f64>,
     tolerance: f64,
     exact: &Jets,
-    jets: &dyn Fn(&Jostled, &Named<f64>, &Array2<f64>) -> Jets,
+    jets: impl Fn(&Jostled, &Named<f64>, &Array2<f64>) -> Jets,
 ) -> Jets {
     const SIZE: f64 = 1e-9;
     let factor = 100.0 * f64::EPSILON / SIZE / tolerance;
