@@ -8,7 +8,7 @@ use hessquik::{
     Activation, Error, Evaluate, Form, Init, Layer, Linear, Mode, Network, Parts, Pointwise, Request, Resnet, Shift,
     Single, SmoothMap, Weights,
 };
-use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4, s};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4, array, s};
 use num_dual::{Dual64, HyperDual64, HyperHyperDual64};
 use proptest::prelude::*;
 use std::f64::consts::FRAC_PI_2;
@@ -390,6 +390,62 @@ impl Model for Normed {
     }
 }
 
+/// Forms with most of their parts left out: a constant, a site that sees nothing, a bare skip that drops features and
+/// repeats others, and one whose output nobody writes in part.
+struct Sparse {
+    which: usize,
+}
+
+impl Sparse {
+    fn network(&self, init: &mut Init) -> Network<f64> {
+        let matrix = array![[0.3, -0.7, 0.2], [1.1, 0.4, -0.5]];
+        let none = || Form::new(3, 2, 3).act(Activation::Sin);
+        let form = match self.which {
+            0 => none().c("c"),
+            1 => none().b("b").w(Linear::zero().constant(matrix, 0, 0)).c("c"),
+            2 => none().s(Linear::zero().copy(1, 0, 2, 2.0).copy(1, 1, 1, -0.5).copy(0, 0, 0, 1.0)),
+            3 => none().m(Linear::zero().transposed("c", 0, 0)).w(Linear::zero().copy(1, 2, 1, 3.0)).b("b"),
+            _ => none().m(Linear::zero().copy(2, 1, 1, 1.5)).w(Linear::zero().constant(matrix, 0, 0)),
+        };
+        let weights = Weights::new().with("b", array![0.4, -0.9]).with("c", array![[0.3], [0.8]]);
+        let weights = if self.which == 3 { weights } else { weights.without("c").with("c", array![0.3, 0.8, -0.2]) };
+        let own = Own { name: "sparse", dims: (3, 3), weights, form };
+        let layers: Vec<Box<dyn Layer<f64>>> = vec![
+            Box::new(own.clone()),
+            Box::new(Resnet::new(3, 0.5, Activation::Tanh, init)),
+            Box::new(own),
+            Box::new(Single::new(3, 2, Activation::Sigmoid, init)),
+        ];
+        Network::new(layers).unwrap()
+    }
+
+    fn sparse<T: Scalar>(&self, w: &Named<T>, at: usize, u: &[T]) -> Vec<T> {
+        let (b, c) = (&w[&format!("{at}.b")], &w[&format!("{at}.c")]);
+        let matrix = |z: [T; 2]| {
+            let [s, t] = z.map(|z| z.sin());
+            [s * 0.3 + t * 1.1, s * -0.7 + t * 0.4, s * 0.2 + t * -0.5]
+        };
+        let zero = T::zero();
+        match self.which {
+            0 => (0..3).map(|i| c[[i]]).collect(),
+            1 => matrix([b[[0]], b[[1]]]).into_iter().enumerate().map(|(i, f)| f + c[[i]]).collect(),
+            2 => vec![u[1] * 2.0, u[2] * 2.0 - u[1] * 0.5, zero],
+            3 => vec![zero, zero, (u[0] * c[[1, 0]] + b[[1]]).sin() * 3.0],
+            _ => matrix([zero, u[2] * 1.5]).to_vec(),
+        }
+    }
+}
+
+impl Model for Sparse {
+    fn apply<T: Scalar>(&self, w: &Named<T>, x: &[T]) -> Vec<T> {
+        let u = self.sparse(w, 0, x);
+        let z = dense(&u, &w["1.layer.K"], &w["1.layer.b"]);
+        let u: Vec<T> = u.iter().zip(z).map(|(&u, z)| u + tanh(z) * 0.5).collect();
+        let u = self.sparse(w, 2, &u);
+        dense(&u, &w["3.K"], &w["3.b"]).into_iter().map(|z| ((-z).exp() + 1.0).recip()).collect()
+    }
+}
+
 // ---------------------------------------------------------------- the checks
 
 /// Jets and pullbacks in every mode and by any plan, against dual numbers.
@@ -442,6 +498,12 @@ proptest! {
         let model = Features { p };
         let net = model.network(d, m, &mut Init::seed(seed.into()));
         check(&model, &net, 3, &cuts, 2, seed.into())?;
+    }
+
+    #[test]
+    fn sparse_forms(which in 0usize..5, cuts in prop::collection::vec(random::cuts(), 3), seed in any::<u32>()) {
+        let model = Sparse { which };
+        check(&model, &model.network(&mut Init::seed(seed.into())), 4, &cuts, 3, seed.into())?;
     }
 
     #[test]
