@@ -1,5 +1,5 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
-use crate::engine::{Call, Field, Program, compose};
+use crate::engine::{Call, Field, Program};
 use crate::jet::allocate;
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, IxDyn, Slice};
@@ -46,7 +46,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         let call = call(self, x.view(), request, false)?;
         let mut jet = Jet::zeros(&call, x.nrows())?;
         let arrays = jet.view_mut().fields();
-        call.run(x.view(), in_order(&call, arrays));
+        F::run(&call, x.view(), in_order(&call, arrays));
         Ok(jet)
     }
 
@@ -56,7 +56,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn zeros(&self, points: usize, request: &Request<F>) -> Result<Jet<F>, Error> {
-        Jet::zeros(&Call::new(program(self)?, request, false)?, points)
+        Jet::zeros(&F::resolve(program(self)?, request, false)?, points)
     }
 
     /// What `request` asks for, written into arrays that the caller lends, of any strides.
@@ -94,7 +94,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
                 return Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it")));
             }
         }
-        call.run(x.view(), in_order(&call, arrays));
+        F::run(&call, x.view(), in_order(&call, arrays));
         Ok(())
     }
 
@@ -133,7 +133,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
                 jet = Jet::zeros(&call, range.len())?;
             }
             let points = x.slice_axis(Axis(0), Slice::from(range.clone()));
-            call.run(points, in_order(&call, jet.view_mut().fields()));
+            F::run(&call, points, in_order(&call, jet.view_mut().fields()));
             consume(range, &jet)?;
         }
         Ok(())
@@ -261,7 +261,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// [`Error::Request`] without a value or with a Hessian but no gradient; [`Error::Shape`] for shapes that do not fit.
     fn forward(&self, u: &Jet<F>) -> Result<Jet<F>, Error> {
         let program = program(self)?;
-        compose::forward(&program, u)
+        F::forward(&program, u)
     }
 
     /// Prepends this layer to a function `g` of its output: from the gradient (n_s, n', m) and if wanted the Hessian
@@ -284,7 +284,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     fn backward<S: Data<Elem = F>>(&self, u: &ArrayBase<S, Ix2>, g: &Jet<F>) -> Result<Jet<F>, Error> {
         let program = program(self)?;
         check_points(&program, &u.view())?;
-        compose::backward(&program, u.view(), g)
+        F::backward(&program, u.view(), g)
     }
 
     /// The plan of this request's first second-order result; that of first derivatives if it has none.
@@ -292,7 +292,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn plan(&self, request: &Request<F>) -> Result<Plan, Error> {
-        Ok(Call::new(program(self)?, request, false)?.plan().cloned().unwrap_or_default())
+        Ok(F::resolve(program(self)?, request, false)?.plan().cloned().unwrap_or_default())
     }
 
     /// The plan of a request, its predicted cost for `points` points, and the alternatives.
@@ -307,7 +307,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn explain(&self, points: usize, request: &Request<F>) -> Result<Explanation, Error> {
-        Ok(Call::new(program(self)?, request, false)?.explain(points, request))
+        Ok(F::resolve(program(self)?, request, false)?.explain(points, request))
     }
 }
 
@@ -333,7 +333,7 @@ fn call<F: Real, L: Layer<F> + ?Sized>(
 ) -> Result<Call<F>, Error> {
     let program = program(layer)?;
     check_points(&program, &x)?;
-    Call::new(program, request, reverse)
+    F::resolve(program, request, reverse)
 }
 
 /// The arrays in the order of the fields of `call`.

@@ -60,7 +60,7 @@ impl<F: Real> Network<F> {
         if let Some(program) = self.program.get() {
             return Ok(program.clone());
         }
-        let program = Arc::new(Program::lower(self)?);
+        let program = Arc::new(F::lower(self)?);
         Ok(self.program.get_or_init(|| program).clone())
     }
 

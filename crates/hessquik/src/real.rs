@@ -1,5 +1,6 @@
 //! The two floating-point types of the library, behind one trait.
 use crate::activation::Elementary;
+use crate::engine::Compiled;
 use ndarray::{LinalgScalar, ScalarOperand};
 use num_traits::{Float, FloatConst, NumAssign};
 use std::fmt::{Debug, Display, LowerExp};
@@ -16,6 +17,7 @@ use std::iter::Sum;
 /// ```
 pub trait Real:
     Elementary
+    + Compiled
     + Float
     + FloatConst
     + NumAssign

@@ -3,7 +3,8 @@
 //! `program` lowers a network to the one form, `call` resolves a request against it, `sweeps` and `hessian` are the lines
 //! of the mathematics, `tile` runs them by the plan, `reverse` and `pullback` are their reverse, `run` goes over the tiles.
 mod call;
-pub(crate) mod compose;
+mod compiled;
+mod compose;
 mod compress;
 mod gemm;
 mod gradient;
@@ -22,6 +23,7 @@ mod tape;
 mod tile;
 
 pub(crate) use call::{Call, Field};
+pub use compiled::Compiled;
 #[cfg(test)]
 pub(crate) use kind::Kind;
 pub use program::Program;

@@ -138,12 +138,12 @@ impl<F: Real> Call<F> {
                 let range = start..start + x_bar.len() / d;
                 ws.load(points(&x, range.clone()));
                 let mut out = self.slices(&mut results, range.len());
-                self.evaluate_tile(ws, &mut out);
+                F::evaluate_tile(self, ws, &mut out);
                 let mut bar = self.slices(&mut bars, range.len());
                 bar.iter_mut().for_each(|b| b.fill(F::zero()));
                 total += loss(range, &out, &mut bar);
                 let bar: Vec<&[F]> = bar.iter().map(|b| &**b).collect();
-                self.pull_back_tile(ws, &mut rs, &bar, &mut sum, x_bar);
+                F::pull_back_tile(self, (&mut *ws, &mut rs), &bar, &mut sum, x_bar);
             }
             (ws.reverse, ws.results, ws.cotangents) = (rs, results, bars);
             (total, sum)
@@ -158,7 +158,7 @@ impl<F: Real> Call<F> {
         };
         for (part, sum) in sums {
             total += part;
-            sum.finish(self, &mut theta);
+            F::finish(sum, self, &mut theta);
         }
         (total, theta)
     }
