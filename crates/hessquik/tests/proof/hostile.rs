@@ -1,11 +1,13 @@
 //! What goes wrong in practice: bad shapes, odd views, no points, no memory, no numbers, and any number of threads.
 use crate::common;
+use common::random::{self, Limits};
 use common::{Ask, named, network, plan, points};
 use hessquik::{
     Activation, ActivationSpec, Architecture, Error, Evaluate, Form, Init, Jet, JetMut, Layer, Linear, LogSumExp, Mode,
     Network, Parts, Quadratic, Real, Request, Resnet, Single, SmoothMap, Weights, fully_connected, icnn, resnet,
 };
 use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4, Axis, array, s};
+use proptest::prelude::*;
 use std::sync::Arc;
 
 /// A network with every kind of layer, 3 inputs to 2 outputs.
@@ -555,6 +557,26 @@ fn any_number_of_threads() {
     }
     check::<f64>();
     check::<f32>();
+}
+
+proptest! {
+    #![proptest_config(random::config(48))]
+
+    /// Working memory is used again from call to call; nothing of the calls before is seen.
+    #[test]
+    fn nothing_is_carried_over(
+        drawn in random::networks(Limits { width: 12, inputs: 6, ..Limits::SMALL }),
+        wish in random::wishes(),
+        cuts in random::cuts(),
+        n_s in 1usize..=9,
+    ) {
+        let net = network::<f64>(&drawn.architecture, drawn.seed);
+        let x = points(drawn.seed, n_s, drawn.d);
+        let (prefix, pivots) = cuts.of(drawn.depth);
+        let modes = [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites, Mode::Plan(plan(prefix, &pivots))];
+        let asks = modes.map(|mode| wish.ask(drawn.d, drawn.m).mode(mode));
+        common::memory::nothing_is_carried_over(&net, &x, &asks);
+    }
 }
 
 /// Several threads may evaluate one network at once, from its first evaluation on.

@@ -164,7 +164,7 @@ fn streams_of_several_chunks() {
             Err(Error::Request("enough".into()))
         });
         assert!(stopped.is_err() && (1..100_000).contains(&chunk), "chunks of {chunk}");
-        for n_s in [chunk, 2 * chunk, 2 * chunk + chunk / 3 + 1] {
+        for n_s in [chunk, chunk + 1, 2 * chunk, 2 * chunk + chunk / 3 + 1] {
             let x = points::<f64>(33, n_s, d);
             let whole = net.evaluate(&x, &request).unwrap();
             let mut ranges = Vec::new();

@@ -2,6 +2,7 @@
 //! derivatives and gradients by every plan, without deriving anything.
 use crate::common;
 use common::adjoint::Slopes;
+use common::memory::nothing_is_carried_over;
 use common::random::{self, Cuts};
 use common::{Ask, Model, Named, Scalar, compare, differentiate, named, plan, points};
 use hessquik::{
@@ -469,6 +470,7 @@ fn check<M: Model>(
             prop_assert!(worst.error <= 1e-10, "{worst} by {mode:?}");
             let bar = Ask::cotangents(&jet, seed);
             let found = net.pullback(&x, &ask.request(), &bar).unwrap();
+            nothing_is_carried_over(net, &x, &[ask.clone()]);
             let worst = Slopes::new(model, net, &x, &ask, &bar, seed).check(&found);
             worst.record("user pullbacks");
             prop_assert!(worst.error <= 1e-10, "{worst} by {mode:?}");

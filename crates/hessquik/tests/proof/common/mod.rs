@@ -4,6 +4,7 @@ pub mod adjoint;
 pub mod ask;
 pub mod compare;
 pub mod golden;
+pub mod memory;
 pub mod oracle;
 pub mod random;
 
