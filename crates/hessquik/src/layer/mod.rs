@@ -51,7 +51,7 @@ pub enum Parts<'a, F> {
 
 /// A layer: its dimensions, its weights by name, and what it is made of.
 ///
-/// A user-defined layer derives nothing by hand; here is a dense layer of two hidden activations in a dozen lines:
+/// A user-defined layer derives nothing by hand:
 ///
 /// ```
 /// use hessquik::{Activation, Form, Layer, Evaluate, Linear, Parts, Request, Weights};
