@@ -470,7 +470,7 @@ fn check<M: Model>(
             prop_assert!(worst.error <= 1e-10, "{worst} by {mode:?}");
             let bar = Ask::cotangents(&jet, seed);
             let found = net.pullback(&x, &ask.request(), &bar).unwrap();
-            nothing_is_carried_over(net, &x, &[ask.clone()]);
+            nothing_is_carried_over(net, &x, std::slice::from_ref(&ask));
             let worst = Slopes::new(model, net, &x, &ask, &bar, seed).check(&found);
             worst.record("user pullbacks");
             prop_assert!(worst.error <= 1e-10, "{worst} by {mode:?}");
