@@ -1,17 +1,14 @@
-//! What goes wrong in practice: bad shapes, odd views, no points, no memory, no numbers, and any number of threads.
+//! What goes wrong in practice: bad shapes, odd views, no points, no memory, no numbers.
 use crate::common;
-use common::random::{self, Limits};
 use common::{Ask, named, network, plan, points};
 use hessquik::{
-    Activation, ActivationSpec, Architecture, Error, Evaluate, Form, Init, Jet, JetMut, Layer, Linear, LogSumExp, Mode,
-    Network, Parts, Quadratic, Real, Request, Resnet, Single, SmoothMap, Weights, fully_connected, icnn, resnet,
+    Activation, ActivationSpec, Architecture, Error, Evaluate, Init, Jet, JetMut, Layer, LogSumExp, Mode, Network,
+    Quadratic, Real, Request, Resnet, Single, fully_connected, icnn, resnet,
 };
-use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4, Axis, array, s};
-use proptest::prelude::*;
-use std::sync::Arc;
+use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, Axis, array, s};
 
 /// A network with every kind of layer, 3 inputs to 2 outputs.
-fn everything_network<F: Real>(seed: u64) -> Network<F> {
+pub fn everything_network<F: Real>(seed: u64) -> Network<F> {
     use Architecture as A;
     let softplus = ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 };
     let resnet = |act| A::Resnet { width: 12, h: 0.5, act, bias: true };
@@ -26,7 +23,7 @@ fn everything_network<F: Real>(seed: u64) -> Network<F> {
     network(&A::Network { layers }, seed)
 }
 
-fn modes() -> Vec<Mode> {
+pub fn modes() -> Vec<Mode> {
     let plans = [plan(0, &[1]), plan(2, &[3, 5]), plan(3, &[]), plan(0, &[4, 7])].map(Mode::Plan);
     [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites].into_iter().chain(plans).collect()
 }
@@ -206,7 +203,7 @@ fn streams_stop() {
 // ---------------------------------------------------------------- wrong input
 
 #[track_caller]
-fn says(result: Result<impl std::fmt::Debug, Error>, words: &[&str]) {
+pub fn says(result: Result<impl std::fmt::Debug, Error>, words: &[&str]) {
     let message = result.expect_err("an error").to_string();
     for word in words {
         assert!(message.contains(word), "no {word:?} in: {message}");
@@ -511,214 +508,4 @@ fn saturation_is_finite() {
         check::<f32>(size);
     }
     check::<f64>(1e100);
-}
-
-// ---------------------------------------------------------------- threads
-
-/// One thread or many, the same bits: results, gradients of points and gradients of weights.
-#[test]
-fn any_number_of_threads() {
-    fn check<F: Real>() {
-        let net = everything_network::<F>(1);
-        let ask = Ask::everything(3, 3, 3);
-        let tile = net.explain(1, &ask.request()).unwrap().tile;
-        let x = points::<F>(2, 6 * tile + 5, 3); // enough tiles to go wrong, the last one short
-        for mode in modes() {
-            let request = ask.clone().mode(mode.clone()).request::<F>();
-            let run = |threads: usize| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| {
-                    let jet = net.evaluate(&x, &request).unwrap();
-                    let gradients = net.pullback(&x, &request, &jet).unwrap();
-                    let loss = net.loss_gradients(&x, &request, |_, jet, bar| {
-                        let (f, b) = (jet.laplacian.as_ref().unwrap(), bar.laplacian.as_mut().unwrap());
-                        b.assign(f);
-                        f.iter().map(|&f| f * f).sum::<F>() * F::of(0.5)
-                    });
-                    let mut streamed = Vec::new();
-                    let stream = |_, jet: &Jet<F>| {
-                        streamed.extend(jet.laplacian.as_ref().unwrap().iter().copied());
-                        Ok::<_, Error>(())
-                    };
-                    net.stream(&x, &request, stream).unwrap();
-                    (jet, gradients, loss.unwrap(), streamed)
-                })
-            };
-            let one = run(1);
-            assert!(one.1.weights.iter().all(|g| g.is_finite()));
-            for threads in [2, 5] {
-                let many = run(threads);
-                assert!(one.0 == many.0, "results by {mode:?} on {threads} threads in {}", F::NAME);
-                assert!(one.1 == many.1, "pullback by {mode:?} on {threads} threads in {}", F::NAME);
-                assert!(one.2 == many.2, "loss by {mode:?} on {threads} threads in {}", F::NAME);
-                assert!(one.3 == many.3, "stream by {mode:?} on {threads} threads in {}", F::NAME);
-            }
-        }
-    }
-    check::<f64>();
-    check::<f32>();
-}
-
-proptest! {
-    #![proptest_config(random::config(48))]
-
-    /// Working memory is used again from call to call; nothing of the calls before is seen.
-    #[test]
-    fn nothing_is_carried_over(
-        drawn in random::networks(Limits { width: 12, inputs: 6, ..Limits::SMALL }),
-        wish in random::wishes(),
-        cuts in random::cuts(),
-        n_s in 1usize..=9,
-    ) {
-        let net = network::<f64>(&drawn.architecture, drawn.seed);
-        let x = points(drawn.seed, n_s, drawn.d);
-        let (prefix, pivots) = cuts.of(drawn.depth);
-        let modes = [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites, Mode::Plan(plan(prefix, &pivots))];
-        let asks = modes.map(|mode| wish.ask(drawn.d, drawn.m).mode(mode));
-        common::memory::nothing_is_carried_over(&net, &x, &asks);
-    }
-}
-
-/// Several threads may evaluate one network at once, from its first evaluation on.
-#[test]
-fn one_network_from_many_threads() {
-    let net = everything_network::<f64>(1);
-    let x = points::<f64>(2, 30, 3);
-    let wanted = everything_network::<f64>(1).hessian(&x).unwrap();
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..4).map(|_| scope.spawn(|| net.hessian(&x).unwrap())).collect();
-        handles.into_iter().for_each(|h| assert_eq!(h.join().unwrap(), wanted));
-    });
-}
-
-// ---------------------------------------------------------------- layers that lie
-
-/// A layer of the user's that contradicts itself.
-#[derive(Clone, Debug)]
-struct Liar {
-    weights: Weights<f64>,
-    form: Form<f64>,
-}
-
-impl Layer<f64> for Liar {
-    fn name(&self) -> String {
-        "liar".into()
-    }
-    fn dim_input(&self) -> usize {
-        2
-    }
-    fn dim_output(&self) -> usize {
-        3
-    }
-    fn weights(&self) -> Vec<(String, &ArrayD<f64>)> {
-        self.weights.list()
-    }
-    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<f64>)> {
-        self.weights.list_mut()
-    }
-    fn parts(&self) -> Parts<'_, f64> {
-        Parts::Form(self.form.clone())
-    }
-}
-
-#[test]
-fn layers_that_lie() {
-    let weights = Weights::new().with("K", Array2::ones((2, 4))).with("b", Array1::ones(4)).with("c", Array1::ones(5));
-    let right = Form::new(2, 4, 3).m(Linear::zero().weight("K", 0, 0)).b("b").w(Linear::zero().copy(0, 0, 3, 1.0));
-    let of = |form: Form<f64>| Network::bare(Box::new(Liar { weights: weights.clone(), form }));
-    assert!(of(right.clone()).is_ok());
-    let wrong = [
-        ("a block that starts too far right", right.clone().m(Linear::zero().weight("K", 0, 1))),
-        ("a block that starts too far down", right.clone().m(Linear::zero().weight("K", 1, 0))),
-        ("a transposed block that does not fit", right.clone().m(Linear::zero().transposed("K", 0, 0))),
-        ("a weight that is not there", right.clone().m(Linear::zero().weight("Q", 0, 0))),
-        ("a shift that is not there", right.clone().b("bias")),
-        ("a shift of the wrong length", right.clone().b("c")),
-        ("a copy out of range", right.clone().s(Linear::identity(3))),
-        ("a constant out of range", right.clone().w(Linear::zero().constant(Array2::ones((4, 4)), 0, 0))),
-        ("another number of inputs", Form::new(3, 4, 3)),
-        ("another number of outputs", Form::new(2, 4, 2)),
-        ("a huge offset", right.clone().m(Linear::zero().weight("K", usize::MAX, 0))),
-        ("a huge copy", right.s(Linear::zero().copy(usize::MAX, 0, 2, 1.0))),
-    ];
-    for (what, form) in wrong {
-        let e = of(form).expect_err(what);
-        assert!(matches!(e, Error::Layer { .. } | Error::Setting { .. }), "{what}: {e}");
-        assert!(e.to_string().contains("liar"), "{what}: {e}");
-    }
-}
-
-/// A smooth map of the user's whose answers have another shape than it says.
-#[derive(Clone, Debug)]
-struct Misshapen(&'static str);
-
-impl SmoothMap<f64> for Misshapen {
-    fn dim_input(&self) -> usize {
-        3
-    }
-    fn dim_output(&self) -> usize {
-        3
-    }
-    fn value(&self, u: ArrayView2<f64>) -> Array2<f64> {
-        Array2::ones((u.nrows(), if self.0 == "value" { 4 } else { 3 }))
-    }
-    fn tangent(&self, _: ArrayView2<f64>, t: ArrayView3<f64>) -> Array3<f64> {
-        Array3::ones((t.dim().0, t.dim().1, if self.0 == "tangent" { 2 } else { 3 }))
-    }
-    fn adjoint(&self, _: ArrayView2<f64>, g: ArrayView3<f64>) -> Array3<f64> {
-        Array3::ones((g.dim().0, if self.0 == "adjoint" { 1 } else { g.dim().1 }, 3))
-    }
-    fn curvature(&self, u: ArrayView2<f64>, a: ArrayView3<f64>, b: ArrayView3<f64>, g: ArrayView3<f64>) -> Array4<f64> {
-        let b = if self.0 == "curvature" { 1 } else { b.dim().1 };
-        Array4::ones((u.nrows(), a.dim().1, b, g.dim().1))
-    }
-    fn curvature_pullback(
-        &self,
-        u: ArrayView2<f64>,
-        _: ArrayView3<f64>,
-        _: ArrayView3<f64>,
-        _: ArrayView3<f64>,
-        _: ArrayView4<f64>,
-    ) -> Array2<f64> {
-        Array2::ones((u.nrows(), if self.0 == "curvature_pullback" { 2 } else { 3 }))
-    }
-}
-
-impl Layer<f64> for Misshapen {
-    fn name(&self) -> String {
-        "misshapen".into()
-    }
-    fn dim_input(&self) -> usize {
-        3
-    }
-    fn dim_output(&self) -> usize {
-        3
-    }
-    fn parts(&self) -> Parts<'_, f64> {
-        Parts::Smooth(Arc::new(self.clone()))
-    }
-}
-
-/// Answers of the wrong shape never pass for results: all but the last operation are tried when a network is made.
-#[test]
-fn smooth_maps_that_lie() {
-    let x = points::<f64>(1, 5, 3);
-    let network = |operation: &'static str| {
-        let init = &mut Init::seed(1);
-        let before: Box<dyn Layer<f64>> = Box::new(Single::new(3, 3, Activation::Tanh, init));
-        let after: Box<dyn Layer<f64>> = Box::new(Single::new(3, 2, Activation::Tanh, init));
-        Network::new(vec![before, Box::new(Misshapen(operation)), after])
-    };
-    for operation in ["value", "tangent", "adjoint", "curvature"] {
-        let e = network(operation).expect_err(operation);
-        assert!(matches!(e, Error::Layer { .. }), "{e}");
-        says(Err::<(), _>(e), &["misshapen", operation]);
-    }
-    let results = |operation: &'static str| {
-        let net = network(operation).unwrap();
-        let request = Request::new().value().gradient().hessian();
-        net.pullback(&x, &request, &net.evaluate(&x, &request).unwrap()).unwrap()
-    };
-    assert_eq!(results("nothing").input.dim(), (5, 3));
-    assert!(std::panic::catch_unwind(|| results("curvature_pullback")).is_err());
 }

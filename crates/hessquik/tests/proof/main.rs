@@ -7,13 +7,18 @@
 //! | [`requests`] | sums over the oracle's full derivatives |
 //! | [`pullback`] | dual numbers over hyper-dual ones, and finite differences |
 //! | [`compose`] | the network that the layers compose to |
-//! | [`hostile`] | the error, or the bits, that there should be |
+//! | [`outputs`] | fresh arrays, to the last bit |
+//! | [`threads`] | one thread and a fresh network, to the last bit |
+//! | [`hostile`], [`lying_layers`] | the error, or the bits, that there should be |
 //! | [`user_layers`] | the same oracles, for what users write |
 mod common;
 mod compose;
 mod golden;
 mod hostile;
+mod lying_layers;
+mod outputs;
 mod pullback;
 mod random_networks;
 mod requests;
+mod threads;
 mod user_layers;

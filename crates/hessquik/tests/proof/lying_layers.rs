@@ -1,0 +1,139 @@
+//! Layers of the user's that contradict themselves: errors when a network is made, never wrong numbers.
+use crate::common;
+use crate::hostile::says;
+use common::points;
+use hessquik::{
+    Activation, Error, Evaluate, Form, Init, Layer, Linear, Network, Parts, Request, Single, SmoothMap, Weights,
+};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4};
+use std::sync::Arc;
+
+/// A layer of the user's that contradicts itself.
+#[derive(Clone, Debug)]
+struct Liar {
+    weights: Weights<f64>,
+    form: Form<f64>,
+}
+
+impl Layer<f64> for Liar {
+    fn name(&self) -> String {
+        "liar".into()
+    }
+    fn dim_input(&self) -> usize {
+        2
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn weights(&self) -> Vec<(String, &ArrayD<f64>)> {
+        self.weights.list()
+    }
+    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<f64>)> {
+        self.weights.list_mut()
+    }
+    fn parts(&self) -> Parts<'_, f64> {
+        Parts::Form(self.form.clone())
+    }
+}
+
+#[test]
+fn layers_that_lie() {
+    let weights = Weights::new().with("K", Array2::ones((2, 4))).with("b", Array1::ones(4)).with("c", Array1::ones(5));
+    let right = Form::new(2, 4, 3).m(Linear::zero().weight("K", 0, 0)).b("b").w(Linear::zero().copy(0, 0, 3, 1.0));
+    let of = |form: Form<f64>| Network::bare(Box::new(Liar { weights: weights.clone(), form }));
+    assert!(of(right.clone()).is_ok());
+    let wrong = [
+        ("a block that starts too far right", right.clone().m(Linear::zero().weight("K", 0, 1))),
+        ("a block that starts too far down", right.clone().m(Linear::zero().weight("K", 1, 0))),
+        ("a transposed block that does not fit", right.clone().m(Linear::zero().transposed("K", 0, 0))),
+        ("a weight that is not there", right.clone().m(Linear::zero().weight("Q", 0, 0))),
+        ("a shift that is not there", right.clone().b("bias")),
+        ("a shift of the wrong length", right.clone().b("c")),
+        ("a copy out of range", right.clone().s(Linear::identity(3))),
+        ("a constant out of range", right.clone().w(Linear::zero().constant(Array2::ones((4, 4)), 0, 0))),
+        ("another number of inputs", Form::new(3, 4, 3)),
+        ("another number of outputs", Form::new(2, 4, 2)),
+        ("a huge offset", right.clone().m(Linear::zero().weight("K", usize::MAX, 0))),
+        ("a huge copy", right.s(Linear::zero().copy(usize::MAX, 0, 2, 1.0))),
+    ];
+    for (what, form) in wrong {
+        let e = of(form).expect_err(what);
+        assert!(matches!(e, Error::Layer { .. } | Error::Setting { .. }), "{what}: {e}");
+        assert!(e.to_string().contains("liar"), "{what}: {e}");
+    }
+}
+
+/// A smooth map of the user's whose answers have another shape than it says.
+#[derive(Clone, Debug)]
+struct Misshapen(&'static str);
+
+impl SmoothMap<f64> for Misshapen {
+    fn dim_input(&self) -> usize {
+        3
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn value(&self, u: ArrayView2<f64>) -> Array2<f64> {
+        Array2::ones((u.nrows(), if self.0 == "value" { 4 } else { 3 }))
+    }
+    fn tangent(&self, _: ArrayView2<f64>, t: ArrayView3<f64>) -> Array3<f64> {
+        Array3::ones((t.dim().0, t.dim().1, if self.0 == "tangent" { 2 } else { 3 }))
+    }
+    fn adjoint(&self, _: ArrayView2<f64>, g: ArrayView3<f64>) -> Array3<f64> {
+        Array3::ones((g.dim().0, if self.0 == "adjoint" { 1 } else { g.dim().1 }, 3))
+    }
+    fn curvature(&self, u: ArrayView2<f64>, a: ArrayView3<f64>, b: ArrayView3<f64>, g: ArrayView3<f64>) -> Array4<f64> {
+        let b = if self.0 == "curvature" { 1 } else { b.dim().1 };
+        Array4::ones((u.nrows(), a.dim().1, b, g.dim().1))
+    }
+    fn curvature_pullback(
+        &self,
+        u: ArrayView2<f64>,
+        _: ArrayView3<f64>,
+        _: ArrayView3<f64>,
+        _: ArrayView3<f64>,
+        _: ArrayView4<f64>,
+    ) -> Array2<f64> {
+        Array2::ones((u.nrows(), if self.0 == "curvature_pullback" { 2 } else { 3 }))
+    }
+}
+
+impl Layer<f64> for Misshapen {
+    fn name(&self) -> String {
+        "misshapen".into()
+    }
+    fn dim_input(&self) -> usize {
+        3
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn parts(&self) -> Parts<'_, f64> {
+        Parts::Smooth(Arc::new(self.clone()))
+    }
+}
+
+/// Answers of the wrong shape never pass for results: all but the last operation are tried when a network is made.
+#[test]
+fn smooth_maps_that_lie() {
+    let x = points::<f64>(1, 5, 3);
+    let network = |operation: &'static str| {
+        let init = &mut Init::seed(1);
+        let before: Box<dyn Layer<f64>> = Box::new(Single::new(3, 3, Activation::Tanh, init));
+        let after: Box<dyn Layer<f64>> = Box::new(Single::new(3, 2, Activation::Tanh, init));
+        Network::new(vec![before, Box::new(Misshapen(operation)), after])
+    };
+    for operation in ["value", "tangent", "adjoint", "curvature"] {
+        let e = network(operation).expect_err(operation);
+        assert!(matches!(e, Error::Layer { .. }), "{e}");
+        says(Err::<(), _>(e), &["misshapen", operation]);
+    }
+    let results = |operation: &'static str| {
+        let net = network(operation).unwrap();
+        let request = Request::new().value().gradient().hessian();
+        net.pullback(&x, &request, &net.evaluate(&x, &request).unwrap()).unwrap()
+    };
+    assert_eq!(results("nothing").input.dim(), (5, 3));
+    assert!(std::panic::catch_unwind(|| results("curvature_pullback")).is_err());
+}
