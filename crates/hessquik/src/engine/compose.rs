@@ -5,8 +5,9 @@ use super::program::Program;
 use super::sweeps::{adjoints, tangents, values};
 use super::tape::{Tape, fit};
 use super::tile::{TaskTape, carry_through, one_segment};
+use crate::jet::allocate;
 use crate::{Error, Jet, Real};
-use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, Slice, s};
+use ndarray::{Array, ArrayView2, ArrayView3, ArrayView4, Axis, Dimension, Ix3, Ix4, IxDyn, Slice, s};
 
 /// Samples that are composed at once.
 const TILE: usize = 32;
@@ -38,9 +39,13 @@ pub(crate) fn forward<F: Real>(program: &Program<F>, u: &Jet<F>) -> Result<Jet<F
     {
         return Err(Error::shape("the Hessian of u", h.shape(), format!("[{ns}, {k}, {k}, {n}]")));
     }
-    let mut out = Jet { value: Some(Array2::zeros((ns, m))), ..Jet::default() };
-    out.gradient = u.gradient.as_ref().map(|_| Array3::zeros((ns, k, m)));
-    out.hessian = u.hessian.as_ref().map(|_| Array4::zeros((ns, m, k, k)).permuted_axes([0, 2, 3, 1]));
+    let mut out = Jet { value: Some(zeros("the value", [ns, m])?), ..Jet::default() };
+    if u.gradient.is_some() {
+        out.gradient = Some(zeros("the gradient", [ns, k, m])?);
+    }
+    if u.hessian.is_some() {
+        out.hessian = Some(zeros::<F, Ix4, 4>("the Hessian", [ns, m, k, k])?.permuted_axes([0, 2, 3, 1]));
+    }
     let order = usize::from(u.gradient.is_some()) + usize::from(u.hessian.is_some());
     let (mut tape, mut tt) = (Tape::default(), TaskTape::default());
     for from in (0..ns).step_by(TILE) {
@@ -102,8 +107,11 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
         return Err(Error::shape("the Hessian of g", h.shape(), format!("[{ns}, {n_out}, {n_out}, {q}]")));
     }
     let mut out = Jet { value: g.value.clone(), ..Jet::default() };
-    let mut gradient_out = Array3::zeros((ns, q, n)).permuted_axes([0, 2, 1]);
-    let mut hessian_out = g.hessian.as_ref().map(|_| Array4::zeros((ns, q, n, n)).permuted_axes([0, 2, 3, 1]));
+    let mut gradient_out = zeros::<F, Ix3, 3>("the gradient", [ns, q, n])?.permuted_axes([0, 2, 1]);
+    let mut hessian_out = match g.hessian {
+        Some(_) => Some(zeros::<F, Ix4, 4>("the Hessian", [ns, q, n, n])?.permuted_axes([0, 2, 3, 1])),
+        None => None,
+    };
     let second = g.hessian.is_some();
     let (mut tape, mut tt) = (Tape::default(), TaskTape::default());
     let start = super::sweeps::Start::identity(&program.stages[0]);
@@ -134,6 +142,12 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
     }
     (out.gradient, out.hessian) = (Some(gradient_out), hessian_out);
     Ok(out)
+}
+
+/// Zeros, or an error that says how much was asked for.
+fn zeros<F: Real, D: Dimension, const N: usize>(what: &str, shape: [usize; N]) -> Result<Array<F, D>, Error> {
+    let array = allocate(format_args!("{what} of a composition"), IxDyn(&shape))?;
+    Ok(array.into_dimensionality().expect("as many axes as the shape has"))
 }
 
 fn load<F: Real>(tape: &mut Tape<F>, x: ArrayView2<F>) {

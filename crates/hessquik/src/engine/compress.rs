@@ -6,8 +6,9 @@ use crate::Real;
 /// signs. Complete pivoting with blocks of one or two (Bunch and Parlett, 1971); exact zeros cost nothing.
 pub(crate) fn signed_factor<F: Real>(mut b: Vec<F>, n: usize) -> (Vec<F>, Vec<F>) {
     let (mut rows, mut signs) = (Vec::new(), Vec::new());
-    let largest = |b: &[F]| b.iter().fold(F::zero(), |m, &x| m.max(x.abs()));
-    let floor = largest(&b) * F::epsilon() * F::of(n as f64);
+    // what rounding may have left of each entry: entries that nothing was taken from stay, however small they are
+    let mut noise = vec![F::zero(); n * n];
+    let unit = F::epsilon() * F::of(4.0 * n as f64);
     // (1 + sqrt 17) / 8 bounds the growth of what is left
     let alpha = F::of((1.0 + 17f64.sqrt()) / 8.0);
     for _ in 0..n {
@@ -22,13 +23,15 @@ pub(crate) fn signed_factor<F: Real>(mut b: Vec<F>, n: usize) -> (Vec<F>, Vec<F>
                 }
             }
         }
-        if diagonal.0.max(off.0) <= floor {
+        if diagonal.0.max(off.0) == F::zero() {
             break;
         }
         let mut take = |b: &mut [F], row: Vec<F>, sign: F| {
             for i in 0..n {
                 for j in 0..n {
-                    b[i * n + j] -= sign * row[i] * row[j];
+                    let part = sign * row[i] * row[j];
+                    b[i * n + j] -= part;
+                    noise[i * n + j] += unit * part.abs();
                 }
             }
             rows.extend_from_slice(&row);
@@ -55,6 +58,7 @@ pub(crate) fn signed_factor<F: Real>(mut b: Vec<F>, n: usize) -> (Vec<F>, Vec<F>
                 take(&mut b, row, lambda.signum());
             }
         }
+        b.iter_mut().zip(&noise).filter(|(b, noise)| b.abs() <= **noise).for_each(|(b, _)| *b = F::zero());
     }
     (rows, signs)
 }
@@ -147,6 +151,21 @@ mod tests {
             assert_eq!(signs.len(), rank, "{b:?}");
             let error = product(&rows, &signs, n).iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
             assert!(error < 1e-14, "{b:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn small_entries_beside_large_ones_stay() {
+        // each entry to its own digits: diagonal, and blocks of very different sizes
+        let diagonal: Vec<f64> = [1e20, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1e-30].to_vec();
+        let blocks: Vec<f64> =
+            [0.0, 1e18, 0.0, 0.0, 1e18, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, -1.0, 0.0, 0.0, -1.0, 0.0].to_vec();
+        for b in [diagonal, blocks] {
+            let n = (b.len() as f64).sqrt() as usize;
+            let (rows, signs) = signed_factor(b.clone(), n);
+            for (found, wanted) in product(&rows, &signs, n).iter().zip(&b) {
+                assert!((found - wanted).abs() <= 1e-14 * wanted.abs(), "{found} for {wanted}");
+            }
         }
     }
 

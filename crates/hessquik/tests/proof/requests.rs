@@ -387,3 +387,15 @@ fn wide_and_deep_networks() {
         }
     }
 }
+
+/// An operator with entries of very different sizes keeps the small ones.
+#[test]
+fn a_graded_operator_keeps_its_small_entries() {
+    let mut net = fully_connected::<f64>(&[2, 1], Activation::Sin, &mut Init::zeros()).unwrap();
+    net.set_weight("0.K", ndarray::array![[0.0], [1.0]].view().into_dyn()).unwrap();
+    let x = ndarray::array![[0.3, 0.9]];
+    let b = ndarray::array![[1e20, 0.0], [0.0, 1.0]];
+    let jet = net.evaluate(&x, &Request::new().operator(b)).unwrap();
+    let error = jet.operator.unwrap()[[0, 0]] + 0.9f64.sin();
+    assert!(error.abs() < 1e-15, "{error}");
+}
