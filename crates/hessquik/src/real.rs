@@ -1,6 +1,6 @@
 //! The two floating-point types of the library, behind one trait.
 use crate::activation::Elementary;
-use crate::engine::Compiled;
+use crate::engine::{Compiled, Lanes};
 use ndarray::{LinalgScalar, ScalarOperand};
 use num_traits::{Float, FloatConst, NumAssign};
 use std::fmt::{Debug, Display, LowerExp};
@@ -18,6 +18,7 @@ use std::iter::Sum;
 pub trait Real:
     Elementary
     + Compiled
+    + Lanes
     + Float
     + FloatConst
     + NumAssign

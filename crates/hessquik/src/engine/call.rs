@@ -93,6 +93,10 @@ pub(crate) struct Call<F> {
     pub gradient: Via,
     /// The first layer that adjoints reach.
     pub lowest: usize,
+    /// Where Hessians carried forward meet the adjoints.
+    pub joins: Vec<usize>,
+    /// Whether this is for a pullback.
+    pub reverses: bool,
     /// Highest derivative of the activations.
     pub order: usize,
     /// Samples that go through all sweeps at once.
@@ -146,6 +150,8 @@ impl<F: Real> Call<F> {
             tasks: Vec::new(),
             gradient: Via::None,
             lowest: 0,
+            joins: Vec::new(),
+            reverses: reverse,
             order: if request.second_order() { 2 } else { usize::from(request.gradient) } + usize::from(reverse),
             tile: 1,
             outer: None,
@@ -389,6 +395,7 @@ impl<F: Real> Call<F> {
     /// Decides where the gradient comes from, and how far adjoints go.
     fn route(&mut self, gradient: bool) {
         let depth = self.program.depth();
+        self.joins = self.tasks.iter().map(|t| t.plan.prefix).collect();
         let reaches = |t: &Task<F>| if t.plan.prefix < depth { t.plan.prefix } else { depth };
         self.lowest = self.tasks.iter().map(reaches).min().unwrap_or(depth);
         if gradient {

@@ -3,7 +3,7 @@ use super::hessian::mirror_all;
 use super::kind::Kind;
 use super::program::Program;
 use super::sweeps::{adjoints, tangents, values};
-use super::tape::{Tape, fit};
+use super::tape::{Buffer, Tape, fit};
 use super::tile::{TaskTape, carry_through, one_segment};
 use crate::jet::allocate;
 use crate::{Error, Jet, Real};
@@ -58,14 +58,14 @@ pub(crate) fn forward<F: Real>(program: &Program<F>, u: &Jet<F>) -> Result<Jet<F
         assign(out.value.as_mut().map(|v| v.slice_axis_mut(Axis(0), part)), result.iter());
         let Some(gradient) = &u.gradient else { continue };
         (tt.prefix.a, tt.prefix.b, tt.prefix.r) = (0, depth, k);
-        tt.prefix.t.resize_with(1, Vec::new);
+        tt.prefix.t.resize_with(1, Buffer::default);
         let t = gradient.slice_axis(Axis(0), part);
         fit(&mut tt.prefix.t[0], t.len()).iter_mut().zip(t.iter()).for_each(|(to, &t)| *to = t);
         tangents(program, None, true, &mut tape, &mut tt.prefix);
         assign(out.gradient.as_mut().map(|g| g.slice_axis_mut(Axis(0), part)), tt.prefix.t[depth].iter());
         let Some(hessian) = &u.hessian else { continue };
         let kind = Kind::Full { k };
-        tt.h.resize_with(1, Vec::new);
+        tt.h.resize_with(1, Buffer::default);
         let carried = fit(&mut tt.h[0], count * kind.rows() * n);
         let h = hessian.slice_axis(Axis(0), part);
         for s in 0..count {
@@ -115,16 +115,16 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
     let second = g.hessian.is_some();
     let (mut tape, mut tt) = (Tape::default(), TaskTape::default());
     let start = super::sweeps::Start::identity(&program.stages[0]);
-    let mut slots = Vec::new();
+    let mut slots = Buffer::default();
     for from in (0..ns).step_by(TILE) {
         let part = Slice::from(rows(&u, from));
         load(&mut tape, u.slice_axis(Axis(0), part));
         let count = tape.ns;
         values(program, 1 + usize::from(second), &mut tape);
-        tape.g.resize_with(depth + 1, Vec::new);
+        tape.g.resize_with(depth + 1, Buffer::default);
         let given: ArrayView3<F> = gradient.slice_axis(Axis(0), part).permuted_axes([0, 2, 1]);
         fit(&mut tape.g[depth], given.len()).iter_mut().zip(given.iter()).for_each(|(to, &g)| *to = g);
-        adjoints(program, q, 0, second, &mut tape);
+        adjoints(program, q, 0, second, &[], &mut tape);
         let result = ArrayView3::from_shape((count, q, n), &tape.g[0][..count * q * n]).expect("the first adjoint");
         gradient_out.slice_mut(s![rows(&u, from), .., ..]).assign(&result.permuted_axes([0, 2, 1]));
         let (Some(hessian), Some(to)) = (&g.hessian, &mut hessian_out) else { continue };
@@ -152,7 +152,7 @@ fn zeros<F: Real, D: Dimension, const N: usize>(what: &str, shape: [usize; N]) -
 
 fn load<F: Real>(tape: &mut Tape<F>, x: ArrayView2<F>) {
     tape.ns = x.nrows();
-    tape.u.resize_with(1, Vec::new);
+    tape.u.resize_with(1, Buffer::default);
     fit(&mut tape.u[0], x.len()).iter_mut().zip(x.iter()).for_each(|(to, &x)| *to = x);
 }
 

@@ -1,4 +1,5 @@
 //! Matrix products on strided slices: the one place that calls the GEMM crate.
+use super::product::{Onto, Product, Right};
 use crate::Real;
 
 /// A matrix in a slice: entry (i, j) at `i * rs + j * cs`.
@@ -29,7 +30,7 @@ impl<'a, F> Mat<'a, F> {
     }
 
     /// Number of entries that the slice must have.
-    fn extent(&self) -> usize {
+    pub fn extent(&self) -> usize {
         if self.rows == 0 || self.cols == 0 { 0 } else { (self.rows - 1) * self.rs + (self.cols - 1) * self.cs + 1 }
     }
 }
@@ -48,6 +49,10 @@ pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F],
             c.chunks_mut(stride).take(m).for_each(|row| row[..n].fill(F::zero()));
         }
         return;
+    }
+    if b.cs == 1 {
+        let onto = if accumulate { Onto::Itself } else { Onto::Zero };
+        return Product { a, b: Right::Rows(b.data, b.rs), cols: n, onto, c, stride, upper: false }.run();
     }
     // SAFETY: the asserts above show that every entry of a, b and c lies inside its slice; c is borrowed mutably, so it
     // overlaps neither a nor b.

@@ -11,7 +11,7 @@ use super::kernels::{Rows, dot, dot3, scale_rows, vectorised};
 use super::kind::{Kind, mirror};
 use super::program::{Program, Stage};
 use super::sweeps::sum_of_two;
-use super::tape::{Tape, copy_from, fit, identities, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
 /// `H_r = A diag(C[r]) A^T` over sites side by side: `sites` (n_s, k, width) of which the first `used` columns count,
@@ -22,7 +22,7 @@ pub(crate) fn gram<F: Real>(
     (sites, width, used): (&[F], usize, usize),
     c: Rows<F>,
     out: &mut [F],
-    scratch: &mut Vec<F>,
+    scratch: &mut Buffer<F>,
 ) {
     let (k, len) = (kind.k(), kind.len());
     for s in 0..ns {
@@ -86,7 +86,7 @@ pub(crate) fn lift<F: Real>(
     (x, stride): (&[F], usize),
     core: &[F],
     out: &mut [F],
-    scratch: &mut Vec<F>,
+    scratch: &mut Buffer<F>,
 ) {
     let (k, len) = (kind.k(), kind.len());
     for s in 0..ns {
@@ -205,7 +205,7 @@ pub(crate) fn carry<F: Real>(
     zero: bool,
     tape: &mut Tape<F>,
     (t, sites, width): (&[F], &[F], usize),
-    (h, hm, out): (&[F], &mut Vec<F>, &mut Vec<F>),
+    (h, hm, out): (&[F], &mut Buffer<F>, &mut Buffer<F>),
 ) {
     let (ns, rows, k) = (tape.ns, kind.rows(), kind.k());
     match &program.stages[i] {
@@ -258,7 +258,7 @@ pub(crate) fn contract<F: Real>(
     h: &[F],
     g: Rows<F>,
     out: &mut [F],
-    scratch: &mut Vec<F>,
+    scratch: &mut Buffer<F>,
 ) {
     let (rows, len) = (kind.rows(), kind.len());
     for s in 0..ns {

@@ -73,6 +73,36 @@ pub(crate) fn scale_rows<F: Real>(
     );
 }
 
+/// `first[s, a, j] = scale x[s, a, j] d[s, j]` and `second[s, a, j] = scale x[s, a, j] e[s, j]`, the latter with
+/// `stride` entries from row to row.
+pub(crate) fn scale_twice<F: Real>(
+    (ns, rows, len): (usize, usize, usize),
+    x: Rows<F>,
+    (d, e): (Rows<F>, Rows<F>),
+    scale: F,
+    first: &mut [F],
+    (second, stride): (&mut [F], usize),
+) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for s in 0..ns {
+                let (d, e) = (d.row(s, 0, len), e.row(s, 0, len));
+                for a in 0..rows {
+                    let x = x.row(s, a, len);
+                    let first = &mut first[(s * rows + a) * len..][..len];
+                    let second = &mut second[(s * rows + a) * stride..][..len];
+                    for j in 0..len {
+                        let x = scale * x[j];
+                        first[j] = x * d[j];
+                        second[j] = x * e[j];
+                    }
+                }
+            }
+        },
+    );
+}
+
 /// `out[row, j] (+)= scale x[row, j]`.
 pub(crate) fn copy_rows<F: Real>(
     accumulate: bool,

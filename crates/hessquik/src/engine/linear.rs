@@ -1,6 +1,7 @@
 //! Structured linear maps as the engine runs them: dense blocks by GEMM, scaled identities as copies.
 use super::gemm::{Mat, gemm};
 use super::kernels::copy_rows;
+use super::product::{Onto, Packed, Product, Right};
 use crate::Real;
 use crate::layer::{Linear, Piece};
 use ndarray::{Array2, ArrayD, Ix2};
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 pub(crate) type Known<'a, F> = HashMap<String, (usize, &'a ArrayD<F>)>;
 
 /// Where a part of a dense block comes from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Source<F> {
     /// First entry in the flat vector of all weights.
     theta: usize,
@@ -24,17 +25,32 @@ pub(crate) struct Source<F> {
 }
 
 /// A dense block at (`row`, `col`), row-major.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Block<F> {
     row: usize,
     col: usize,
     rows: usize,
     cols: usize,
     data: Vec<F>,
+    /// The block and its transpose, as products want them.
+    packed: Option<[Packed<F>; 2]>,
     sources: Vec<Source<F>>,
 }
 
-#[derive(Clone, Debug)]
+impl<F: Real> Block<F> {
+    fn matrix(&self) -> Mat<'_, F> {
+        Mat::new(&self.data, self.rows, self.cols, self.cols)
+    }
+
+    /// `c = onto + x A`, or `onto + x A^T`.
+    fn product(&self, transposed: bool, x: Mat<F>, onto: Onto<F>, c: &mut [F], stride: usize) {
+        let packed = &self.packed.as_ref().expect("packed when lowered")[usize::from(transposed)];
+        let cols = if transposed { self.rows } else { self.cols };
+        Product { a: x, b: Right::Packed(packed), cols, onto, c, stride, upper: false }.run();
+    }
+}
+
+#[derive(Debug)]
 pub(crate) struct Copy<F> {
     pub from: usize,
     pub to: usize,
@@ -43,12 +59,16 @@ pub(crate) struct Copy<F> {
 }
 
 /// A linear map of `rows` to `cols` features.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Lin<F> {
     pub rows: usize,
     pub cols: usize,
     pub blocks: Vec<Block<F>>,
     pub copies: Vec<Copy<F>>,
+}
+
+fn onto<'a, F>(accumulate: bool) -> Onto<'a, F> {
+    if accumulate { Onto::Itself } else { Onto::Zero }
 }
 
 /// How often each row and column of a map is written: decides who may assign and who must add.
@@ -112,6 +132,7 @@ impl<F: Real> Lin<F> {
                         rows: matrix.nrows(),
                         cols: matrix.ncols(),
                         data,
+                        packed: None,
                         sources: vec![],
                     });
                 }
@@ -125,7 +146,15 @@ impl<F: Real> Lin<F> {
                     let (r, c) = matrix.dim();
                     let data = matrix.as_standard_layout().iter().copied().collect();
                     let source = Source { theta: *theta, row: 0, rows: r, cols: c, transposed: *transposed, slope };
-                    blocks.push(Block { row: *row, col: *col, rows: r, cols: c, data, sources: vec![source] });
+                    blocks.push(Block {
+                        row: *row,
+                        col: *col,
+                        rows: r,
+                        cols: c,
+                        data,
+                        packed: None,
+                        sources: vec![source],
+                    });
                 }
             }
         }
@@ -135,7 +164,11 @@ impl<F: Real> Lin<F> {
                 return Err(format!("a ({r}, {c}) block at ({}, {}) leaves a ({rows}, {cols}) map", b.row, b.col));
             }
         }
-        Ok(Self { rows, cols, blocks: stack(blocks), copies })
+        let mut blocks = stack(blocks);
+        for b in &mut blocks {
+            b.packed = Some([Packed::new(b.matrix()), Packed::new(b.matrix().t())]);
+        }
+        Ok(Self { rows, cols, blocks, copies })
     }
 
     /// Whether the map is zero.
@@ -189,7 +222,7 @@ impl<F: Real> Lin<F> {
     pub fn apply_blocks(&self, accumulate: bool, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
         for b in &self.blocks {
             let x = Mat::new(x, n, xs, xs).columns(b.row, b.rows);
-            gemm(accumulate, x, Mat::new(&b.data, b.rows, b.cols, b.cols), &mut y[b.col..], ys);
+            b.product(false, x, onto(accumulate), &mut y[b.col..], ys);
         }
     }
 
@@ -215,7 +248,7 @@ impl<F: Real> Lin<F> {
         }
         for b in &self.blocks {
             let y = Mat::new(y, n, ys, ys).columns(b.col, b.cols);
-            gemm(accumulate, y, Mat::new(&b.data, b.rows, b.cols, b.cols).t(), &mut x[b.row..], xs);
+            b.product(true, y, onto(accumulate), &mut x[b.row..], xs);
         }
         for c in &self.copies {
             copy_rows(accumulate, (n, c.len), (&y[c.to..], ys), c.scale, &mut x[c.from..], xs);
@@ -229,6 +262,18 @@ impl<F: Real> Lin<F> {
             y.chunks_mut(ys).take(n).for_each(|row| row[..self.cols].fill(F::zero()));
         }
         self.apply(!covered, n, x, xs, y, ys);
+    }
+
+    /// `y = b + x A` with the same row `b` for all.
+    pub fn map_onto(&self, b: &[F], n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        if let ([block], []) = (&self.blocks[..], &self.copies[..])
+            && block.cols == self.cols
+        {
+            let x = Mat::new(x, n, xs, xs).columns(block.row, block.rows);
+            return block.product(false, x, Onto::Row(b), y, ys);
+        }
+        y.chunks_exact_mut(ys).take(n).for_each(|y| y[..self.cols].copy_from_slice(b));
+        self.apply(true, n, x, xs, y, ys);
     }
 
     /// `x = y A^T` whatever the coverage.

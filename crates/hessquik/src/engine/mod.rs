@@ -11,7 +11,9 @@ mod gradient;
 mod hessian;
 mod kernels;
 mod kind;
+mod lanes;
 mod linear;
+mod product;
 mod program;
 mod pullback;
 mod reverse;
@@ -26,6 +28,7 @@ pub(crate) use call::{Call, Field};
 pub use compiled::Compiled;
 #[cfg(test)]
 pub(crate) use kind::Kind;
+pub use lanes::Lanes;
 pub use program::Program;
 pub(crate) use program::Stage;
 pub(crate) use sizes::{StageSizes, Work};

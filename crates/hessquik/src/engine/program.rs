@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One layer in the one form: `z = u M + b`, `u' = u S + act(z) W + c`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Site<F> {
     pub n: usize,
     pub p: usize,
@@ -27,6 +27,11 @@ pub(crate) struct Site<F> {
 }
 
 impl<F: Real> Site<F> {
+    /// Whether the skip is the identity itself: then states, tangents and adjoints can be updated in place.
+    pub fn skips(&self) -> bool {
+        self.s.as_identity() == Some(F::one())
+    }
+
     /// Whether the state after this layer is the activation itself, `u' = scale act(z) + c` without a skip: then
     /// everything after it depends on `u` through `z` alone.
     pub fn folds(&self) -> Option<F> {
@@ -34,7 +39,7 @@ impl<F: Real> Site<F> {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Stage<F> {
     Site(Box<Site<F>>),
     Smooth(Arc<dyn SmoothMap<F>>),
@@ -46,6 +51,10 @@ impl<F: Real> Stage<F> {
             Self::Site(s) => s.n,
             Self::Smooth(s) => s.dim_input(),
         }
+    }
+    /// See [`Site::skips`].
+    pub fn skips(&self) -> bool {
+        matches!(self, Self::Site(site) if site.skips())
     }
     /// Width of the site; a smooth map has none.
     pub fn p(&self) -> usize {
@@ -196,6 +205,12 @@ impl<F: Real> Program<F> {
 
     pub(crate) fn depth(&self) -> usize {
         self.stages.len()
+    }
+
+    /// The end of the last stage that is not affine: those after it have no second derivatives.
+    pub(crate) fn curved(&self) -> usize {
+        let flat = |s: &&Stage<F>| matches!(s, Stage::Site(s) if matches!(s.act, Activation::Identity));
+        self.depth() - self.stages.iter().rev().take_while(flat).count()
     }
 
     /// Width of the state before stage `i` (the output for `i` = depth).

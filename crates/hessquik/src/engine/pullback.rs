@@ -5,7 +5,7 @@ use super::gradient::{StartBar, WeightGradient};
 use super::kind::Kind;
 use super::reverse::{Bars, Reverse};
 use super::sweeps::Start;
-use super::tape::fit;
+use super::tape::{Buffer, fit};
 use super::tile::{TaskTape, Workspace, scatter};
 use crate::Real;
 
@@ -22,8 +22,8 @@ pub(crate) struct GradientSum<F> {
 #[derive(Debug, Default)]
 pub(crate) struct ReverseSpace<F> {
     bars: Bars<F>,
-    slots: Vec<F>,
-    cores: [Vec<F>; 2],
+    slots: Buffer<F>,
+    cores: [Buffer<F>; 2],
 }
 
 impl<F: Real> GradientSum<F> {
@@ -162,7 +162,7 @@ impl<F: Real> Call<F> {
         if prefix < depth {
             let mut core_bar = std::mem::take(&mut rs.cores);
             for (j, segment) in tt.segments.iter().enumerate() {
-                let lifts = segment.b < depth;
+                let lifts = j + 1 < tt.segments.len();
                 let [bar, next] = &mut core_bar;
                 match j {
                     0 => {

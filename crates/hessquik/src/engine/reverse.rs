@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::reverse_hessian::{dense_weight, fold, gram, lift, smooth_curvature, smooth_rows};
 use super::sweeps::{Segment, Start, sum_of_two};
-use super::tape::{Tape, copy_from, fit, identities, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 use ndarray::Array4;
 
@@ -17,18 +17,18 @@ use ndarray::Array4;
 #[derive(Debug, Default)]
 pub(crate) struct Bars<F> {
     /// Of `act'` and `act''` of each stage (n_s, p).
-    pub slope: Vec<Vec<F>>,
-    pub curve: Vec<Vec<F>>,
+    pub slope: Vec<Buffer<F>>,
+    pub curve: Vec<Buffer<F>>,
     /// Of `C` (n_s, q, P).
-    pub c: Vec<F>,
+    pub c: Buffer<F>,
     /// Of the adjoints `G_i` (n_s, q, n_i).
-    pub g: Vec<Vec<F>>,
+    pub g: Vec<Buffer<F>>,
     /// Of the states, where smooth maps add to them (n_s, n_i).
-    pub u: Vec<Vec<F>>,
-    scratch: [Vec<F>; 3],
+    pub u: Vec<Buffer<F>>,
+    scratch: [Buffer<F>; 3],
 }
 
-fn zeroed<F: Real>(buffer: &mut Vec<F>, len: usize) -> &mut [F] {
+fn zeroed<F: Real>(buffer: &mut Buffer<F>, len: usize) -> &mut [F] {
     let out = fit(buffer, len);
     out.fill(F::zero());
     out
@@ -43,10 +43,10 @@ impl<F: Real> Bars<F> {
     /// All zero, for the adjoints from `lowest` on.
     pub fn reset(&mut self, program: &Program<F>, ns: usize, q: usize, lowest: usize) {
         let depth = program.depth();
-        self.slope.resize_with(depth, Vec::new);
-        self.curve.resize_with(depth, Vec::new);
-        self.g.resize_with(depth + 1, Vec::new);
-        self.u.resize_with(depth + 1, Vec::new);
+        self.slope.resize_with(depth, Buffer::default);
+        self.curve.resize_with(depth, Buffer::default);
+        self.g.resize_with(depth + 1, Buffer::default);
+        self.u.resize_with(depth + 1, Buffer::default);
         for (i, stage) in program.stages.iter().enumerate() {
             zeroed(&mut self.slope[i], ns * stage.p());
             zeroed(&mut self.curve[i], ns * stage.p());
@@ -82,7 +82,7 @@ impl<F: Real> Reverse<'_, F> {
         lifts: bool,
         segment: &Segment<F>,
         h: &[F],
-        core_bar: &mut Vec<F>,
+        core_bar: &mut Buffer<F>,
         t_bar: &mut Vec<F>,
     ) {
         let (program, ns, q) = (self.program, self.tape.ns, self.q);
@@ -416,7 +416,7 @@ impl<F: Real> Reverse<'_, F> {
                     copy_from(&mut below, map.adjoint(u, view3(u_bar, ns, 1, map.dim_output())).iter());
                 }
             }
-            below.iter_mut().zip(&self.bars.u[i]).for_each(|(to, &b)| *to += b);
+            below.iter_mut().zip(self.bars.u[i].iter()).for_each(|(to, &b)| *to += b);
             *u_bar = below;
         }
     }

@@ -5,13 +5,13 @@ use super::gemm::{Mat, gemm};
 use super::kernels::{Rows, copy_rows, dot_rows, scale_rows, vectorised};
 use super::kind::Kind;
 use super::program::{Program, Stage};
-use super::tape::{Tape, fit, identities, view2, view3};
+use super::tape::{Buffer, Tape, fit, identities, view2, view3};
 use crate::Real;
 use ndarray::{Array4, s};
 
 /// `Y = B X` with `B` the symmetric (k, k) cotangent of the Hessian, from the cotangents `h` of the slots: the loss is
 /// tr(B H). `x` has `stride` entries from row to row, of which `n` count; `y` (k, n).
-fn weigh<F: Real>(kind: &Kind<F>, h: &[F], (x, stride, n): (&[F], usize, usize), y: &mut [F], scratch: &mut Vec<F>) {
+fn weigh<F: Real>(kind: &Kind<F>, h: &[F], (x, stride, n): (&[F], usize, usize), y: &mut [F], scratch: &mut Buffer<F>) {
     if let Kind::Full { k } = kind {
         let b = fit(scratch, k * k);
         kind.weight_matrix(h, b);
@@ -42,7 +42,7 @@ pub(crate) fn gram<F: Real>(
     h: &[F],
     sites_bar: &mut [F],
     (c_bar, c_stride): (&mut [F], usize),
-    scratch: &mut [Vec<F>; 3],
+    scratch: &mut [Buffer<F>; 3],
 ) {
     if used == 0 {
         return;
@@ -73,7 +73,7 @@ pub(crate) fn lift<F: Real>(
     h: &[F],
     (x_bar, bar_stride): (&mut [F], usize),
     core_bar: &mut [F],
-    scratch: &mut [Vec<F>; 3],
+    scratch: &mut [Buffer<F>; 3],
 ) {
     let (k, len) = (kind.k(), kind.len());
     let [y, matrix, twice] = scratch;

@@ -1,7 +1,7 @@
 //! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
 use super::call::{Call, Field};
 use super::pullback::GradientSum;
-use super::tape::fit;
+use super::tape::{Buffer, fit};
 use super::tile::Workspace;
 use crate::Real;
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Slice};
@@ -15,7 +15,7 @@ pub(crate) type Arrays<'a, F> = Vec<ArrayViewMutD<'a, F>>;
 impl<F: Real> Workspace<F> {
     fn load(&mut self, x: ArrayView2<F>) {
         self.tape.ns = x.nrows();
-        self.tape.u.resize_with(1, Vec::new);
+        self.tape.u.resize_with(1, Buffer::default);
         let to = fit(&mut self.tape.u[0], x.len());
         match x.as_slice() {
             Some(x) => to.copy_from_slice(x),
@@ -90,7 +90,7 @@ impl<F: Real> Call<F> {
     fn fill_arrays(&self, ws: &mut Workspace<F>, mut arrays: Arrays<'_, F>) {
         let ns = ws.tape.ns;
         let mut results = std::mem::take(&mut ws.results);
-        results.resize_with(arrays.len(), Vec::new);
+        results.resize_with(arrays.len(), Buffer::default);
         {
             let mut slices: Vec<&mut [F]> = Vec::with_capacity(arrays.len());
             for ((array, result), (_, shape)) in arrays.iter_mut().zip(&mut results).zip(&self.fields) {
@@ -163,8 +163,8 @@ impl<F: Real> Call<F> {
         (total, theta)
     }
 
-    fn slices<'a>(&self, buffers: &'a mut Vec<Vec<F>>, ns: usize) -> Vec<&'a mut [F]> {
-        buffers.resize_with(self.fields.len(), Vec::new);
+    fn slices<'a>(&self, buffers: &'a mut Vec<Buffer<F>>, ns: usize) -> Vec<&'a mut [F]> {
+        buffers.resize_with(self.fields.len(), Buffer::default);
         let lens = self.fields.iter().map(|(_, shape)| ns * shape.iter().product::<usize>());
         buffers.iter_mut().zip(lens).map(|(b, len)| fit(b, len)).collect()
     }

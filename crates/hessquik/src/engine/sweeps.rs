@@ -5,10 +5,10 @@
 //! E_i = G_i W_i^T                  G_{i-1} = G_i S_i^T + (E_i . act'(z_i)) M_i^T    C_i = E_i . act''(z_i)   `adjoints`
 //! A_i = T_{i-1} M_i                T_i = T_{i-1} S_i + (A_i . act'(z_i)) W_i                                 `tangents`
 //! ```
-use super::kernels::{Rows, copy_rows, scale_rows};
+use super::kernels::{Rows, copy_rows, scale_rows, scale_twice};
 use super::linear::{Cover, Lin};
 use super::program::{Program, Site, Stage};
-use super::tape::{Tape, copy_from, fit, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, view2, view3};
 use crate::Real;
 
 /// `out = x S + y W` (or `x S^T + y M^T`) for `n` rows.
@@ -40,20 +40,22 @@ pub(crate) fn sum_of_two<F: Real>(
 /// `order`; `tape.u[0]` and `tape.ns` are given.
 pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tape<F>) {
     let ns = tape.ns;
-    tape.u.resize_with(program.depth() + 1, Vec::new);
+    tape.u.resize_with(program.depth() + 1, Buffer::default);
     tape.sig.resize_with(program.depth(), Default::default);
     for (i, stage) in program.stages.iter().enumerate() {
+        let in_place = stage.skips() && !tape.keep;
+        if in_place {
+            tape.u.swap(i, i + 1);
+        }
         let (before, after) = tape.u.split_at_mut(i + 1);
-        let (u, out) = (&before[i][..ns * stage.n()], fit(&mut after[0], ns * stage.n_out()));
+        let out = fit(&mut after[0], ns * stage.n_out());
         match stage {
             Stage::Site(site) => {
                 let (n, p) = (site.n, site.p);
                 let z = fit(&mut tape.scratch[0], ns * p);
+                let u = if in_place { &*out } else { &before[i][..ns * n] };
                 match &site.b {
-                    Some(b) => {
-                        z.chunks_exact_mut(p).for_each(|z| z.copy_from_slice(b));
-                        site.m.apply(true, ns, u, n, z, p);
-                    }
+                    Some(b) => site.m.map_onto(b, ns, u, n, z, p),
                     None => site.m.map(ns, u, n, z, p),
                 }
                 let mut orders = 0..4;
@@ -61,46 +63,79 @@ pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tap
                     .each_mut()
                     .map(|s| if orders.next().is_some_and(|o| o <= order) { fit(s, ns * p) } else { &mut [][..] });
                 site.act.fill(order, z, sig);
-                let skip = (&site.s, u, n);
-                sum_of_two(false, site.forward, ns, skip, (&site.w, &tape.sig[i][0], p), out, site.n_out);
+                match in_place {
+                    true => site.w.apply(true, ns, &tape.sig[i][0], p, out, n),
+                    false => {
+                        let skip = (&site.s, &before[i][..ns * n], n);
+                        sum_of_two(false, site.forward, ns, skip, (&site.w, &tape.sig[i][0], p), out, site.n_out);
+                    }
+                }
                 if let Some(c) = &site.c {
                     out.chunks_exact_mut(site.n_out).for_each(|u| u.iter_mut().zip(c).for_each(|(u, &c)| *u += c));
                 }
             }
-            Stage::Smooth(map) => copy_from(out, map.value(view2(u, ns, stage.n())).iter()),
+            Stage::Smooth(map) => copy_from(out, map.value(view2(&before[i], ns, stage.n())).iter()),
         }
     }
 }
 
 /// `E_i = G_i W_i^T`, `C_i = E_i . act''(z_i)`, `G_{i-1} = G_i S_i^T + (E_i . act'(z_i)) M_i^T` for the stages from the
 /// last down to `lowest`; `tape.g[depth]` is given. `C` is left out where `curvature` is false.
-pub(crate) fn adjoints<F: Real>(program: &Program<F>, q: usize, lowest: usize, curvature: bool, tape: &mut Tape<F>) {
+///
+/// The adjoints after the layers counted in `joins` are kept for the Hessians carried forward to there.
+pub(crate) fn adjoints<F: Real>(
+    program: &Program<F>,
+    q: usize,
+    lowest: usize,
+    curvature: bool,
+    joins: &[usize],
+    tape: &mut Tape<F>,
+) {
     let (ns, total) = (tape.ns, program.sites());
-    tape.e.resize_with(program.depth(), Vec::new);
+    tape.e.resize_with(program.depth(), Buffer::default);
     if curvature {
         fit(&mut tape.c, ns * q * total);
     }
     for i in (lowest..program.depth()).rev() {
         let stage = &program.stages[i];
+        let in_place = stage.skips() && !tape.keep && !joins.contains(&(i + 1));
+        if in_place {
+            tape.g.swap(i, i + 1);
+        }
         let (below, above) = tape.g.split_at_mut(i + 1);
-        let (g_in, g) = (fit(&mut below[i], ns * q * stage.n()), &above[0][..ns * q * stage.n_out()]);
+        let g_in = fit(&mut below[i], ns * q * stage.n());
         match stage {
             Stage::Site(site) => {
-                let (p, size) = (site.p, (ns, q, site.p));
-                let e = fit(&mut tape.e[i], ns * q * p);
-                site.w.map_t(ns * q, g, site.n_out, e, p);
-                let e = Rows::new(e, q, p);
-                if curvature {
-                    let c = &mut tape.c[program.offsets[i]..];
-                    scale_rows(false, size, e, Rows::new(&tape.sig[i][2], 1, p), F::one(), c, total);
-                }
+                let (n, p, m) = (site.n, site.p, site.n_out);
+                let g = if in_place { &*g_in } else { &above[0][..ns * q * m] };
+                let (e, scale) = match site.w.as_identity() {
+                    Some(scale) if !tape.keep => (g, scale),
+                    _ => {
+                        let e = fit(&mut tape.e[i], ns * q * p);
+                        site.w.map_t(ns * q, g, m, e, p);
+                        (&*e, F::one())
+                    }
+                };
                 let scaled = fit(&mut tape.scratch[0], ns * q * p);
-                scale_rows(false, size, e, Rows::new(&tape.sig[i][1], 1, p), F::one(), scaled, p);
-                let skip = (&site.s, g, site.n_out);
-                sum_of_two(true, site.backward, ns * q, skip, (&site.m, scaled, p), g_in, site.n);
+                let [_, slope, curve, _] = &tape.sig[i];
+                let (e, slope) = (Rows::new(e, q, p), Rows::new(slope, 1, p));
+                match curvature {
+                    true => {
+                        let c = &mut tape.c[program.offsets[i]..];
+                        scale_twice((ns, q, p), e, (slope, Rows::new(curve, 1, p)), scale, scaled, (c, total));
+                    }
+                    false => scale_rows(false, (ns, q, p), e, slope, scale, scaled, p),
+                }
+                match in_place {
+                    true => site.m.apply_t(true, ns * q, scaled, p, g_in, n),
+                    false => {
+                        let skip = (&site.s, &above[0][..], m);
+                        sum_of_two(true, site.backward, ns * q, skip, (&site.m, scaled, p), g_in, n);
+                    }
+                }
             }
             Stage::Smooth(map) => {
-                let (u, g) = (view2(&tape.u[i], ns, stage.n()), view3(g, ns, q, stage.n_out()));
+                let (u, g) = (view2(&tape.u[i], ns, stage.n()), view3(&above[0], ns, q, stage.n_out()));
                 copy_from(g_in, map.adjoint(u, g).iter());
             }
         }
@@ -115,12 +150,12 @@ pub(crate) struct Segment<F> {
     /// Rows of the tangents.
     pub r: usize,
     /// `T` (n_s, r, n_i) before each stage of the segment, and after the last.
-    pub t: Vec<Vec<F>>,
+    pub t: Vec<Buffer<F>>,
     /// `A` (n_s, r, P) of the sites of the segment, side by side.
-    pub sites: Vec<F>,
+    pub sites: Buffer<F>,
     /// Hessian (n_s, q, n_b, n_b) with respect to the state after the segment, and its fold through the last site.
-    pub core: Vec<F>,
-    pub folded: Vec<F>,
+    pub core: Buffer<F>,
+    pub folded: Buffer<F>,
 }
 
 /// Rows that all samples share, with which tangents start at a stage: `R`, `R M` and `R S`.
@@ -189,7 +224,7 @@ fn through_w<F: Real>(
     a: Rows<F>,
     slope: Rows<F>,
     out: &mut [F],
-    scratch: &mut Vec<F>,
+    scratch: &mut Buffer<F>,
 ) {
     for c in &site.w.copies {
         let (a, slope) = (a.from(c.from), slope.from(c.from));
@@ -213,16 +248,21 @@ pub(crate) fn tangents<F: Real>(
 ) {
     let (a, b, r, ns) = (segment.a, segment.b, segment.r, tape.ns);
     let width = program.offsets[b] - program.offsets[a];
-    segment.t.resize_with(b - a + 1, Vec::new);
+    segment.t.resize_with(b - a + 1, Buffer::default);
     fit(&mut segment.sites, ns * r * width);
     if let (Some(start), Some(Stage::Smooth(map))) = (start, program.stages.get(a)) {
         start.expand(ns, map.dim_input(), fit(&mut segment.t[0], ns * r * map.dim_input()));
     }
     for i in a..b {
         let stage = &program.stages[i];
+        let shared = start.filter(|_| i == a);
+        let last = i + 1 == b && !to_state;
+        let in_place = stage.skips() && shared.is_none() && !tape.keep && !last;
+        if in_place {
+            segment.t.swap(i - a, i - a + 1);
+        }
         let (before, after) = segment.t.split_at_mut(i - a + 1);
         let (t, out) = (&before[i - a][..], &mut after[0]);
-        let shared = start.filter(|_| i == a);
         match stage {
             Stage::Site(site) => {
                 let (n, p) = (site.n, site.p);
@@ -231,13 +271,18 @@ pub(crate) fn tangents<F: Real>(
                     Some(start) => (0..ns).for_each(|s| {
                         copy_rows(false, (r, p), (&start.through_m, p), F::one(), &mut sites[s * r * width..], width);
                     }),
-                    None => site.m.map(ns * r, t, n, sites, width),
+                    None => site.m.map(ns * r, if in_place { out } else { t }, n, sites, width),
                 }
-                if i + 1 == b && !to_state {
+                if last {
                     break;
                 }
                 let out = fit(out, ns * r * site.n_out);
                 let slope = Rows::new(&tape.sig[i][1], 1, p);
+                if in_place {
+                    let a = Rows::new(sites, r, width);
+                    through_w(true, site, (ns, r), a, slope, out, &mut tape.scratch[0]);
+                    continue;
+                }
                 let (assign_w, assign_s) = match site.forward {
                     Cover::First => (false, true),
                     Cover::Second => (true, false),

@@ -1,11 +1,41 @@
 //! The state of a tile, and views of it.
 use crate::Real;
 use ndarray::{Array3, ArrayView2, ArrayView3};
+use std::ops::{Deref, DerefMut};
 
-/// The first `len` entries of a buffer that grows as needed; what is in them is not defined.
-pub(crate) fn fit<F: Real>(buffer: &mut Vec<F>, len: usize) -> &mut [F] {
-    if buffer.len() < len {
-        buffer.resize(len, F::zero());
+/// Working memory that grows as needed and starts on a cache line: vectors that straddle two lines cost twice.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer<F> {
+    data: Vec<F>,
+    start: usize,
+    len: usize,
+}
+
+const CACHE_LINE: usize = 64;
+
+impl<F> Deref for Buffer<F> {
+    type Target = [F];
+    #[inline]
+    fn deref(&self) -> &[F] {
+        &self.data[self.start..][..self.len]
+    }
+}
+
+impl<F> DerefMut for Buffer<F> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [F] {
+        &mut self.data[self.start..][..self.len]
+    }
+}
+
+/// The first `len` entries of a buffer; what is in them is not defined.
+pub(crate) fn fit<F: Real>(buffer: &mut Buffer<F>, len: usize) -> &mut [F] {
+    if buffer.len < len {
+        let spare = CACHE_LINE / size_of::<F>();
+        buffer.data = vec![F::zero(); len + spare];
+        // a machine that cannot say gets an unaligned buffer, which is slower and as right
+        buffer.start = buffer.data.as_ptr().align_offset(CACHE_LINE).min(spare);
+        buffer.len = len;
     }
     &mut buffer[..len]
 }
@@ -14,17 +44,20 @@ pub(crate) fn fit<F: Real>(buffer: &mut Vec<F>, len: usize) -> &mut [F] {
 #[derive(Debug, Default)]
 pub(crate) struct Tape<F> {
     pub ns: usize,
+    /// Whether every state, adjoint and tangent is kept, for a pullback; else layers with an identity skip update them
+    /// in place.
+    pub keep: bool,
     /// States `u_i` (n_s, n_i), `u_0` the points.
-    pub u: Vec<Vec<F>>,
+    pub u: Vec<Buffer<F>>,
     /// Activations of each stage with derivatives, (n_s, p_i) each.
-    pub sig: Vec<[Vec<F>; 4]>,
+    pub sig: Vec<[Buffer<F>; 4]>,
     /// Adjoints `G_i` (n_s, q, n_i).
-    pub g: Vec<Vec<F>>,
-    /// `E_i` (n_s, q, p_i) of each stage.
-    pub e: Vec<Vec<F>>,
+    pub g: Vec<Buffer<F>>,
+    /// `E_i` (n_s, q, p_i) of each stage, where all is kept.
+    pub e: Vec<Buffer<F>>,
     /// `C` (n_s, q, P), all sites side by side.
-    pub c: Vec<F>,
-    pub scratch: [Vec<F>; 2],
+    pub c: Buffer<F>,
+    pub scratch: [Buffer<F>; 2],
 }
 
 pub(crate) fn view2<F>(data: &[F], a: usize, b: usize) -> ArrayView2<'_, F> {

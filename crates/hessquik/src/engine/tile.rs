@@ -7,7 +7,7 @@ use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
 use super::sweeps::{Segment, Start, adjoints, sum_of_two, tangents, values};
-use super::tape::{Tape, copy_from, fit, identities, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
 /// Working memory of one task.
@@ -16,13 +16,13 @@ pub(crate) struct TaskTape<F> {
     /// Tangents through the layers of the prefix, or of a product.
     pub prefix: Segment<F>,
     /// Hessians carried forward (n_s, rows, n_i) before each layer of the prefix and after it, and `H M` (n_s, rows, p).
-    pub h: Vec<Vec<F>>,
-    pub hm: Vec<Vec<F>>,
+    pub h: Vec<Buffer<F>>,
+    pub hm: Vec<Buffer<F>>,
     /// The segments between pivots.
     pub segments: Vec<Segment<F>>,
     /// The slots (n_s, q, len).
-    pub slots: Vec<F>,
-    pub scratch: Vec<F>,
+    pub slots: Buffer<F>,
+    pub scratch: Buffer<F>,
 }
 
 /// Working memory of a thread, kept from tile to tile.
@@ -32,8 +32,8 @@ pub(crate) struct Workspace<F> {
     pub tasks: Vec<TaskTape<F>>,
     pub tangents: Segment<F>,
     /// Results that cannot be written in place, and cotangents.
-    pub results: Vec<Vec<F>>,
-    pub cotangents: Vec<Vec<F>>,
+    pub results: Vec<Buffer<F>>,
+    pub cotangents: Vec<Buffer<F>>,
     pub reverse: ReverseSpace<F>,
 }
 
@@ -41,10 +41,11 @@ impl<F: Real> Call<F> {
     /// Evaluates the points in `ws.tape.u[0]` (of `ws.tape.ns` samples) into `out`, one slice per field in memory order.
     pub fn evaluate_tile(&self, ws: &mut Workspace<F>, out: &mut [&mut [F]]) {
         let program = &*self.program;
+        ws.tape.keep = self.reverses;
         values(program, self.order, &mut ws.tape);
         if self.lowest < program.depth() {
             self.seed_adjoints(&mut ws.tape);
-            adjoints(program, self.q, self.lowest, !self.tasks.is_empty(), &mut ws.tape);
+            adjoints(program, self.q, self.lowest, !self.tasks.is_empty(), &self.joins, &mut ws.tape);
         }
         ws.tasks.resize_with(self.tasks.len(), Default::default);
         for (i, task) in self.tasks.iter().enumerate() {
@@ -85,7 +86,7 @@ impl<F: Real> Call<F> {
     /// `G_l = U^T` for every sample.
     fn seed_adjoints(&self, tape: &mut Tape<F>) {
         let (ns, q, m, depth) = (tape.ns, self.q, self.m, self.program.depth());
-        tape.g.resize_with(depth + 1, Vec::new);
+        tape.g.resize_with(depth + 1, Buffer::default);
         let g = fit(&mut tape.g[depth], ns * q * m);
         match &self.u {
             Some(u) => g.chunks_exact_mut(q * m).for_each(|g| g.copy_from_slice(u)),
@@ -196,7 +197,9 @@ impl<F: Real> Call<F> {
         let cuts: Vec<usize> = [first].iter().chain(pivots).chain([&depth]).copied().collect();
         tt.segments.resize_with(cuts.len() - 1, Default::default);
         for j in (0..cuts.len() - 1).rev() {
-            let (a, b) = (cuts[j], cuts[j + 1]);
+            let (a, lifts) = (cuts[j], cuts[j + 1] < depth);
+            // layers after the last curved one add nothing
+            let b = if lifts { cuts[j + 1] } else { program.curved().max(a + 1) };
             let (before, rest) = tt.segments.split_at_mut(j);
             let segment = &mut rest[0];
             (segment.a, segment.b) = (a, b);
@@ -204,7 +207,7 @@ impl<F: Real> Call<F> {
             let (start, kind, out) = if j == 0 {
                 segment.r = kind.k();
                 if start.is_none() {
-                    segment.t.resize_with(1, Vec::new);
+                    segment.t.resize_with(1, Buffer::default);
                     let from = &tt.prefix.t[a - tt.prefix.a][..ns * segment.r * program.width(a)];
                     fit(&mut segment.t[0], from.len()).copy_from_slice(from);
                 }
@@ -215,7 +218,7 @@ impl<F: Real> Call<F> {
                 full = Kind::Full { k: n };
                 (Some(&starts[j - 1]), &full, fit(&mut before[j - 1].core, ns * q * n * n))
             };
-            one_segment(program, q, start, kind, b < depth, tape, segment, out, &mut tt.scratch);
+            one_segment(program, q, start, kind, lifts, tape, segment, out, &mut tt.scratch);
             if j > 0 {
                 mirror_all(out, segment.r);
             }
@@ -231,7 +234,7 @@ impl<F: Real> Call<F> {
         (segment.a, segment.b, segment.r) = (0, depth, kw);
         tangents(program, Some(&task.start), false, tape, segment);
         let rows = kw * q;
-        let (mut dg, mut below) = (vec![F::zero(); ns * rows * self.m], Vec::new());
+        let (mut dg, mut below) = (vec![F::zero(); ns * rows * self.m], Buffer::default());
         for i in (0..depth).rev() {
             let stage = &program.stages[i];
             let n = stage.n();
@@ -309,8 +312,8 @@ pub(crate) fn carry_through<F: Real>(
     tape: &mut Tape<F>,
     tt: &mut TaskTape<F>,
 ) {
-    tt.h.resize_with(prefix + 1, Vec::new);
-    tt.hm.resize_with(prefix, Vec::new);
+    tt.h.resize_with(prefix + 1, Buffer::default);
+    tt.hm.resize_with(prefix, Buffer::default);
     let width = program.offsets[prefix];
     for i in 0..prefix {
         let (before, after) = tt.h.split_at_mut(i + 1);
@@ -331,7 +334,7 @@ pub(crate) fn one_segment<F: Real>(
     tape: &mut Tape<F>,
     segment: &mut Segment<F>,
     out: &mut [F],
-    scratch: &mut Vec<F>,
+    scratch: &mut Buffer<F>,
 ) {
     let (a, b, r, ns) = (segment.a, segment.b, segment.r, tape.ns);
     let fold_scale = if lifts { fold_at(program, b) } else { None };

@@ -1,0 +1,362 @@
+//! Products of tall matrices with small ones: what every sweep does, with weights packed once.
+//!
+//! A block of the result stays in registers while the inner dimension passes by: the right factor comes in vectors along
+//! its rows, entries of the left one are broadcast. Neither the left factor nor a right factor with contiguous rows is
+//! packed, which is what general GEMMs spend on products as small as these.
+use super::gemm::Mat;
+use super::lanes::Lanes;
+use super::tape::{Buffer, fit};
+use crate::Real;
+use pulp::{Arch, Simd, WithSimd};
+
+/// The right factor of a product.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Right<'a, F> {
+    /// Row-major, `stride` entries from row to row.
+    Rows(&'a [F], usize),
+    /// Packed beforehand.
+    Packed(&'a Packed<F>),
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Onto<'a, F> {
+    Zero,
+    /// This row, for every row of the result.
+    Row(&'a [F]),
+    /// What is there already.
+    Itself,
+}
+
+/// `c = onto + a b`, with `c` row-major with `stride` entries from row to row.
+#[derive(Debug)]
+pub(crate) struct Product<'a, F> {
+    pub a: Mat<'a, F>,
+    pub b: Right<'a, F>,
+    /// Columns of `b`.
+    pub cols: usize,
+    pub onto: Onto<'a, F>,
+    pub c: &'a mut [F],
+    pub stride: usize,
+    /// Whether only the upper half of a square result counts; some of the lower one is written too.
+    pub upper: bool,
+}
+
+/// Vectors of a panel: columns of the right factor that are handled together.
+const fn panel_vectors<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
+/// Of upper halves, so that little of the lower one is computed.
+const fn upper_vectors<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 2 } else { 1 }
+}
+
+/// A matrix in panels, each with its rows one after the other, the last one padded with zeros to whole vectors.
+#[derive(Debug)]
+pub(crate) struct Packed<F> {
+    rows: usize,
+    cols: usize,
+    panels: Buffer<F>,
+    /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
+    columns: Option<Vec<F>>,
+}
+
+struct Pack<'a, F> {
+    b: Mat<'a, F>,
+    panels: Buffer<F>,
+}
+
+impl<F: Real> WithSimd for Pack<'_, F> {
+    type Output = Packed<F>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Packed<F> {
+        let Self { b: Mat { data, rows, cols, rs, cs }, mut panels } = self;
+        let lanes = F::lanes::<S>();
+        let out = fit(&mut panels, rows * cols.next_multiple_of(lanes));
+        out.fill(F::zero());
+        let mut at = 0;
+        for first in (0..cols).step_by(panel_vectors::<S>() * lanes) {
+            let len = (cols - first).min(panel_vectors::<S>() * lanes);
+            for i in 0..rows {
+                (0..len).for_each(|j| out[at + j] = data[i * rs + (first + j) * cs]);
+                at += len.next_multiple_of(lanes);
+            }
+        }
+        // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
+        let narrow = cols * (rows / lanes + 8) < rows;
+        let columns = narrow.then(|| (0..cols * rows).map(|i| data[i % rows * rs + i / rows * cs]).collect());
+        Packed { rows, cols, panels, columns }
+    }
+}
+
+impl<F: Real> Packed<F> {
+    pub fn new(b: Mat<F>) -> Self {
+        Self::into(b, Buffer::default())
+    }
+
+    /// In memory of an earlier one.
+    pub fn into(b: Mat<F>, panels: Buffer<F>) -> Self {
+        Arch::new().dispatch(Pack { b, panels })
+    }
+
+    /// The memory.
+    pub fn release(self) -> Buffer<F> {
+        self.panels
+    }
+}
+
+impl<F: Real> Product<'_, F> {
+    pub fn run(self) {
+        let (Mat { rows, cols: inner, .. }, cols) = (self.a, self.cols);
+        if rows == 0 || cols == 0 {
+            return;
+        }
+        assert!(self.a.data.len() >= self.a.extent());
+        assert!(self.stride >= cols && self.c.len() > (rows - 1) * self.stride + cols - 1);
+        match self.b {
+            Right::Rows(data, stride) => {
+                assert!(inner == 0 || data.len() > (inner - 1) * stride + cols - 1);
+            }
+            Right::Packed(b) => assert_eq!((b.rows, b.cols), (inner, cols), "shape of a packed factor"),
+        }
+        if let Onto::Row(row) = self.onto {
+            assert!(row.len() >= cols);
+        }
+        Arch::new().dispatch(self);
+    }
+}
+
+impl<F: Real> WithSimd for Product<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = F::lanes::<S>();
+        if let (Right::Packed(Packed { columns: Some(columns), .. }), 1) = (self.b, self.a.cs) {
+            return self.dots(simd, columns);
+        }
+        let vectors = if self.upper { upper_vectors::<S>() } else { panel_vectors::<S>() };
+        for first in (0..self.cols).step_by(vectors * lanes) {
+            let len = (self.cols - first).min(vectors * lanes);
+            let (panel, step) = match self.b {
+                Right::Rows(data, stride) => (&data[first.min(data.len())..], stride),
+                Right::Packed(b) => (&b.panels[b.rows * first..], len.next_multiple_of(lanes)),
+            };
+            let rows = if self.upper { self.a.rows.min(first + len) } else { self.a.rows };
+            let mut panel = Panel { product: &mut self, rows, first, len, panel, step };
+            // rows of a block such that it fills the registers, with room for a row of the panel and a broadcast entry
+            match (len.div_ceil(lanes), S::REGISTER_COUNT >= 32) {
+                (1, true) => panel.run::<S, 12, 1>(simd),
+                (2, true) => panel.run::<S, 12, 2>(simd),
+                (3, true) => panel.run::<S, 8, 3>(simd),
+                (_, true) => panel.run::<S, 6, 4>(simd),
+                (1, false) => panel.run::<S, 8, 1>(simd),
+                (_, false) => panel.run::<S, 6, 2>(simd),
+            }
+        }
+    }
+}
+
+impl<F: Real> Product<'_, F> {
+    /// Each entry of a narrow result as a dot product of contiguous rows.
+    #[inline(always)]
+    fn dots<S: Simd>(self, simd: S, columns: &[F]) {
+        let (lanes, n) = (F::lanes::<S>(), self.a.cols);
+        let (body, rest) = (n - n % lanes, F::mask(simd, n % lanes));
+        for i in 0..self.a.rows {
+            let x = &self.a.data[i * self.a.rs..][..n];
+            for j in 0..self.cols {
+                let y = &columns[j * n..][..n];
+                let mut sum = F::splat(simd, F::zero());
+                // SAFETY: both slices have n entries, and k + lanes <= n; the mask selects those left.
+                unsafe {
+                    for k in (0..body).step_by(lanes) {
+                        let (x, y) = (F::load(simd, x.as_ptr().add(k)), F::load(simd, y.as_ptr().add(k)));
+                        sum = F::fused(simd, x, y, sum);
+                    }
+                    let (x, y) = (x.as_ptr().add(body), y.as_ptr().add(body));
+                    let (x, y) = (F::load_part(simd, rest, x), F::load_part(simd, rest, y));
+                    sum = F::fused(simd, x, y, sum);
+                }
+                let c = &mut self.c[i * self.stride + j];
+                let onto = match self.onto {
+                    Onto::Zero => F::zero(),
+                    Onto::Row(row) => row[j],
+                    Onto::Itself => *c,
+                };
+                *c = onto + F::total(simd, sum);
+            }
+        }
+    }
+}
+
+/// The columns `first .. first + len` of a product, for the first `rows` rows; `panel` starts at the first of these
+/// columns of `b`, with `step` entries from row to row.
+struct Panel<'p, 'a, F> {
+    product: &'p mut Product<'a, F>,
+    rows: usize,
+    first: usize,
+    len: usize,
+    panel: &'p [F],
+    step: usize,
+}
+
+impl<F: Real> Panel<'_, '_, F> {
+    /// In blocks of `R` rows and `V` vectors.
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
+        let rows = self.rows;
+        let mut done = 0;
+        while done < rows {
+            // the last block is moved up to end with the last row; what it has in common with the one before is kept
+            if rows >= R {
+                let row = done.min(rows - R);
+                self.block::<S, R, V>(simd, row, done - row);
+                done = row + R;
+            } else if rows >= 4 {
+                let row = done.min(rows - 4);
+                self.block::<S, 4, V>(simd, row, done - row);
+                done = row + 4;
+            } else {
+                self.block::<S, 1, V>(simd, done, 0);
+                done += 1;
+            }
+        }
+    }
+
+    /// The rows `row .. row + R`, of which the first `skip` are not written.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, row: usize, skip: usize) {
+        let lanes = F::lanes::<S>();
+        let last = self.len - (V - 1) * lanes;
+        let mask = F::mask(simd, last);
+        let Product { a, onto, ref mut c, stride, .. } = *self.product;
+        // SAFETY: `Product::run` has asserted that `a`, `b`, `c` and the row of `onto` hold every entry of the product.
+        // Row `row + r` with r < R is one of its rows, vector v < V - 1 lies within the `len` columns of the panel, and
+        // the last vector is masked to end with them.
+        unsafe {
+            let c = c.as_mut_ptr().add(row * stride + self.first);
+            let load = |from: *const F, v: usize| match v + 1 < V {
+                true => F::load(simd, from.add(v * lanes)),
+                false => F::load_part(simd, mask, from.add(v * lanes)),
+            };
+            let mut sums = [[F::splat(simd, F::zero()); V]; R];
+            match onto {
+                Onto::Zero => {}
+                Onto::Row(onto) => {
+                    for v in 0..V {
+                        let x = load(onto.as_ptr().add(self.first), v);
+                        (0..R).for_each(|r| sums[r][v] = x);
+                    }
+                }
+                Onto::Itself => {
+                    for r in 0..R {
+                        (0..V).for_each(|v| sums[r][v] = load(c.add(r * stride), v));
+                    }
+                }
+            }
+            let (x, y) = (a.data.as_ptr().add(row * a.rs), self.panel.as_ptr());
+            match last == lanes {
+                true => {
+                    sum_up::<S, F, R, V>(simd, a, x, (y, self.step), |y, v| F::load(simd, y.add(v * lanes)), &mut sums)
+                }
+                false => sum_up::<S, F, R, V>(simd, a, x, (y, self.step), load, &mut sums),
+            }
+            for r in skip..R {
+                let c = c.add(r * stride);
+                (0..V - 1).for_each(|v| F::store(simd, c.add(v * lanes), sums[r][v]));
+                let (c, sum) = (c.add((V - 1) * lanes), sums[r][V - 1]);
+                if last == lanes { F::store(simd, c, sum) } else { F::store_part(simd, mask, c, sum) }
+            }
+        }
+    }
+}
+
+/// `sums[r][v] += sum_i x[r, i] y[i, v]`.
+///
+/// # Safety
+/// `x` must be valid for reads of `R` rows of `a`, `y` of as many rows of what `load` loads, `step` entries apart.
+#[inline(always)]
+unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
+    simd: S,
+    a: Mat<F>,
+    x: *const F,
+    (mut y, step): (*const F, usize),
+    load: impl Fn(*const F, usize) -> F::Vector<S>,
+    sums: &mut [[F::Vector<S>; V]; R],
+) {
+    let mut kept = *sums;
+    let mut x = x;
+    for _ in 0..a.cols {
+        let mut row = [load(y, 0); V];
+        (1..V).for_each(|v| row[v] = load(y, v));
+        for r in 0..R {
+            // SAFETY: the caller says that R rows can be read.
+            let entry = F::splat(simd, unsafe { *x.add(r * a.rs) });
+            (0..V).for_each(|v| kept[r][v] = F::fused(simd, entry, row[v], kept[r][v]));
+        }
+        // wrapping: past the last row nothing is read
+        (x, y) = (x.wrapping_add(a.cs), y.wrapping_add(step));
+    }
+    *sums = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every shape of block, panel and remainder against the triple loop.
+    fn right_for<F: Real>(tolerance: f64) {
+        let entry = |i: usize| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0);
+        let numbers: Vec<F> = (0..20_000).map(entry).collect();
+        for rows in [1, 2, 3, 4, 5, 7, 11, 12, 13, 30] {
+            for inner in [0, 1, 2, 17, 40, 130] {
+                for cols in [1, 2, 8, 15, 16, 17, 31, 33, 48, 64, 65, 130] {
+                    for (transposed, packed, onto, upper) in [
+                        (false, false, 0, false),
+                        (true, false, 1, false),
+                        (false, true, 2, false),
+                        (false, false, 1, true),
+                    ] {
+                        let a = Mat::new(&numbers[3..], rows, inner, inner + 1);
+                        let a = if transposed { Mat::new(&numbers, inner, rows, rows + 2).t() } else { a };
+                        let b = &numbers[100..];
+                        let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3));
+                        let right = if packed { Right::Packed(&of_b) } else { Right::Rows(b, cols + 3) };
+                        let stride = cols + 1;
+                        let mut c = numbers[7..][..rows * stride].to_vec();
+                        let onto = [Onto::Zero, Onto::Itself, Onto::Row(&numbers[50..])][onto];
+                        let before = c.clone();
+                        Product { a, b: right, cols, onto, c: &mut c, stride, upper }.run();
+                        for i in 0..rows {
+                            for j in 0..cols {
+                                let start = match onto {
+                                    Onto::Zero => F::zero(),
+                                    Onto::Itself => before[i * stride + j],
+                                    Onto::Row(row) => row[j],
+                                };
+                                let terms = (0..inner)
+                                    .map(|k| a.data[i * a.rs + k * a.cs].as_f64() * b[k * (cols + 3) + j].as_f64());
+                                let wanted = start.as_f64() + terms.sum::<f64>();
+                                let error = (c[i * stride + j].as_f64() - wanted).abs();
+                                assert!(
+                                    error < tolerance || (upper && j < i),
+                                    "{rows} {inner} {cols}: {i} {j} {error}"
+                                );
+                            }
+                            assert_eq!(c[i * stride + cols], before[i * stride + cols], "between the rows");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_all_shapes_are_right() {
+        right_for::<f32>(1e-4);
+        right_for::<f64>(1e-12);
+    }
+}
