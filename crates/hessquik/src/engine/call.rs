@@ -107,9 +107,10 @@ pub(crate) struct Call<F> {
     pub along: Option<Start<F>>,
 }
 
-/// Bytes that the state of a tile should stay within, so that it lives in the second-level cache.
+/// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
+/// as many, since most of them rest between the sweeps and their reverse.
 const TILE_BYTES: usize = 768 << 10;
-const MAX_TILE: usize = 256;
+const MAX_TILE: usize = 252;
 
 impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
@@ -165,7 +166,10 @@ impl<F: Real> Call<F> {
         }
         call.add_second_order(request, reverse)?;
         call.route(request.gradient);
-        call.tile = (TILE_BYTES / (call.floats_per_sample(reverse) * size_of::<F>())).clamp(1, MAX_TILE);
+        let bytes = if reverse { 2 * TILE_BYTES } else { TILE_BYTES };
+        let tile = (bytes / (call.floats_per_sample(reverse) * size_of::<F>())).clamp(1, MAX_TILE);
+        // whole blocks of rows for the products
+        call.tile = if tile > 12 { tile - tile % 12 } else { tile };
         Ok(call)
     }
 
@@ -419,12 +423,13 @@ impl<F: Real> Call<F> {
     fn floats_per_sample(&self, reverse: bool) -> usize {
         let (program, q) = (&self.program, self.q);
         let (depth, sites) = (program.depth(), program.sites());
-        let states: usize = (0..=depth).map(|i| program.width(i)).sum();
-        let mut floats = states + 4 * sites;
-        if self.lowest < depth {
-            floats += q * (states + 2 * sites);
-        }
         let widest = (0..=depth).map(|i| program.width(i)).max().unwrap_or(0);
+        // states are updated in place unless a pullback wants them
+        let states = if reverse { (0..=depth).map(|i| program.width(i)).sum() } else { widest };
+        let mut floats = states + (self.order + 1) * sites;
+        if self.lowest < depth {
+            floats += q * (states + if reverse { 2 * sites } else { sites + widest });
+        }
         let mut largest = 0;
         for t in &self.tasks {
             let r = t.start.r;

@@ -7,7 +7,7 @@
 //! h = (H M) . act' + A . A . act''    H' = H S + h W                                                         `carry`
 //! ```
 use super::gemm::{Mat, gemm};
-use super::kernels::{Rows, dot, dot3, scale_rows, vectorised};
+use super::kernels::{Rows, SMALL, dot, dot3, scale_rows, small_gram, vectorised, weighted_squares};
 use super::kind::{Kind, mirror};
 use super::program::{Program, Stage};
 use super::sweeps::sum_of_two;
@@ -31,34 +31,24 @@ pub(crate) fn gram<F: Real>(
             let c = if used == 0 { &[] } else { c.row(s, r, used) };
             let h = &mut out[(s * q + r) * len..][..len];
             match kind {
-                Kind::Full { k } if *k > SMALL => {
+                Kind::Full { k } if *k <= SMALL => small_gram(*k, c, (a, width), h),
+                Kind::Trace { signs } => h[0] = weighted_squares(signs, c, (a, width)),
+                Kind::Full { k } => {
                     let scaled = fit(scratch, k * used);
                     let (a_rows, weights) = (Rows::new(a, *k, width), Rows::shared(c, 0));
                     scale_rows(false, (1, *k, used), a_rows, weights, F::one(), scaled, used);
                     upper_product(*k, (scaled, used), (a, width), used, false, h);
                 }
-                _ => vectorised(
+                Kind::Pairs { .. } => vectorised(
                     #[inline(always)]
                     || {
-                        if !matches!(kind, Kind::Full { .. }) {
-                            h.fill(F::zero());
-                        }
-                        kind.each(|t| {
-                            let sum = dot3(c, &a[t.a * width..][..used], &a[t.b * width..][..used]);
-                            match kind {
-                                Kind::Full { .. } => h[t.slot] = sum,
-                                _ => h[t.slot] += t.coefficient * sum,
-                            }
-                        });
+                        kind.each(|t| h[t.slot] = dot3(c, &a[t.a * width..][..used], &a[t.b * width..][..used]));
                     },
                 ),
             }
         }
     }
 }
-
-/// Up to this many directions the entries are dot products; beyond, a GEMM.
-const SMALL: usize = 8;
 
 /// The upper half of `x y^T` (k, k), in blocks of rows: `out = x y^T` or `out += x y^T`.
 fn upper_product<F: Real>(

@@ -1,5 +1,7 @@
 //! Fused elementwise passes, vectorised for the machine at run time.
+use super::lanes::Lanes;
 use crate::Real;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Rows of a tile: row `a` of sample `s` starts at `s * sample + a * stride`; `sample` is 0 where all samples share
 /// the same rows.
@@ -39,68 +41,185 @@ pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(body)
 }
 
+/// One vector of a row: the entries from `at` on, as many as fit; of the last one those that are left.
+#[derive(Clone, Copy)]
+struct Span<F: Lanes, S: Simd> {
+    simd: S,
+    at: usize,
+    full: bool,
+    mask: F::Mask<S>,
+}
+
+impl<F: Lanes, S: Simd> Span<F, S> {
+    /// # Safety
+    /// `row` must have the length of the row that the span is of.
+    #[inline(always)]
+    unsafe fn load(self, row: &[F]) -> F::Vector<S> {
+        // SAFETY: the span lies within the row; where it is not full the mask ends with the row.
+        unsafe {
+            let from = row.as_ptr().add(self.at);
+            if self.full { F::load(self.simd, from) } else { F::load_part(self.simd, self.mask, from) }
+        }
+    }
+
+    /// # Safety
+    /// As for `load`.
+    #[inline(always)]
+    unsafe fn store(self, row: &mut [F], x: F::Vector<S>) {
+        // SAFETY: as above.
+        unsafe {
+            let to = row.as_mut_ptr().add(self.at);
+            if self.full { F::store(self.simd, to, x) } else { F::store_part(self.simd, self.mask, to, x) }
+        }
+    }
+}
+
+/// Goes along a row of `len` entries in vectors. `op` must be `#[inline(always)]`, as everything here: a function of its
+/// own would be compiled for the least machine.
+#[inline(always)]
+fn along<F: Lanes, S: Simd>(simd: S, len: usize, mut op: impl FnMut(Span<F, S>)) {
+    let lanes = F::lanes::<S>();
+    let (body, rest) = (len - len % lanes, len % lanes);
+    let mask = F::mask(simd, rest);
+    for at in (0..body).step_by(lanes) {
+        op(Span { simd, at, full: true, mask });
+    }
+    if rest > 0 {
+        op(Span { simd, at: body, full: false, mask });
+    }
+}
+
+struct ScaleRows<'a, F> {
+    accumulate: bool,
+    size: (usize, usize, usize),
+    x: Rows<'a, F>,
+    d: Rows<'a, F>,
+    scale: F,
+    out: &'a mut [F],
+    stride: usize,
+}
+
+impl<F: Real> WithSimd for ScaleRows<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { accumulate, size: (ns, rows, len), x, d, scale, out, stride } = self;
+        let (scale, zero) = (F::splat(simd, scale), F::splat(simd, F::zero()));
+        for s in 0..ns {
+            let d = d.row(s, 0, len);
+            for a in 0..rows {
+                let x = x.row(s, a, len);
+                let out = &mut out[(s * rows + a) * stride..][..len];
+                // SAFETY: all three are rows of `len` entries.
+                along(
+                    simd,
+                    len,
+                    #[inline(always)]
+                    |span| unsafe {
+                        let product = F::fused(simd, scale, span.load(x), zero);
+                        let onto = if accumulate { span.load(out) } else { zero };
+                        span.store(out, F::fused(simd, product, span.load(d), onto));
+                    },
+                );
+            }
+        }
+    }
+}
+
 /// `out[s, a, j] (+)= scale x[s, a, j] d[s, j]` for `rows` rows of `len` entries; `d` has `d_stride` entries per sample.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn scale_rows<F: Real>(
     accumulate: bool,
-    (ns, rows, len): (usize, usize, usize),
+    size: (usize, usize, usize),
     x: Rows<F>,
     d: Rows<F>,
     scale: F,
     out: &mut [F],
     stride: usize,
 ) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for s in 0..ns {
-                let d = d.row(s, 0, len);
-                for a in 0..rows {
-                    let x = x.row(s, a, len);
-                    let out = &mut out[(s * rows + a) * stride..][..len];
-                    if accumulate {
-                        for j in 0..len {
-                            out[j] += scale * x[j] * d[j];
-                        }
-                    } else {
-                        for j in 0..len {
-                            out[j] = scale * x[j] * d[j];
-                        }
-                    }
-                }
+    Arch::new().dispatch(ScaleRows { accumulate, size, x, d, scale, out, stride });
+}
+
+struct ScaleTwice<'a, F> {
+    size: (usize, usize, usize),
+    x: Rows<'a, F>,
+    factors: (Rows<'a, F>, Rows<'a, F>),
+    scale: F,
+    first: &'a mut [F],
+    second: (&'a mut [F], usize),
+}
+
+impl<F: Real> WithSimd for ScaleTwice<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { size: (ns, rows, len), x, factors: (d, e), scale, first, second: (second, stride) } = self;
+        let (scale, zero) = (F::splat(simd, scale), F::splat(simd, F::zero()));
+        for s in 0..ns {
+            let (d, e) = (d.row(s, 0, len), e.row(s, 0, len));
+            for a in 0..rows {
+                let x = x.row(s, a, len);
+                let first = &mut first[(s * rows + a) * len..][..len];
+                let second = &mut second[(s * rows + a) * stride..][..len];
+                // SAFETY: all five are rows of `len` entries.
+                along(
+                    simd,
+                    len,
+                    #[inline(always)]
+                    |span| unsafe {
+                        let x = F::fused(simd, scale, span.load(x), zero);
+                        span.store(first, F::fused(simd, x, span.load(d), zero));
+                        span.store(second, F::fused(simd, x, span.load(e), zero));
+                    },
+                );
             }
-        },
-    );
+        }
+    }
 }
 
 /// `first[s, a, j] = scale x[s, a, j] d[s, j]` and `second[s, a, j] = scale x[s, a, j] e[s, j]`, the latter with
 /// `stride` entries from row to row.
 pub(crate) fn scale_twice<F: Real>(
-    (ns, rows, len): (usize, usize, usize),
+    size: (usize, usize, usize),
     x: Rows<F>,
-    (d, e): (Rows<F>, Rows<F>),
+    factors: (Rows<F>, Rows<F>),
     scale: F,
     first: &mut [F],
-    (second, stride): (&mut [F], usize),
+    second: (&mut [F], usize),
 ) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for s in 0..ns {
-                let (d, e) = (d.row(s, 0, len), e.row(s, 0, len));
-                for a in 0..rows {
-                    let x = x.row(s, a, len);
-                    let first = &mut first[(s * rows + a) * len..][..len];
-                    let second = &mut second[(s * rows + a) * stride..][..len];
-                    for j in 0..len {
-                        let x = scale * x[j];
-                        first[j] = x * d[j];
-                        second[j] = x * e[j];
-                    }
-                }
-            }
-        },
-    );
+    Arch::new().dispatch(ScaleTwice { size, x, factors, scale, first, second });
+}
+
+struct CopyRows<'a, F> {
+    accumulate: bool,
+    size: (usize, usize),
+    x: (&'a [F], usize),
+    scale: F,
+    out: &'a mut [F],
+    stride: usize,
+}
+
+impl<F: Real> WithSimd for CopyRows<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { accumulate, size: (rows, len), x: (x, x_stride), scale, out, stride } = self;
+        let (scale, zero) = (F::splat(simd, scale), F::splat(simd, F::zero()));
+        for row in 0..rows {
+            let x = &x[row * x_stride..][..len];
+            let out = &mut out[row * stride..][..len];
+            // SAFETY: both are rows of `len` entries.
+            along(
+                simd,
+                len,
+                #[inline(always)]
+                |span| unsafe {
+                    let onto = if accumulate { span.load(out) } else { zero };
+                    span.store(out, F::fused(simd, scale, span.load(x), onto));
+                },
+            );
+        }
+    }
 }
 
 /// `out[row, j] (+)= scale x[row, j]`.
@@ -112,44 +231,148 @@ pub(crate) fn copy_rows<F: Real>(
     out: &mut [F],
     stride: usize,
 ) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for row in 0..rows {
-                let x = &x[row * x_stride..][..len];
-                let out = &mut out[row * stride..][..len];
-                match accumulate {
-                    false if scale == F::one() => out.copy_from_slice(x),
-                    false => (0..len).for_each(|j| out[j] = scale * x[j]),
-                    true => (0..len).for_each(|j| out[j] += scale * x[j]),
-                }
+    // rows without gaps are one long row
+    let size = if x_stride == len && stride == len { (rows.min(1), rows * len) } else { (rows, len) };
+    Arch::new().dispatch(CopyRows { accumulate, size, x: (x, x_stride), scale, out, stride });
+}
+
+struct DotRows<'a, F> {
+    size: (usize, usize, usize),
+    x: Rows<'a, F>,
+    y: Rows<'a, F>,
+    out: &'a mut [F],
+    stride: usize,
+}
+
+impl<F: Real> WithSimd for DotRows<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { size: (ns, rows, len), x, y, out, stride } = self;
+        for s in 0..ns {
+            let out = &mut out[s * stride..][..len];
+            for a in 0..rows {
+                let (x, y) = (x.row(s, a, len), y.row(s, a, len));
+                // SAFETY: all three are rows of `len` entries.
+                along(
+                    simd,
+                    len,
+                    #[inline(always)]
+                    |span| unsafe {
+                        span.store(out, F::fused(simd, span.load(x), span.load(y), span.load(out)));
+                    },
+                );
             }
-        },
-    );
+        }
+    }
 }
 
 /// `out[s, j] += sum_a x[s, a, j] y[s, a, j]`.
-pub(crate) fn dot_rows<F: Real>(
-    (ns, rows, len): (usize, usize, usize),
-    x: Rows<F>,
-    y: Rows<F>,
-    out: &mut [F],
-    stride: usize,
-) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for s in 0..ns {
-                let out = &mut out[s * stride..][..len];
-                for a in 0..rows {
-                    let (x, y) = (x.row(s, a, len), y.row(s, a, len));
-                    for j in 0..len {
-                        out[j] += x[j] * y[j];
+pub(crate) fn dot_rows<F: Real>(size: (usize, usize, usize), x: Rows<F>, y: Rows<F>, out: &mut [F], stride: usize) {
+    Arch::new().dispatch(DotRows { size, x, y, out, stride });
+}
+
+/// Sums over sites for few directions; see [`small_gram`] and [`weighted_squares`].
+struct SmallGram<'a, F> {
+    k: usize,
+    c: &'a [F],
+    a: &'a [F],
+    width: usize,
+    out: &'a mut [F],
+}
+
+impl<F: Real> SmallGram<'_, F> {
+    #[inline(always)]
+    fn run<S: Simd, const K: usize>(self, simd: S) {
+        let zero = F::splat(simd, F::zero());
+        let rows: [&[F]; K] = std::array::from_fn(|a| &self.a[a * self.width..][..self.c.len()]);
+        let mut sums = [[zero; K]; K];
+        // SAFETY: the rows are as long as `c`.
+        along(
+            simd,
+            self.c.len(),
+            #[inline(always)]
+            |span| unsafe {
+                let c = span.load(self.c);
+                let mut x = [zero; K];
+                for a in 0..K {
+                    x[a] = span.load(rows[a]);
+                }
+                for a in 0..K {
+                    let scaled = F::fused(simd, c, x[a], zero);
+                    for b in a..K {
+                        sums[a][b] = F::fused(simd, scaled, x[b], sums[a][b]);
                     }
                 }
-            }
-        },
-    );
+            },
+        );
+        for a in 0..K {
+            (a..K).for_each(|b| self.out[a * K + b] = F::total(simd, sums[a][b]));
+        }
+    }
+}
+
+impl<F: Real> WithSimd for SmallGram<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.k {
+            1 => self.run::<S, 1>(simd),
+            2 => self.run::<S, 2>(simd),
+            3 => self.run::<S, 3>(simd),
+            4 => self.run::<S, 4>(simd),
+            5 => self.run::<S, 5>(simd),
+            _ => self.run::<S, SMALL>(simd),
+        }
+    }
+}
+
+/// Up to this many directions the sums over all sites stay in registers; beyond, a product.
+pub(crate) const SMALL: usize = 6;
+
+/// The upper half of `out = A diag(c) A^T` for `k` rows of `a`, at most [`SMALL`], `width` entries from row to row.
+pub(crate) fn small_gram<F: Real>(k: usize, c: &[F], (a, width): (&[F], usize), out: &mut [F]) {
+    assert!((1..=SMALL).contains(&k) && out.len() >= k * k, "a small Gram matrix of {k} rows");
+    Arch::new().dispatch(SmallGram { k, c, a, width, out });
+}
+
+struct WeightedSquares<'a, F> {
+    signs: &'a [F],
+    c: &'a [F],
+    a: &'a [F],
+    width: usize,
+}
+
+impl<F: Real> WithSimd for WeightedSquares<'_, F> {
+    type Output = F;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> F {
+        let Self { signs, c, a, width } = self;
+        let zero = F::splat(simd, F::zero());
+        let mut total = zero;
+        let rows = &a[..(signs.len().max(1) - 1) * width + c.len()];
+        along(
+            simd,
+            c.len(),
+            #[inline(always)]
+            |span| {
+                let mut sum = zero;
+                for (i, &sign) in signs.iter().enumerate() {
+                    // SAFETY: row `i` of `rows` has as many entries as `c`.
+                    let x = unsafe { span.load(rows.get_unchecked(i * width..i * width + c.len())) };
+                    sum = F::fused(simd, F::fused(simd, F::splat(simd, sign), x, zero), x, sum);
+                }
+                // SAFETY: the span is one of `c`.
+                total = F::fused(simd, unsafe { span.load(c) }, sum, total);
+            },
+        );
+        F::total(simd, total)
+    }
+}
+
+/// `sum_a signs[a] sum_j c[j] A[a, j]^2`: the trace of what [`small_gram`] computes, for any number of rows.
+pub(crate) fn weighted_squares<F: Real>(signs: &[F], c: &[F], (a, width): (&[F], usize)) -> F {
+    Arch::new().dispatch(WeightedSquares { signs, c, a, width })
 }
 
 const LANES: usize = 32;

@@ -238,35 +238,35 @@ impl<F: Real> Panel<'_, '_, F> {
         // the last vector is masked to end with them.
         unsafe {
             let c = c.as_mut_ptr().add(row * stride + self.first);
-            let load = |from: *const F, v: usize| match v + 1 < V {
-                true => F::load(simd, from.add(v * lanes)),
-                false => F::load_part(simd, mask, from.add(v * lanes)),
-            };
             let mut sums = [[F::splat(simd, F::zero()); V]; R];
             match onto {
                 Onto::Zero => {}
                 Onto::Row(onto) => {
                     for v in 0..V {
-                        let x = load(onto.as_ptr().add(self.first), v);
-                        (0..R).for_each(|r| sums[r][v] = x);
+                        let x = vector::<S, F, V>(simd, mask, false, onto.as_ptr().add(self.first), v);
+                        for r in 0..R {
+                            sums[r][v] = x;
+                        }
                     }
                 }
                 Onto::Itself => {
                     for r in 0..R {
-                        (0..V).for_each(|v| sums[r][v] = load(c.add(r * stride), v));
+                        for v in 0..V {
+                            sums[r][v] = vector::<S, F, V>(simd, mask, false, c.add(r * stride), v);
+                        }
                     }
                 }
             }
             let (x, y) = (a.data.as_ptr().add(row * a.rs), self.panel.as_ptr());
             match last == lanes {
-                true => {
-                    sum_up::<S, F, R, V>(simd, a, x, (y, self.step), |y, v| F::load(simd, y.add(v * lanes)), &mut sums)
-                }
-                false => sum_up::<S, F, R, V>(simd, a, x, (y, self.step), load, &mut sums),
+                true => sum_up::<S, F, R, V>(simd, mask, true, a, x, (y, self.step), &mut sums),
+                false => sum_up::<S, F, R, V>(simd, mask, false, a, x, (y, self.step), &mut sums),
             }
             for r in skip..R {
                 let c = c.add(r * stride);
-                (0..V - 1).for_each(|v| F::store(simd, c.add(v * lanes), sums[r][v]));
+                for v in 0..V - 1 {
+                    F::store(simd, c.add(v * lanes), sums[r][v]);
+                }
                 let (c, sum) = (c.add((V - 1) * lanes), sums[r][V - 1]);
                 if last == lanes { F::store(simd, c, sum) } else { F::store_part(simd, mask, c, sum) }
             }
@@ -274,28 +274,55 @@ impl<F: Real> Panel<'_, '_, F> {
     }
 }
 
+/// Vector `v` of `V` from `from` on; the last one masked unless it is `full`.
+///
+/// # Safety
+/// `from` must be valid for reads of that many vectors, masked likewise.
+#[inline(always)]
+unsafe fn vector<S: Simd, F: Lanes, const V: usize>(
+    simd: S,
+    mask: F::Mask<S>,
+    full: bool,
+    from: *const F,
+    v: usize,
+) -> F::Vector<S> {
+    // SAFETY: the caller's.
+    unsafe {
+        let from = from.add(v * F::lanes::<S>());
+        if full || v + 1 < V { F::load(simd, from) } else { F::load_part(simd, mask, from) }
+    }
+}
+
 /// `sums[r][v] += sum_i x[r, i] y[i, v]`.
 ///
 /// # Safety
-/// `x` must be valid for reads of `R` rows of `a`, `y` of as many rows of what `load` loads, `step` entries apart.
+/// `x` must be valid for reads of `R` rows of `a`, `y` of as many rows of vectors (see [`vector`]) as `a` has columns,
+/// `step` entries apart.
 #[inline(always)]
 unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
+    mask: F::Mask<S>,
+    full: bool,
     a: Mat<F>,
-    x: *const F,
+    mut x: *const F,
     (mut y, step): (*const F, usize),
-    load: impl Fn(*const F, usize) -> F::Vector<S>,
     sums: &mut [[F::Vector<S>; V]; R],
 ) {
+    // a copy, which the compiler can keep in registers
     let mut kept = *sums;
-    let mut x = x;
     for _ in 0..a.cols {
-        let mut row = [load(y, 0); V];
-        (1..V).for_each(|v| row[v] = load(y, v));
-        for r in 0..R {
-            // SAFETY: the caller says that R rows can be read.
-            let entry = F::splat(simd, unsafe { *x.add(r * a.rs) });
-            (0..V).for_each(|v| kept[r][v] = F::fused(simd, entry, row[v], kept[r][v]));
+        // SAFETY: the caller says that R rows of `x` and this row of `y` can be read.
+        unsafe {
+            let mut row = [F::splat(simd, *x); V];
+            for v in 0..V {
+                row[v] = vector::<S, F, V>(simd, mask, full, y, v);
+            }
+            for r in 0..R {
+                let entry = F::splat(simd, *x.add(r * a.rs));
+                for v in 0..V {
+                    kept[r][v] = F::fused(simd, entry, row[v], kept[r][v]);
+                }
+            }
         }
         // wrapping: past the last row nothing is read
         (x, y) = (x.wrapping_add(a.cs), y.wrapping_add(step));
