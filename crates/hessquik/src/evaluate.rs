@@ -46,7 +46,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         let call = call(self, x.view(), request, false)?;
         let mut jet = Jet::zeros(&call, x.nrows())?;
         let arrays = jet.view_mut().fields();
-        F::run(&call, x.view(), in_order(&call, arrays));
+        F::run(&call, x.view(), in_order(&call, arrays), false);
         Ok(jet)
     }
 
@@ -94,7 +94,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
                 return Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it")));
             }
         }
-        F::run(&call, x.view(), in_order(&call, arrays));
+        F::run(&call, x.view(), in_order(&call, arrays), true);
         Ok(())
     }
 
@@ -133,7 +133,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
                 jet = Jet::zeros(&call, range.len())?;
             }
             let points = x.slice_axis(Axis(0), Slice::from(range.clone()));
-            F::run(&call, points, in_order(&call, jet.view_mut().fields()));
+            F::run(&call, points, in_order(&call, jet.view_mut().fields()), false);
             consume(range, &jet)?;
         }
         Ok(())

@@ -1,5 +1,5 @@
 //! Results: the jet of a function at points, owned, lent, or as cotangents.
-use crate::engine::{Call, Field};
+use crate::engine::{Call, Field, prefer_large};
 use crate::{Error, Real};
 use ndarray::{
     Array, Array2, Array3, Array4, ArrayBase, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayView4, ArrayViewD,
@@ -206,7 +206,8 @@ pub(crate) fn allocate<F: Real>(what: impl Debug, shape: IxDyn) -> Result<ArrayD
     // asks first, since the zeroed allocation below would abort; it then costs no fill
     let len = wanted as usize / size_of::<F>();
     Vec::<F>::new().try_reserve_exact(len).map_err(|_| error())?;
-    let zeros = vec![F::zero(); len];
+    let mut zeros = vec![F::zero(); len];
+    prefer_large(&mut zeros);
     Ok(ArrayD::from_shape_vec(shape, zeros).expect("as many zeros as the shape has"))
 }
 

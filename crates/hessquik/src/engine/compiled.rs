@@ -21,7 +21,7 @@ pub trait Compiled: Sized {
     fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error>
     where
         Self: Real;
-    fn run(call: &Call<Self>, x: ArrayView2<Self>, out: Arrays<'_, Self>)
+    fn run(call: &Call<Self>, x: ArrayView2<Self>, out: Arrays<'_, Self>, lent: bool)
     where
         Self: Real;
     fn evaluate_tile(call: &Call<Self>, ws: &mut Workspace<Self>, out: &mut [&mut [Self]])
@@ -56,8 +56,8 @@ macro_rules! compiled {
             fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error> {
                 Call::new(program, request, reverse)
             }
-            fn run(call: &Call<Self>, x: ArrayView2<Self>, out: Arrays<'_, Self>) {
-                call.run(x, out);
+            fn run(call: &Call<Self>, x: ArrayView2<Self>, out: Arrays<'_, Self>, lent: bool) {
+                call.run(x, out, lent);
             }
             fn evaluate_tile(call: &Call<Self>, ws: &mut Workspace<Self>, out: &mut [&mut [Self]]) {
                 call.evaluate_tile(ws, out);

@@ -1,5 +1,4 @@
 //! Layers alone: a jet continued through a network, and a network put before a function of its output.
-use super::hessian::mirror_all;
 use super::kind::Kind;
 use super::program::Program;
 use super::sweeps::{adjoints, tangents, values};
@@ -136,7 +135,6 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
         let h = fit(&mut slots, count * q * n * n);
         let kind = Kind::Full { k: n };
         one_segment(program, q, Some(&start), &kind, true, &mut tape, segment, h, &mut tt.scratch);
-        mirror_all(h, n);
         let h = ArrayView4::from_shape((count, q, n, n), &*h).expect("the slots");
         to.slice_mut(s![rows(&u, from), .., .., ..]).assign(&h.permuted_axes([0, 2, 3, 1]));
     }

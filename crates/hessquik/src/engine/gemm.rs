@@ -29,6 +29,11 @@ impl<'a, F> Mat<'a, F> {
         Self { data, cols: len, ..self }
     }
 
+    /// The rows `from .. from + count`.
+    pub fn rows(self, from: usize, count: usize) -> Self {
+        Self { data: self.data.get(from * self.rs..).unwrap_or_default(), rows: count, ..self }
+    }
+
     /// Number of entries that the slice must have.
     pub fn extent(&self) -> usize {
         if self.rows == 0 || self.cols == 0 { 0 } else { (self.rows - 1) * self.rs + (self.cols - 1) * self.cs + 1 }
@@ -52,7 +57,7 @@ pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F],
     }
     if b.cs == 1 {
         let onto = if accumulate { Onto::Itself } else { Onto::Zero };
-        return Product { a, b: Right::Rows(b.data, b.rs), cols: n, onto, c, stride, upper: false }.run();
+        return Product { a, b: Right::Rows(b.data, b.rs), cols: n, onto, c, stride }.run();
     }
     // SAFETY: the asserts above show that every entry of a, b and c lies inside its slice; c is borrowed mutably, so it
     // overlaps neither a nor b.

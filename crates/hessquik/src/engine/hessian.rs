@@ -3,42 +3,70 @@
 //! ```text
 //! H_r = sum_i A_i diag(C_i[r]) A_i^T  =  A diag(C[r]) A^T, with all sites side by side                       `gram`
 //! H_r += T S_r T^T, where tangents were restarted: S_r is the Hessian with respect to that state             `lift`
+//!                                                                      both at once, for many directions: `gram_and_lift`
 //! S_r = D S_r D + diag(C_r), through a layer without a skip: with respect to its z                           `fold`
 //! h = (H M) . act' + A . A . act''    H' = H S + h W                                                         `carry`
 //! ```
 use super::gemm::{Mat, gemm};
-use super::kernels::{Rows, SMALL, dot, dot3, scale_rows, small_gram, vectorised, weighted_squares};
+use super::kernels::{Rows, dot, dot3, scale_rows, small_gram, vectorised, weighted_squares};
 use super::kind::{Kind, mirror};
+use super::memory::{stream, streamed};
+use super::product::{Onto, Packed, Product, Right};
 use super::program::{Program, Stage};
 use super::sweeps::sum_of_two;
 use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
-/// `H_r = A diag(C[r]) A^T` over sites side by side: `sites` (n_s, k, width) of which the first `used` columns count,
-/// `c` (n_s, q, ..), to `out` (n_s, q, slots); of a full Hessian the upper half is written.
-pub(crate) fn gram<F: Real>(
-    kind: &Kind<F>,
-    (ns, q): (usize, usize),
-    (sites, width, used): (&[F], usize, usize),
-    c: Rows<F>,
-    out: &mut [F],
-    scratch: &mut Buffer<F>,
-) {
-    let (k, len) = (kind.k(), kind.len());
+/// Sites side by side: `a` (n_s, k, ..) of which the first `used` columns count, with `c` (n_s, q, ..).
+#[derive(Clone, Copy)]
+pub(crate) struct Sites<'a, F> {
+    pub a: Rows<'a, F>,
+    pub c: Rows<'a, F>,
+    pub used: usize,
+}
+
+/// What is lifted: the Hessian `core` (n_s, q, n, n) with respect to a state along whose features `x` (n_s, k, n) are
+/// the tangents.
+#[derive(Clone, Copy)]
+pub(crate) struct Lift<'a, F> {
+    pub x: Rows<'a, F>,
+    pub core: &'a [F],
+    pub n: usize,
+}
+
+impl<'a, F> Lift<'a, F> {
+    fn core(&self, index: usize) -> Mat<'a, F> {
+        let n = self.n;
+        Mat::new(&self.core[index * n * n..][..n * n], n, n, n)
+    }
+}
+
+/// Working memory of the sums.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch<F> {
+    pub rows: Buffer<F>,
+    left: Buffer<F>,
+    right: Buffer<F>,
+    block: Buffer<F>,
+    /// Whether results go to memory that is too large to stay in any cache, and was written before.
+    pub past_caches: bool,
+}
+
+/// `H_r = A diag(C[r]) A^T`, to `out` (n_s, q, slots); of a full Hessian the upper half is written.
+pub(crate) fn gram<F: Real>(kind: &Kind<F>, (ns, q): (usize, usize), sites: Sites<F>, out: &mut [F]) {
+    let (len, Sites { a, c, used }) = (kind.len(), sites);
     for s in 0..ns {
-        let a = &sites[s * k * width..];
+        let (a, width) = (a.sample(s), a.stride);
         for r in 0..q {
-            let c = if used == 0 { &[] } else { c.row(s, r, used) };
             let h = &mut out[(s * q + r) * len..][..len];
+            if used == 0 {
+                h.fill(F::zero());
+                continue;
+            }
+            let c = c.row(s, r, used);
             match kind {
-                Kind::Full { k } if *k <= SMALL => small_gram(*k, c, (a, width), h),
+                Kind::Full { k } => small_gram(*k, c, (a, width), h),
                 Kind::Trace { signs } => h[0] = weighted_squares(signs, c, (a, width)),
-                Kind::Full { k } => {
-                    let scaled = fit(scratch, k * used);
-                    let (a_rows, weights) = (Rows::new(a, *k, width), Rows::shared(c, 0));
-                    scale_rows(false, (1, *k, used), a_rows, weights, F::one(), scaled, used);
-                    upper_product(*k, (scaled, used), (a, width), used, false, h);
-                }
                 Kind::Pairs { .. } => vectorised(
                     #[inline(always)]
                     || {
@@ -50,54 +78,139 @@ pub(crate) fn gram<F: Real>(
     }
 }
 
-/// The upper half of `x y^T` (k, k), in blocks of rows: `out = x y^T` or `out += x y^T`.
-fn upper_product<F: Real>(
-    k: usize,
-    (x, xs): (&[F], usize),
-    (y, ys): (&[F], usize),
-    inner: usize,
-    accumulate: bool,
+/// `H_r += X S_r X^T`; of a full Hessian the upper half is written.
+pub(crate) fn lift<F: Real>(
+    kind: &Kind<F>,
+    (ns, q): (usize, usize),
+    lift: Lift<F>,
     out: &mut [F],
+    scratch: &mut Scratch<F>,
 ) {
-    const BLOCK: usize = 64;
-    for i0 in (0..k).step_by(BLOCK) {
-        let rows = BLOCK.min(k - i0);
-        let x = Mat::new(&x[i0 * xs..], rows, inner, xs);
-        let y = Mat::new(&y[i0 * ys..], k - i0, inner, ys);
-        gemm(accumulate, x, y.t(), &mut out[i0 * k + i0..], k);
+    let (k, len, n, stride) = (kind.k(), kind.len(), lift.n, lift.x.stride);
+    for s in 0..ns {
+        let x = lift.x.sample(s);
+        for r in 0..q {
+            let y = fit(&mut scratch.rows, k * n);
+            gemm(false, Mat::new(x, k, n, stride), lift.core(s * q + r), y, n);
+            let h = &mut out[(s * q + r) * len..][..len];
+            vectorised(
+                #[inline(always)]
+                || {
+                    kind.each(|t| {
+                        h[t.slot] += t.coefficient * dot(&y[t.a * n..][..n], &x[t.b * stride..][..n]);
+                    });
+                },
+            );
+        }
     }
 }
 
-/// `H_r += X S_r X^T`: `x` (n_s, k, n) with `stride` entries from row to row, `core` (n_s, q, n, n).
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn lift<F: Real>(
-    kind: &Kind<F>,
-    (ns, q, n): (usize, usize, usize),
-    (x, stride): (&[F], usize),
-    core: &[F],
+/// Gram matrices and lift of a full Hessian along many directions, as one product for each sample and output, to both
+/// halves of `out` (n_s, q, k, k):
+///
+/// ```text
+/// H_r = Y X^T with Y = [A diag(C[r]), T S_r], X = [A, T]
+/// ```
+pub(crate) fn gram_and_lift<'x, F: Real>(
+    k: usize,
+    (ns, q): (usize, usize),
+    sites: Sites<'x, F>,
+    lift: Option<Lift<'x, F>>,
     out: &mut [F],
-    scratch: &mut Buffer<F>,
+    scratch: &mut Scratch<F>,
 ) {
-    let (k, len) = (kind.k(), kind.len());
+    let (Sites { a, c, used }, n) = (sites, lift.map_or(0, |l| l.n));
+    let inner = used + n;
+    let in_cache = k * k * size_of::<F>() <= CACHED;
+    // one sample's factor on the right serves all if it is the same
+    let shared = used == 0 && lift.is_some_and(|l| l.x.per_sample == 0);
+    let mut right = None;
     for s in 0..ns {
-        let x = &x[s * k * stride..];
+        let part = |rows: Rows<'x, F>, n| Mat::new(rows.sample(s), k, n, rows.stride);
+        let x = [part(a, used), lift.map_or(part(a, 0), |l| part(l.x, n))];
+        if s == 0 || !shared {
+            let before = right.take().map_or_else(|| std::mem::take(&mut scratch.right), Packed::release);
+            right = Some(Packed::stacked(x.map(Mat::t), in_cache, before));
+        }
+        let Some(right) = &right else { continue };
         for r in 0..q {
-            let y = fit(scratch, k * n);
-            let core = Mat::new(&core[(s * q + r) * n * n..][..n * n], n, n, n);
-            gemm(false, Mat::new(x, k, n, stride), core, y, n);
-            let h = &mut out[(s * q + r) * len..][..len];
-            match kind {
-                Kind::Full { k } if *k > SMALL => upper_product(*k, (y, n), (x, stride), n, true, h),
-                _ => vectorised(
-                    #[inline(always)]
-                    || {
-                        kind.each(|t| {
-                            h[t.slot] += t.coefficient * dot(&y[t.a * n..][..n], &x[t.b * stride..][..n]);
-                        });
-                    },
-                ),
+            let y = fit(&mut scratch.rows, k * inner);
+            if used > 0 {
+                let (rows, weights) = (Rows { data: a.sample(s), ..a }, Rows::shared(c.row(s, r, used), 0));
+                scale_rows(false, (1, k, used), rows, weights, F::one(), y, inner);
+            }
+            if let Some(lift) = &lift {
+                gemm(false, x[1], lift.core(s * q + r), &mut y[used..], inner);
+            }
+            let y = Mat::new(y, k, inner, inner);
+            let h = &mut out[(s * q + r) * k * k..][..k * k];
+            if in_cache {
+                for (first, cols, panel) in right.panels() {
+                    let a = Mat { rows: first + cols, ..y };
+                    Product { a, b: panel, cols, onto: Onto::Zero, c: &mut h[first..], stride: k }.run();
+                }
+                mirror(h, k);
+            } else {
+                let none = Mat::new(&[], 0, k, k);
+                let left = Packed::stacked([y.t(), none], false, std::mem::take(&mut scratch.left));
+                by_rows(x, y, (right, &left), h, &mut scratch.block, scratch.past_caches);
+                scratch.left = left.release();
             }
         }
+    }
+    scratch.right = right.map_or_else(Buffer::default, Packed::release);
+}
+
+/// Bytes of a matrix that is mirrored in the second-level cache.
+const CACHED: usize = 256 << 10;
+
+/// Entries of a cache line, at least.
+const LINE: usize = 16;
+
+/// The symmetric product `h = y x^T` (k, k) of a matrix too large for the cache, row by row, so that memory sees nothing
+/// else: above the diagonal as `y x^T`, below as `x y^T`, which are sums of the same terms in the same order.
+fn by_rows<F: Real>(
+    x: [Mat<F>; 2],
+    y: Mat<F>,
+    (x_t, y_t): (&Packed<F>, &Packed<F>),
+    h: &mut [F],
+    block: &mut Buffer<F>,
+    past_caches: bool,
+) {
+    const ROWS: usize = 24;
+    let (k, width) = (y.rows, x_t.width());
+    // rows a power of two apart would compete for the same lines of the first-level cache
+    let (stride, across) = (k + LINE, width + LINE);
+    let (block, below) = fit(block, ROWS * (stride + across)).split_at_mut(ROWS * stride);
+    for (index, h) in h.chunks_mut(ROWS * k).enumerate() {
+        let (i0, count) = (index * ROWS, h.len() / k);
+        let lower = |first: usize, cols: usize, c: &mut [F], stride: usize| {
+            let (mut onto, mut row) = (Onto::Zero, 0);
+            for x in x {
+                let b = Right::Part(y_t, row, first);
+                Product { a: x.rows(i0, count), b, cols, onto, c: &mut *c, stride }.run();
+                (onto, row) = (Onto::Itself, x.cols);
+            }
+        };
+        // the panels from `first` to `last` are those that the diagonal crosses in these rows
+        let (first, last) = (i0 / width * width, (i0 + count).next_multiple_of(width).min(k));
+        lower(0, first, block, stride);
+        let (a, b, c) = (y.rows(i0, count), Right::Part(x_t, 0, first), &mut block[first..]);
+        Product { a, b, cols: k - first, onto: Onto::Zero, c, stride }.run();
+        for first in (first..last).step_by(width) {
+            let cols = width.min(k - first);
+            lower(first, cols, below, across);
+            for i in 0..count {
+                let len = (i0 + i).clamp(first, first + cols) - first;
+                block[i * stride + first..][..len].copy_from_slice(&below[i * across..][..len]);
+            }
+        }
+        for (from, to) in block.chunks_exact(stride).zip(h.chunks_exact_mut(k)) {
+            if past_caches { stream(&from[..k], to) } else { to.copy_from_slice(&from[..k]) }
+        }
+    }
+    if past_caches {
+        streamed();
     }
 }
 
@@ -248,12 +361,12 @@ pub(crate) fn contract<F: Real>(
     h: &[F],
     g: Rows<F>,
     out: &mut [F],
-    scratch: &mut Buffer<F>,
+    scratch: &mut Scratch<F>,
 ) {
     let (rows, len) = (kind.rows(), kind.len());
     for s in 0..ns {
-        let by_row = fit(scratch, q * rows);
-        let g = Mat::new(&g.data[s * g.sample..], q, n, g.stride);
+        let by_row = fit(&mut scratch.rows, q * rows);
+        let g = Mat::new(g.sample(s), q, n, g.stride);
         gemm(false, g, Mat::new(&h[s * rows * n..], rows, n, n).t(), by_row, rows);
         for r in 0..q {
             let (by_row, out) = (&by_row[r * rows..][..rows], &mut out[(s * q + r) * len..][..len]);

@@ -3,30 +3,35 @@ use super::lanes::Lanes;
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows of a tile: row `a` of sample `s` starts at `s * sample + a * stride`; `sample` is 0 where all samples share
+/// Rows of a tile: row `a` of sample `s` starts at `s * per_sample + a * stride`; `per_sample` is 0 where all samples share
 /// the same rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a, F> {
     pub data: &'a [F],
-    pub sample: usize,
+    pub per_sample: usize,
     pub stride: usize,
 }
 
 impl<'a, F> Rows<'a, F> {
     /// `rows` rows per sample, `stride` entries from row to row.
     pub fn new(data: &'a [F], rows: usize, stride: usize) -> Self {
-        Self { data, sample: rows * stride, stride }
+        Self { data, per_sample: rows * stride, stride }
     }
 
     /// The same rows for every sample.
     pub fn shared(data: &'a [F], stride: usize) -> Self {
-        Self { data, sample: 0, stride }
+        Self { data, per_sample: 0, stride }
     }
 
     #[inline(always)]
     pub fn row(&self, s: usize, a: usize, len: usize) -> &'a [F] {
-        let start = s * self.sample + a * self.stride;
+        let start = s * self.per_sample + a * self.stride;
         &self.data[start..start + len]
+    }
+
+    /// The rows of sample `s` and those after it.
+    pub fn sample(&self, s: usize) -> &'a [F] {
+        &self.data[(s * self.per_sample).min(self.data.len())..]
     }
 
     /// The rows from column `from` on.
@@ -312,6 +317,44 @@ impl<F: Real> SmallGram<'_, F> {
     }
 }
 
+impl<F: Real> SmallGram<'_, F> {
+    /// In blocks of 4 by 4 entries; rows past the last are the last again, and not kept.
+    #[inline(always)]
+    fn blocks<S: Simd>(self, simd: S) {
+        let (k, zero) = (self.k, F::splat(simd, F::zero()));
+        let row = |a: usize| &self.a[a.min(k - 1) * self.width..][..self.c.len()];
+        for a0 in (0..k).step_by(4) {
+            for b0 in (a0..k).step_by(4) {
+                let (x, y) = ([0, 1, 2, 3].map(|i| row(a0 + i)), [0, 1, 2, 3].map(|i| row(b0 + i)));
+                let mut sums = [[zero; 4]; 4];
+                // SAFETY: the rows are as long as `c`.
+                along(
+                    simd,
+                    self.c.len(),
+                    #[inline(always)]
+                    |span| unsafe {
+                        let c = span.load(self.c);
+                        let y = [span.load(y[0]), span.load(y[1]), span.load(y[2]), span.load(y[3])];
+                        for a in 0..4 {
+                            let scaled = F::fused(simd, c, span.load(x[a]), zero);
+                            for b in 0..4 {
+                                sums[a][b] = F::fused(simd, scaled, y[b], sums[a][b]);
+                            }
+                        }
+                    },
+                );
+                for (a, sums) in sums.into_iter().enumerate() {
+                    for (b, sum) in sums.into_iter().enumerate() {
+                        if a0 + a <= b0 + b && b0 + b < k {
+                            self.out[(a0 + a) * k + b0 + b] = F::total(simd, sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl<F: Real> WithSimd for SmallGram<'_, F> {
     type Output = ();
     #[inline(always)]
@@ -322,17 +365,18 @@ impl<F: Real> WithSimd for SmallGram<'_, F> {
             3 => self.run::<S, 3>(simd),
             4 => self.run::<S, 4>(simd),
             5 => self.run::<S, 5>(simd),
-            _ => self.run::<S, SMALL>(simd),
+            6 => self.run::<S, 6>(simd),
+            _ => self.blocks(simd),
         }
     }
 }
 
-/// Up to this many directions the sums over all sites stay in registers; beyond, a product.
-pub(crate) const SMALL: usize = 6;
+/// Up to this many directions the entries are sums along the sites; beyond, a product.
+pub(crate) const SMALL: usize = 24;
 
-/// The upper half of `out = A diag(c) A^T` for `k` rows of `a`, at most [`SMALL`], `width` entries from row to row.
+/// The upper half of `out = A diag(c) A^T` for `k` rows of `a`, `width` entries from row to row.
 pub(crate) fn small_gram<F: Real>(k: usize, c: &[F], (a, width): (&[F], usize), out: &mut [F]) {
-    assert!((1..=SMALL).contains(&k) && out.len() >= k * k, "a small Gram matrix of {k} rows");
+    assert!(k > 0 && out.len() >= k * k, "a Gram matrix of {k} rows");
     Arch::new().dispatch(SmallGram { k, c, a, width, out });
 }
 

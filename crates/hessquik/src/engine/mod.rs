@@ -13,6 +13,7 @@ mod kernels;
 mod kind;
 mod lanes;
 mod linear;
+mod memory;
 mod product;
 mod program;
 mod pullback;
@@ -29,6 +30,7 @@ pub use compiled::Compiled;
 #[cfg(test)]
 pub(crate) use kind::Kind;
 pub use lanes::Lanes;
+pub(crate) use memory::prefer_large;
 pub use program::Program;
 pub(crate) use program::Stage;
 pub(crate) use sizes::{StageSizes, Work};

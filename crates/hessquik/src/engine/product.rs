@@ -16,6 +16,8 @@ pub(crate) enum Right<'a, F> {
     Rows(&'a [F], usize),
     /// Packed beforehand.
     Packed(&'a Packed<F>),
+    /// The part of a packed matrix from this row and this column on, where a panel starts.
+    Part(&'a Packed<F>, usize, usize),
 }
 
 /// What a product is added to.
@@ -38,8 +40,6 @@ pub(crate) struct Product<'a, F> {
     pub onto: Onto<'a, F>,
     pub c: &'a mut [F],
     pub stride: usize,
-    /// Whether only the upper half of a square result counts; some of the lower one is written too.
-    pub upper: bool,
 }
 
 /// Vectors of a panel: columns of the right factor that are handled together.
@@ -47,7 +47,7 @@ const fn panel_vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
-/// Of upper halves, so that little of the lower one is computed.
+/// Of symmetric results, so that little of the lower half is computed.
 const fn upper_vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 2 } else { 1 }
 }
@@ -58,13 +58,18 @@ pub(crate) struct Packed<F> {
     rows: usize,
     cols: usize,
     panels: Buffer<F>,
+    /// Columns of a panel, and a number that those of the last one are padded to a multiple of.
+    width: usize,
+    lanes: usize,
     /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
     columns: Option<Vec<F>>,
 }
 
 struct Pack<'a, F> {
-    b: Mat<'a, F>,
+    /// On top of each other, with as many columns.
+    parts: [Mat<'a, F>; 2],
     panels: Buffer<F>,
+    symmetric: bool,
 }
 
 impl<F: Real> WithSimd for Pack<'_, F> {
@@ -72,38 +77,61 @@ impl<F: Real> WithSimd for Pack<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Packed<F> {
-        let Self { b: Mat { data, rows, cols, rs, cs }, mut panels } = self;
-        let lanes = F::lanes::<S>();
+        let Self { parts, mut panels, symmetric } = self;
+        let (rows, cols, lanes) = (parts[0].rows + parts[1].rows, parts[0].cols, F::lanes::<S>());
+        let width = lanes * if symmetric { upper_vectors::<S>() } else { panel_vectors::<S>() };
         let out = fit(&mut panels, rows * cols.next_multiple_of(lanes));
-        out.fill(F::zero());
         let mut at = 0;
-        for first in (0..cols).step_by(panel_vectors::<S>() * lanes) {
-            let len = (cols - first).min(panel_vectors::<S>() * lanes);
-            for i in 0..rows {
-                (0..len).for_each(|j| out[at + j] = data[i * rs + (first + j) * cs]);
-                at += len.next_multiple_of(lanes);
+        for first in (0..cols).step_by(width) {
+            let len = (cols - first).min(width);
+            let step = len.next_multiple_of(lanes);
+            let mut panel = out[at..][..rows * step].chunks_exact_mut(step);
+            for part in parts {
+                for (i, to) in panel.by_ref().take(part.rows).enumerate() {
+                    let from = &part.data[i * part.rs + first * part.cs..];
+                    to[..len].iter_mut().zip(from.iter().step_by(part.cs)).for_each(|(to, &from)| *to = from);
+                    to[len..].fill(F::zero());
+                }
             }
+            at += rows * step;
         }
-        // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
-        let narrow = cols * (rows / lanes + 8) < rows;
-        let columns = narrow.then(|| (0..cols * rows).map(|i| data[i % rows * rs + i / rows * cs]).collect());
-        Packed { rows, cols, panels, columns }
+        Packed { rows, cols, panels, width, lanes, columns: None }
     }
 }
 
 impl<F: Real> Packed<F> {
+    /// A matrix of weights.
     pub fn new(b: Mat<F>) -> Self {
-        Self::into(b, Buffer::default())
+        let none = Mat::new(&[], 0, b.cols, b.cols);
+        let packed = Arch::new().dispatch(Pack { parts: [b, none], panels: Buffer::default(), symmetric: false });
+        // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
+        let narrow = b.cols * (b.rows / packed.lanes + 8) < b.rows;
+        let entry = |i: usize| b.data[i % b.rows * b.rs + i / b.rows * b.cs];
+        let columns = narrow.then(|| (0..b.cols * b.rows).map(entry).collect());
+        Self { columns, ..packed }
     }
 
-    /// In memory of an earlier one.
-    pub fn into(b: Mat<F>, panels: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { b, panels })
+    /// Two matrices on top of each other, in memory of an earlier one; in narrow panels for a symmetric product.
+    pub fn stacked(parts: [Mat<F>; 2], symmetric: bool, panels: Buffer<F>) -> Self {
+        Arch::new().dispatch(Pack { parts, panels, symmetric })
     }
 
     /// The memory.
     pub fn release(self) -> Buffer<F> {
         self.panels
+    }
+
+    /// Columns of a panel.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The panels: first column, number of columns, and the factor that they are.
+    pub fn panels(&self) -> impl Iterator<Item = (usize, usize, Right<'_, F>)> {
+        (0..self.cols).step_by(self.width).map(|first| {
+            let len = self.width.min(self.cols - first);
+            (first, len, Right::Rows(&self.panels[self.rows * first..], len.next_multiple_of(self.lanes)))
+        })
     }
 }
 
@@ -120,6 +148,10 @@ impl<F: Real> Product<'_, F> {
                 assert!(inner == 0 || data.len() > (inner - 1) * stride + cols - 1);
             }
             Right::Packed(b) => assert_eq!((b.rows, b.cols), (inner, cols), "shape of a packed factor"),
+            Right::Part(b, row, col) => {
+                assert!(row + inner <= b.rows && col + cols <= b.cols && col % b.width == 0);
+                assert!(cols % b.width == 0 || col + cols == b.cols, "a part ends with a panel");
+            }
         }
         if let Onto::Row(row) = self.onto {
             assert!(row.len() >= cols);
@@ -137,18 +169,26 @@ impl<F: Real> WithSimd for Product<'_, F> {
         if let (Right::Packed(Packed { columns: Some(columns), .. }), 1) = (self.b, self.a.cs) {
             return self.dots(simd, columns);
         }
-        let vectors = if self.upper { upper_vectors::<S>() } else { panel_vectors::<S>() };
-        for first in (0..self.cols).step_by(vectors * lanes) {
-            let len = (self.cols - first).min(vectors * lanes);
+        let width = match self.b {
+            Right::Packed(b) | Right::Part(b, ..) => b.width,
+            Right::Rows(..) => panel_vectors::<S>() * lanes,
+        };
+        for first in (0..self.cols).step_by(width) {
+            let len = (self.cols - first).min(width);
             let (panel, step) = match self.b {
                 Right::Rows(data, stride) => (&data[first.min(data.len())..], stride),
                 Right::Packed(b) => (&b.panels[b.rows * first..], len.next_multiple_of(lanes)),
+                Right::Part(b, row, col) => {
+                    let step = len.next_multiple_of(lanes);
+                    (&b.panels[b.rows * (col + first) + row * step..], step)
+                }
             };
-            let rows = if self.upper { self.a.rows.min(first + len) } else { self.a.rows };
-            let mut panel = Panel { product: &mut self, rows, first, len, panel, step };
+            let mut panel = Panel { product: &mut self, first, len, panel, step };
+            let rows = panel.product.a.rows;
             // rows of a block such that it fills the registers, with room for a row of the panel and a broadcast entry
             match (len.div_ceil(lanes), S::REGISTER_COUNT >= 32) {
                 (1, true) => panel.run::<S, 12, 1>(simd),
+                (2, true) if rows % 12 > 0 && rows % 8 == 0 => panel.run::<S, 8, 2>(simd),
                 (2, true) => panel.run::<S, 12, 2>(simd),
                 (3, true) => panel.run::<S, 8, 3>(simd),
                 (_, true) => panel.run::<S, 6, 4>(simd),
@@ -192,11 +232,10 @@ impl<F: Real> Product<'_, F> {
     }
 }
 
-/// The columns `first .. first + len` of a product, for the first `rows` rows; `panel` starts at the first of these
-/// columns of `b`, with `step` entries from row to row.
+/// The columns `first .. first + len` of a product; `panel` starts at the first of these columns of `b`, with `step`
+/// entries from row to row.
 struct Panel<'p, 'a, F> {
     product: &'p mut Product<'a, F>,
-    rows: usize,
     first: usize,
     len: usize,
     panel: &'p [F],
@@ -207,7 +246,7 @@ impl<F: Real> Panel<'_, '_, F> {
     /// In blocks of `R` rows and `V` vectors.
     #[inline(always)]
     fn run<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
-        let rows = self.rows;
+        let rows = self.product.a.rows;
         let mut done = 0;
         while done < rows {
             // the last block is moved up to end with the last row; what it has in common with the one before is kept
@@ -341,12 +380,7 @@ mod tests {
         for rows in [1, 2, 3, 4, 5, 7, 11, 12, 13, 30] {
             for inner in [0, 1, 2, 17, 40, 130] {
                 for cols in [1, 2, 8, 15, 16, 17, 31, 33, 48, 64, 65, 130] {
-                    for (transposed, packed, onto, upper) in [
-                        (false, false, 0, false),
-                        (true, false, 1, false),
-                        (false, true, 2, false),
-                        (false, false, 1, true),
-                    ] {
+                    for (transposed, packed, onto) in [(false, false, 0), (true, false, 1), (false, true, 2)] {
                         let a = Mat::new(&numbers[3..], rows, inner, inner + 1);
                         let a = if transposed { Mat::new(&numbers, inner, rows, rows + 2).t() } else { a };
                         let b = &numbers[100..];
@@ -356,7 +390,7 @@ mod tests {
                         let mut c = numbers[7..][..rows * stride].to_vec();
                         let onto = [Onto::Zero, Onto::Itself, Onto::Row(&numbers[50..])][onto];
                         let before = c.clone();
-                        Product { a, b: right, cols, onto, c: &mut c, stride, upper }.run();
+                        Product { a, b: right, cols, onto, c: &mut c, stride }.run();
                         for i in 0..rows {
                             for j in 0..cols {
                                 let start = match onto {
@@ -368,10 +402,7 @@ mod tests {
                                     .map(|k| a.data[i * a.rs + k * a.cs].as_f64() * b[k * (cols + 3) + j].as_f64());
                                 let wanted = start.as_f64() + terms.sum::<f64>();
                                 let error = (c[i * stride + j].as_f64() - wanted).abs();
-                                assert!(
-                                    error < tolerance || (upper && j < i),
-                                    "{rows} {inner} {cols}: {i} {j} {error}"
-                                );
+                                assert!(error < tolerance, "{rows} {inner} {cols}: {i} {j} {error}");
                             }
                             assert_eq!(c[i * stride + cols], before[i * stride + cols], "between the rows");
                         }

@@ -47,6 +47,8 @@ pub(crate) struct Tape<F> {
     /// Whether every state, adjoint and tangent is kept, for a pullback; else layers with an identity skip update them
     /// in place.
     pub keep: bool,
+    /// Whether results are lent memory too large for the caches.
+    pub past_caches: bool,
     /// States `u_i` (n_s, n_i), `u_0` the points.
     pub u: Vec<Buffer<F>>,
     /// Activations of each stage with derivatives, (n_s, p_i) each.

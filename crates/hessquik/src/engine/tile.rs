@@ -1,8 +1,10 @@
 //! All results of one tile of samples: the sweeps in the order that the plan of each task wants.
 use super::call::{Call, Field, Job, Sink, Task, Via};
 use super::gemm::{Mat, gemm};
-use super::hessian::{carry, contract, fold, gram, lift, mirror_all, smooth_curvature};
-use super::kernels::{Rows, scale_rows};
+use super::hessian::{
+    Lift, Scratch, Sites, carry, contract, fold, gram, gram_and_lift, lift, mirror_all, smooth_curvature,
+};
+use super::kernels::{Rows, SMALL, scale_rows};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
@@ -20,9 +22,11 @@ pub(crate) struct TaskTape<F> {
     pub hm: Vec<Buffer<F>>,
     /// The segments between pivots.
     pub segments: Vec<Segment<F>>,
+    /// Whether the slots are the results themselves.
+    to_results: bool,
     /// The slots (n_s, q, len).
     pub slots: Buffer<F>,
-    pub scratch: Buffer<F>,
+    pub scratch: Scratch<F>,
 }
 
 /// Working memory of a thread, kept from tile to tile.
@@ -53,9 +57,11 @@ impl<F: Real> Call<F> {
             match task.sinks[..] {
                 // written where it belongs at once
                 [(field, Sink::All)] => {
+                    tt.to_results = true;
                     self.run_task(task, self.gradient == Via::Task(i), &mut ws.tape, tt, out[field])
                 }
                 _ => {
+                    tt.to_results = false;
                     let mut slots = std::mem::take(&mut tt.slots);
                     let len = ws.tape.ns * self.q * task.kind.len();
                     self.run_task(task, self.gradient == Via::Task(i), &mut ws.tape, tt, fit(&mut slots, len));
@@ -158,9 +164,9 @@ impl<F: Real> Call<F> {
         }
         if prefix > 0 {
             self.join(kind, prefix, tape, tt, out);
-        }
-        if let Kind::Full { k } = kind {
-            mirror_all(&mut out[..tape.ns * self.q * k * k], *k);
+            if let Kind::Full { k } = kind {
+                mirror_all(&mut out[..tape.ns * self.q * k * k], *k);
+            }
         }
     }
 
@@ -180,7 +186,7 @@ impl<F: Real> Call<F> {
         contract(prefix < depth, kind, size, &tt.h[prefix], g, out, &mut tt.scratch);
     }
 
-    /// The segments between pivots, from the last to the first, into `out` (of a full Hessian the upper half). `start`
+    /// The segments between pivots, from the last to the first, into `out`. `start`
     /// is what the first tangents start with, `None` where the prefix ends, `starts` the identities at `pivots`.
     #[allow(clippy::too_many_arguments)]
     fn segments(
@@ -218,10 +224,8 @@ impl<F: Real> Call<F> {
                 full = Kind::Full { k: n };
                 (Some(&starts[j - 1]), &full, fit(&mut before[j - 1].core, ns * q * n * n))
             };
+            tt.scratch.past_caches = j == 0 && tt.to_results && tape.past_caches;
             one_segment(program, q, start, kind, lifts, tape, segment, out, &mut tt.scratch);
-            if j > 0 {
-                mirror_all(out, segment.r);
-            }
         }
     }
 
@@ -244,7 +248,7 @@ impl<F: Real> Call<F> {
                     let (p, offset) = (site.p, program.offsets[i]);
                     let mut de = vec![F::zero(); ns * rows * p];
                     site.w.map_t(ns * rows, &dg, site.n_out, &mut de, p);
-                    let scaled = fit(&mut tt.scratch, ns * rows * p);
+                    let scaled = fit(&mut tt.scratch.rows, ns * rows * p);
                     let slope = Rows::new(&tape.sig[i][1], 1, p);
                     scale_rows(false, (ns, rows, p), Rows::new(&de, rows, p), slope, F::one(), scaled, p);
                     for s in 0..ns {
@@ -295,7 +299,6 @@ impl<F: Real> Call<F> {
             let mut state = std::mem::take(&mut tt.slots);
             let (at, starts) = ((1, &task.plan.pivots[1..]), &task.pivots);
             self.segments(at, &starts[1..], Some(&starts[0]), &Kind::Full { k: p }, tape, tt, &mut state);
-            mirror_all(&mut state[..ns * q * p * p], p);
             tt.slots = state;
         }
         let c = Rows::new(&tape.c, q, program.sites());
@@ -323,7 +326,7 @@ pub(crate) fn carry_through<F: Real>(
     }
 }
 
-/// Tangents and sites of one segment, and the lift of `segment.core` where there is one (`lifts`).
+/// The second derivatives of one segment, to `out`: tangents, sites, and the lift of `segment.core` where it `lifts`.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn one_segment<F: Real>(
     program: &Program<F>,
@@ -334,32 +337,51 @@ pub(crate) fn one_segment<F: Real>(
     tape: &mut Tape<F>,
     segment: &mut Segment<F>,
     out: &mut [F],
-    scratch: &mut Buffer<F>,
+    scratch: &mut Scratch<F>,
 ) {
     let (a, b, r, ns) = (segment.a, segment.b, segment.r, tape.ns);
     let fold_scale = if lifts { fold_at(program, b) } else { None };
-    tangents(program, start, lifts && fold_scale.is_none(), tape, segment);
-    let width = program.offsets[b] - program.offsets[a];
     let folded = fold_scale.map_or(0, |_| program.stages[b - 1].p());
-    let c = Rows::new(&tape.c, q, program.sites());
-    gram(kind, (ns, q), (&segment.sites, width, width - folded), c.from(program.offsets[a]), out, scratch);
-    for i in a..b {
-        smooth_curvature(program, kind, q, i, tape, &segment.t[i - a], out);
+    // where the first layer is folded, its M is all there is
+    let shared = start.filter(|_| folded > 0 && b == a + 1);
+    if shared.is_none() || tape.keep {
+        tangents(program, start, lifts && fold_scale.is_none(), tape, segment);
     }
-    match fold_scale {
+    let width = program.offsets[b] - program.offsets[a];
+    let used = width - folded;
+    let c = Rows::new(&tape.c, q, program.sites());
+    let rows = Rows::new(&segment.sites, r, width);
+    let sites = Sites { a: rows, c: c.from(program.offsets[a]), used };
+    let lifted = match fold_scale {
         Some(scale) => {
             let core = fit(&mut segment.folded, ns * q * folded * folded);
-            let c = c.from(program.offsets[b - 1]);
-            fold(scale, (ns, q, folded), &tape.sig[b - 1][1], &segment.core, c, core);
-            let last = &segment.sites[width - folded..];
-            lift(kind, (ns, q, folded), (last, width), core, out, scratch);
+            fold(scale, (ns, q, folded), &tape.sig[b - 1][1], &segment.core, c.from(program.offsets[b - 1]), core);
+            let x = shared.map_or(rows.from(used), |start| Rows::shared(&start.through_m, folded));
+            Some(Lift { x, core, n: folded })
         }
         None if lifts => {
             let n = program.width(b);
-            let t = &segment.t[b - a][..ns * r * n];
-            lift(kind, (ns, q, n), (t, n), &segment.core, out, scratch);
+            Some(Lift { x: Rows::new(&segment.t[b - a], r, n), core: &segment.core, n })
         }
-        None => {}
+        None => None,
+    };
+    let size = (ns, q);
+    let smooth = program.stages[a..b].iter().any(|s| matches!(s, Stage::Smooth(_)));
+    match kind {
+        Kind::Full { k } if *k > SMALL => gram_and_lift(*k, size, sites, lifted, out, scratch),
+        _ => {
+            gram(kind, size, sites, out);
+            if let Some(lifted) = lifted {
+                lift(kind, size, lifted, out, scratch);
+            }
+        }
+    }
+    if smooth {
+        (a..b).for_each(|i| smooth_curvature(program, kind, q, i, tape, &segment.t[i - a], out));
+    }
+    match kind {
+        Kind::Full { k } if *k <= SMALL || smooth => mirror_all(&mut out[..ns * q * k * k], *k),
+        _ => {}
     }
 }
 
