@@ -14,10 +14,11 @@ pub(super) struct AntiTanh;
 /// (e - 1)^2/(4 e), right to the last place but one: the logarithm adds errors of its own.
 #[inline(always)]
 fn sinh_squared<F: Real>(decay: &Decay<F>) -> F {
-    let (high, low) = square(decay.expm1);
-    let low = (F::of(2.0) * decay.expm1).mul_add(decay.expm1_low, low);
+    let (complement, complement_low) = decay.complement();
+    let (high, low) = square(complement);
+    let low = (F::of(2.0) * complement).mul_add(complement_low, low);
     let four = F::of(4.0);
-    let below = [four * decay.exp, four * decay.exp_low];
+    let below = [four * decay.exp, four * decay.exp_low()];
     divide([high, low], below, F::one() / below[0]).0
 }
 
@@ -25,7 +26,7 @@ impl<F: Real> Kernel<F> for AntiTanh {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let a = z.abs();
-        let Logistic { decay, h, p, .. } = Logistic::new(F::of(2.0) * a, F::zero());
+        let Logistic { decay, h, p, .. } = Logistic::new(Decay::new(F::of(2.0) * a));
         let Decay { exp, scale, .. } = decay;
         let inner = a < F::one();
         let log = log1p(if inner { sinh_squared(&decay) } else { exp });

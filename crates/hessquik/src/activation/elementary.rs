@@ -18,16 +18,20 @@ pub trait Elementary: Copy + 'static {
     const LN_2_HIGH: Self;
     /// See [`LN_2_HIGH`](Self::LN_2_HIGH).
     const LN_2_LOW: Self;
-    /// [`Decay`] keeps exponents below this one apart.
-    const SPLIT_EXPONENT: Self;
+    /// [`ROUND`](Self::ROUND) plus the bias of exponents: leaves k + bias in the low bits.
+    const ROUND_BIASED: Self;
+    /// [`Decay`] keeps a factor apart beyond.
+    const FAR: Self;
+    /// That factor.
+    const FAR_SCALE: Self;
     /// Where [`Decay`] ends: exp(-x) is far below the least positive number.
     const DECAY_END: Self;
 
     /// A constant known in two parts, in this precision.
     fn two_parts(high: f64, low: f64) -> (Self, Self);
 
-    /// 2^k for an integer k in the range of normal numbers.
-    fn exp2_integer(k: Self) -> Self;
+    /// 2^k for `rounded` = k + `ROUND_BIASED`, divided by `FAR_SCALE` if far.
+    fn power_of_two(rounded: Self, far: bool) -> Self;
 
     /// expm1(r) = r + r^2 P(r) for |r| <= ln 2 / 2.
     fn exp_tail(r: Self) -> Self;
@@ -63,7 +67,10 @@ impl Elementary for f32 {
     const ROUND: Self = 12_582_912.0;
     const LN_2_HIGH: Self = 0.693_145_75;
     const LN_2_LOW: Self = 1.428_606_8e-6;
-    const SPLIT_EXPONENT: Self = -60.0;
+    const ROUND_BIASED: Self = 12_583_039.0;
+    const FAR: Self = 64.0;
+    /// 2^-60
+    const FAR_SCALE: Self = 8.673_617_379_884_035e-19;
     const DECAY_END: Self = 128.0;
 
     #[inline(always)]
@@ -73,8 +80,9 @@ impl Elementary for f32 {
     }
 
     #[inline(always)]
-    fn exp2_integer(k: Self) -> Self {
-        f32::from_bits((k + Self::ROUND).to_bits().wrapping_add(127) << 23)
+    fn power_of_two(rounded: Self, far: bool) -> Self {
+        let bits = rounded.to_bits() << 23;
+        f32::from_bits(if far { bits.wrapping_add(60 << 23) } else { bits })
     }
 
     #[inline(always)]
@@ -129,7 +137,10 @@ impl Elementary for f64 {
     const ROUND: Self = 6_755_399_441_055_744.0;
     const LN_2_HIGH: Self = 0.693_147_180_559_890_3;
     const LN_2_LOW: Self = 5.497_923_018_708_371e-14;
-    const SPLIT_EXPONENT: Self = -500.0;
+    const ROUND_BIASED: Self = 6_755_399_441_056_767.0;
+    const FAR: Self = 400.0;
+    /// 2^-500
+    const FAR_SCALE: Self = 3.054_936_363_499_605e-151;
     const DECAY_END: Self = 1054.0;
 
     #[inline(always)]
@@ -138,8 +149,9 @@ impl Elementary for f64 {
     }
 
     #[inline(always)]
-    fn exp2_integer(k: Self) -> Self {
-        f64::from_bits((k + Self::ROUND).to_bits().wrapping_add(1023) << 52)
+    fn power_of_two(rounded: Self, far: bool) -> Self {
+        let bits = rounded.to_bits() << 52;
+        f64::from_bits(if far { bits.wrapping_add(500 << 52) } else { bits })
     }
 
     #[inline(always)]
@@ -311,52 +323,77 @@ pub(super) fn at_most<F: Real>(a: F, bound: F) -> F {
     if a > bound { bound } else { a }
 }
 
-/// exp(-x) for x >= 0 as the product `exp * scale`.
+/// exp(-x) for x >= 0, right to one unit in the last place, and what it takes to know it and exp(-x) - 1 better.
 ///
-/// `scale` is 1 until `exp` gets very small, then a power of two, and 0 past the end. Multiplying by it last is what
-/// keeps results like 16 exp(-x) accurate where exp(-x) itself has lost bits to underflow.
+/// Up to `FAR` it is `exp`. Beyond, it is `exp * scale`, where `scale` is a power of two: multiplying by that last is
+/// what keeps results like 16 exp(-x) accurate where exp(-x) itself has lost bits to underflow. So far out `exp`, though
+/// too large, is still nothing beside 1.
 pub(super) struct Decay<F> {
     pub(super) exp: F,
-    /// What rounding took from `exp`.
-    pub(super) exp_low: F,
-    /// exp(-x) - 1.
-    pub(super) expm1: F,
-    /// What rounding took from `expm1`.
-    pub(super) expm1_low: F,
     pub(super) scale: F,
+    /// -x = k ln 2 + r, 2^k.
+    power: F,
+    /// expm1(r).
+    small: F,
+    /// What rounding took from `small`.
+    small_low: F,
 }
 
 impl<F: Real> Decay<F> {
-    /// For x + `low`, where `low` is the rounding error of x >= 0.
-    ///
-    /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail), expm1 = (2^k - 1) + 2^k (r + tail).
+    /// For x >= 0.
     #[inline(always)]
-    pub(super) fn new(x: F, low: F) -> Self {
-        let ended = x > F::DECAY_END;
+    pub(super) fn new(x: F) -> Self {
+        Self::reduced(x, |k| k * F::LN_2_LOW)
+    }
+
+    /// For x + `low`, where `low` is the rounding error of x >= 0.
+    #[inline(always)]
+    pub(super) fn with_low(x: F, low: F) -> Self {
+        Self::reduced(x, |k| k.mul_add(F::LN_2_LOW, low))
+    }
+
+    /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail).
+    #[inline(always)]
+    fn reduced(x: F, minus_rest: impl Fn(F) -> F) -> Self {
         let x = at_most(x, F::DECAY_END);
-        let low = if ended { F::zero() } else { low };
-
-        let k = (F::ROUND - x * F::LOG2_E()) - F::ROUND;
+        let far = x > F::FAR;
+        let rounded = (-x).mul_add(F::LOG2_E(), F::ROUND_BIASED);
+        let k = rounded - F::ROUND_BIASED;
+        // exact
         let head = (-k).mul_add(F::LN_2_HIGH, -x);
-        let rest = (-k).mul_add(F::LN_2_LOW, -low);
-        let (r, r_low) = quick_two_sum(head, rest);
-        let tail = (r * r).mul_add(F::exp_tail(r), r_low);
-
-        let kept = if k < F::SPLIT_EXPONENT { F::SPLIT_EXPONENT } else { k };
-        let power = F::exp2_integer(kept);
-        let scale = F::exp2_integer(k - kept);
-
-        let (one_r, one_r_low) = quick_two_sum(F::one(), r);
-        let (exp, exp_low) = quick_two_sum(one_r, one_r_low + tail);
-        let (small, small_low) = quick_two_sum(r, tail);
-        let (expm1, expm1_low) = quick_two_sum(power - F::one(), power * small);
+        let rest = -minus_rest(k);
+        let r = head + rest;
+        let tail = (r * r).mul_add(F::exp_tail(r), rest);
+        let (small, small_low) = quick_two_sum(head, tail);
+        let power = F::power_of_two(rounded, far);
         Self {
-            exp: power * exp,
-            exp_low: power * exp_low,
-            expm1,
-            expm1_low: power.mul_add(small_low, expm1_low),
-            scale: if ended { F::zero() } else { scale },
+            exp: power.mul_add(small, power),
+            scale: if far { F::FAR_SCALE } else { F::one() },
+            power,
+            small,
+            small_low,
         }
+    }
+
+    /// What the last rounding took from `exp`.
+    #[inline(always)]
+    pub(super) fn rounding(&self) -> F {
+        self.power.mul_add(self.small, self.power - self.exp)
+    }
+
+    /// All that rounding took from `exp`.
+    #[inline(always)]
+    pub(super) fn exp_low(&self) -> F {
+        self.power.mul_add(self.small_low, self.rounding())
+    }
+
+    /// 1 - exp(-x), and what rounding took from it.
+    #[inline(always)]
+    pub(super) fn complement(&self) -> (F, F) {
+        let rest = F::one() - self.power;
+        let complement = (-self.power).mul_add(self.small, rest);
+        let low = (-self.power).mul_add(self.small, rest - complement);
+        (complement, (-self.power).mul_add(self.small_low, low))
     }
 }
 

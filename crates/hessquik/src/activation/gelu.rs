@@ -52,7 +52,7 @@ impl<F: Real> Kernel<F> for Gelu {
         let negative = z < F::zero();
         let a = at_most(z.abs(), F::of(1.5) * F::DECAY_END.sqrt());
         let (high, low) = square(a);
-        let Decay { exp, scale, .. } = Decay::new(half * high, half * low);
+        let Decay { exp, scale, .. } = Decay::with_low(half * high, half * low);
         let (numerator, denominator) = (mills_numerator((a - four) / (a + four)), two_sum(F::one(), a));
         let (mills, mills_low) = divide(numerator, denominator.into(), F::one() / denominator.0);
 

@@ -1,5 +1,5 @@
 //! The sigmoid linear unit.
-use super::elementary::at_most;
+use super::elementary::{Decay, at_most};
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use super::zero::Zero;
@@ -75,13 +75,13 @@ impl<F: Real> Kernel<F> for Silu {
         let (half, one, two, three) = (F::of(0.5), F::one(), F::of(2.0), F::of(3.0));
         let negative = z < F::zero();
         let a = at_most(z.abs(), two * F::DECAY_END);
-        let logistic = Logistic::new(a, F::zero());
-        let Logistic { s, s_low, c, h, h_low, p, ref decay } = logistic;
+        let logistic = Logistic::new(Decay::new(a));
+        let Logistic { s, c, h, p, ref decay, .. } = logistic;
         let scale = decay.scale;
 
         // 1 + h = 2 s
-        let first = FIRST.repair(a, two * (-a).mul_add(s_low, (-a).mul_add(s, one)));
-        let second = SECOND.repair(a, (-a).mul_add(h_low, (-a).mul_add(h, two)));
+        let first = FIRST.repair(a, two * (-a).mul_add(logistic.s_low(), (-a).mul_add(s, one)));
+        let second = SECOND.repair(a, (-a).mul_add(logistic.h_low(), (-a).mul_add(h, two)));
         // below, both terms have one sign; above, h = 1 - 2 c leaves a - 3, which is exact, and a small rest
         let below = (-three).mul_add(h, a * logistic.one_minus_6p(a));
         let above = F::of(6.0).mul_add((-a).mul_add(p, c), a - three);

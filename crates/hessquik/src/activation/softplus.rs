@@ -1,5 +1,5 @@
 //! The smooth ramp ln(1 + exp(beta z))/beta.
-use super::elementary::log1p;
+use super::elementary::{Decay, log1p};
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use crate::Real;
@@ -27,7 +27,7 @@ impl<F: Real> Softplus<F> {
     pub(super) fn new(beta: f64, threshold: f64) -> Self {
         let setting = beta.clamp(F::min_positive_value().as_f64(), F::max_value().as_f64());
         let (beta, beta_low) = F::two_parts(setting, 0.0);
-        let moderate = beta < (-F::SPLIT_EXPONENT / F::of(4.0)).exp2();
+        let moderate = beta < F::FAR_SCALE.powf(F::of(-0.25));
         Self {
             beta,
             beta_low,
@@ -43,11 +43,14 @@ impl<F: Real> Kernel<F> for Softplus<F> {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let y = self.beta * z;
+        let ended = y.abs() > F::DECAY_END;
         let low = self.beta_low.mul_add(z, self.beta.mul_add(z, -y));
+        let low = if ended { F::zero() } else { low };
         let negative = z < F::zero();
         // An error of y counts as it is: exp(-y) has it as a relative error.
-        let Logistic { decay, s, c, h, p, .. } = Logistic::new(y.abs(), if negative { -low } else { low });
-        let scale = decay.scale;
+        let Logistic { decay, s, c, h, p, .. } =
+            Logistic::new(Decay::with_low(y.abs(), if negative { -low } else { low }));
+        let scale = if ended { F::zero() } else { decay.scale };
         let log = log1p(decay.exp) / self.beta * scale;
         let value = if negative { log } else { z + log };
         let third = -(h.copysign(z) * p * self.squared[0]) * scale * self.squared[1];
