@@ -1,5 +1,6 @@
 //! The Gaussian bell.
-use super::elementary::{Decay, at_most, square};
+use super::decay::Decay;
+use super::elementary::{at_most, square};
 use super::sweep::Kernel;
 use crate::Real;
 

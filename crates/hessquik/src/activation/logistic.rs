@@ -1,5 +1,6 @@
 //! The logistic distribution: what tanh, ln cosh, sigmoid, softplus and SiLU have in common, from one exponential.
-use super::elementary::{Decay, quick_two_sum, square};
+use super::decay::Decay;
+use super::elementary::{quick_two_sum, square};
 use super::zero::Zero;
 use crate::Real;
 
@@ -25,6 +26,7 @@ pub(super) struct Logistic<F> {
 const THIRD: Zero<9> = Zero {
     at: [1.3169578969248168, -8.682250844852022e-17],
     radius: 0.0625,
+    single: 5,
     quotient: [
         0.5773502691896257,
         -2.2260862693939246e-17,
@@ -39,26 +41,19 @@ const THIRD: Zero<9> = Zero {
 };
 
 impl<F: Real> Logistic<F> {
-    /// From exp(-a): one division, and what it and the sum lost to rounding put back.
+    /// From exp(-a): one division, then quotients to which their remainders are added.
     #[inline(always)]
     pub(super) fn new(decay: Decay<F>) -> Self {
         let (sum, sum_low) = quick_two_sum(F::one(), decay.exp);
         let reciprocal = F::one() / sum;
-        let missing = (-sum_low).mul_add(reciprocal, (-sum).mul_add(reciprocal, F::one()));
-        let corrected = |x: F| x.mul_add(missing, x);
-        let c = decay.exp * reciprocal;
-        let c_low = decay.rounding().mul_add(reciprocal, decay.exp.mul_add(reciprocal, -c));
-        let c = c + c.mul_add(missing, c_low);
-        Self {
-            s: corrected(reciprocal),
-            c,
-            h: corrected(decay.complement().0 * reciprocal),
-            // s = 1 - c; what c is wrong by counts less in the product the larger c is
-            p: (-c).mul_add(c, c),
-            decay,
-            sum: [sum, sum_low],
-            reciprocal,
-        }
+        let quotient = |x: F, x_low: Option<F>| {
+            let rough = x * reciprocal;
+            let remainder = (-rough).mul_add(sum_low, (-rough).mul_add(sum, x));
+            x_low.map_or(remainder, |low| remainder + low).mul_add(reciprocal, rough)
+        };
+        let c = quotient(decay.exp, Some(decay.rounding()));
+        let h = quotient(decay.complement().0, None);
+        Self { s: F::one() - c, c, h, p: (-c).mul_add(c, c), decay, sum: [sum, sum_low], reciprocal }
     }
 
     /// What rounding took from the quotient of x and 1 + exp(-a).
@@ -79,6 +74,14 @@ impl<F: Real> Logistic<F> {
     #[inline(always)]
     pub(super) fn h_low(&self) -> F {
         self.remainder(self.h, self.decay.complement())
+    }
+
+    /// What rounding took from `p`.
+    #[inline(always)]
+    pub(super) fn p_low(&self) -> F {
+        let Self { c, h, p, .. } = *self;
+        let c_low = self.remainder(c, (self.decay.exp, self.decay.exp_low()));
+        h.mul_add(c_low, (-c).mul_add(c, c - p))
     }
 
     /// 1 - 6 p = (3 h^2 - 1)/2, the factor of the third derivatives.

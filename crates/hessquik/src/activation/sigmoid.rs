@@ -1,5 +1,5 @@
 //! The logistic function.
-use super::elementary::Decay;
+use super::decay::Decay;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use crate::Real;

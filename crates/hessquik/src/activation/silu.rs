@@ -1,5 +1,6 @@
 //! The sigmoid linear unit.
-use super::elementary::{Decay, at_most};
+use super::decay::Decay;
+use super::elementary::at_most;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use super::zero::Zero;
@@ -19,6 +20,7 @@ pub(super) struct Silu;
 const FIRST: Zero<9> = Zero {
     at: [1.2784645427610737, 1.0946994183093437e-16],
     radius: 0.0625,
+    single: 5,
     quotient: [
         -2.0,
         -0.21781170571980016,
@@ -36,6 +38,7 @@ const FIRST: Zero<9> = Zero {
 const SECOND: Zero<8> = Zero {
     at: [2.3993572805154675, 1.8464872855353363e-16],
     radius: 0.0625,
+    single: 5,
     quotient: [
         -1.1996786402577337,
         3.900134996703603e-18,
@@ -52,6 +55,7 @@ const SECOND: Zero<8> = Zero {
 const THIRD: Zero<13> = Zero {
     at: [3.435840993535111, -1.654438565374896e-16],
     radius: 0.375,
+    single: 8,
     quotient: [
         1.221486239199359,
         -1.8208355677100771e-16,
@@ -91,7 +95,7 @@ impl<F: Real> Kernel<F> for Silu {
             if negative { -(a * c) * scale } else { z * s },
             if negative { half * c * first * scale } else { (a * p).mul_add(scale, s) },
             p * second * scale,
-            (p * third * scale) * one.copysign(z),
+            p.mul_add(third, logistic.p_low() * third) * scale * one.copysign(z),
         ]
     }
 }

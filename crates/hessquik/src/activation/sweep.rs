@@ -86,7 +86,8 @@ fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK
             thirds[i] = third;
         }
     }
-    if K::HAS_RARE && points.iter().any(|&z| kernel.is_rare(z)) {
+    // no early exit, or it does not vectorise
+    if K::HAS_RARE && points.iter().fold(false, |any, &z| any | kernel.is_rare(z)) {
         for (i, &z) in points.iter().enumerate().filter(|(_, z)| kernel.is_rare(**z)) {
             [values[i], firsts[i], seconds[i], thirds[i]] = kernel.rare(z);
         }
