@@ -4,7 +4,7 @@ Each polynomial interpolates at Chebyshev nodes, with the lowest degree whose er
 """
 from struct import pack, unpack
 
-from mpmath import atanh, chebyfit, cos, erfc, exp, expm1, findroot, log, mp, mpf, nstr, pi, sin, sqrt, tanh
+from mpmath import chebyfit, cos, cosh, erfc, exp, expm1, findroot, log, log1p, mp, mpf, nstr, pi, sin, sqrt, tanh
 
 mp.dps = 60
 ROOT_2PI = sqrt(2 * pi)
@@ -14,9 +14,12 @@ def exp_tail(r):  # expm1(r) = r + r^2 P(r)
     return (expm1(r) - r) / r**2 if abs(r) > mpf(10) ** -12 else mpf(1) / 2 + r / 6 + r**2 / 24
 
 
-def log_tail(w):  # log1p(f) = f - (h - s (h + w L(w))), h = f^2/2, s = f/(2 + f), w = s^2
-    s = sqrt(w)
-    return (2 * atanh(s) / s - 2) / w if w > mpf(10) ** -12 else mpf(2) / 3 + 2 * w / 5
+def log1p_tail(x):  # log1p(x) = x + x^2 P(x)
+    return (log1p(x) - x) / x**2 if x > mpf(10) ** -15 else -mpf(1) / 2 + x / 3
+
+
+def ln_cosh_quotient(w):  # ln cosh z = w P(w), w = z^2
+    return log(cosh(sqrt(w))) / w if w > mpf(10) ** -15 else mpf(1) / 2 - w / 12
 
 
 def sin_tail(w):  # sin(r) = r + r w S(w), w = r^2
@@ -27,6 +30,11 @@ def sin_tail(w):  # sin(r) = r + r w S(w), w = r^2
 def cos_tail(w):  # cos(r) = 1 - w/2 + w^2 C(w), w = r^2
     r = sqrt(w)
     return (cos(r) - 1 + w / 2) / w**2 if w > mpf(10) ** -8 else mpf(1) / 24 - w / 720
+
+
+def cos_quotient(w):  # cos(r) = 1 + w C(w), w = r^2
+    r = sqrt(w)
+    return (cos(r) - 1) / w if w > mpf(10) ** -12 else -mpf(1) / 2 + w / 24
 
 
 def mills(a):  # N(a) = exp(a^2/2) Phi(-a)
@@ -66,11 +74,17 @@ def both(bits64, bits32):
 
 half = log(2) / 2 * mpf("1.001")
 eighth = (pi / 4) ** 2 * mpf("1.001")
-fit("exp", exp_tail, -half, half, both(57, 27))
-fit("log", log_tail, 0, mpf("0.0401"), both(51, 22))
+fit("exp", exp_tail, -half, half, both(mpf("54.5"), mpf("23.8")))
+fit("log1p", log1p_tail, 0, 1, both(54, 25))
+fit("log1p, near", log1p_tail, 0, mpf("0.1354"), both(51, 22))  # exp(-2) = 0.13534
+fit("ln cosh", ln_cosh_quotient, 0, 1, both(56, 27))
 fit("mills", mills_tail, -1, 1, both(57, 28))
 fit("sin", sin_tail, 0, eighth, {"f64": mpf(2) ** -56})
 fit("cos", cos_tail, 0, eighth, {"f64": mpf(2) ** -56})
+# for single precision, evaluated in double; the quadrant, found with 2/pi in single precision, may be off by 1/75
+wider = (pi / 4 * mpf("1.04")) ** 2
+fit("sin, single", sin_tail, 0, wider, {"f64": mpf(2) ** -33})
+fit("cos, single", cos_quotient, 0, wider, {"f64": mpf(2) ** -33})
 
 
 

@@ -5,7 +5,7 @@
 //! library routine: the numbers are the same to the last bit, and slow.
 //!
 //! The polynomials come from `tests/activations/fit_polynomials.py`.
-use super::Pointwise;
+use super::{Pointwise, trigonometric};
 use crate::Real;
 
 /// `f32` and `f64` as the kernels see them: constants, polynomials and the exponent bits.
@@ -18,22 +18,35 @@ pub trait Elementary: Copy + 'static {
     const LN_2_HIGH: Self;
     /// See [`LN_2_HIGH`](Self::LN_2_HIGH).
     const LN_2_LOW: Self;
-    /// [`Decay`] keeps exponents below this one apart.
-    const SPLIT_EXPONENT: Self;
+    /// [`ROUND`](Self::ROUND) plus the bias of exponents: leaves k + bias in the low bits.
+    const ROUND_BIASED: Self;
+    /// [`Decay`] keeps a factor apart beyond.
+    const FAR: Self;
+    /// That factor.
+    const FAR_SCALE: Self;
     /// Where [`Decay`] ends: exp(-x) is far below the least positive number.
     const DECAY_END: Self;
+
+    /// The number of terms that a polynomial needs: so many in double precision, so many in single.
+    fn terms(double: usize, single: usize) -> usize;
 
     /// A constant known in two parts, in this precision.
     fn two_parts(high: f64, low: f64) -> (Self, Self);
 
-    /// 2^k for an integer k in the range of normal numbers.
-    fn exp2_integer(k: Self) -> Self;
+    /// 2^k for `rounded` = k + `ROUND_BIASED`, divided by `FAR_SCALE` if far.
+    fn power_of_two(rounded: Self, far: bool) -> Self;
 
     /// expm1(r) = r + r^2 P(r) for |r| <= ln 2 / 2.
     fn exp_tail(r: Self) -> Self;
 
-    /// 2 artanh(s) = 2 s + s w L(w) for w = s^2 <= 1/25.
-    fn log_tail(w: Self) -> Self;
+    /// ln(1 + x) = x + x^2 P(x) for 0 <= x <= 1.
+    fn log1p_tail(x: Self) -> Self;
+
+    /// The same for 0 <= x <= exp(-2), where fewer terms do.
+    fn log1p_tail_near(x: Self) -> Self;
+
+    /// ln cosh z = w P(w) for w = z^2 <= 1.
+    fn ln_cosh_quotient(w: Self) -> Self;
 
     /// (1 + a) N(a) = 5 N(4) + u P(u) for a >= 0, u = (a - 4)/(a + 4) and N(a) = exp(a^2/2) Phi(-a), where Phi is the
     /// normal distribution.
@@ -51,7 +64,7 @@ pub trait Elementary: Copy + 'static {
 
 /// The polynomial with these coefficients, constant first.
 #[inline(always)]
-fn horner<F: Real, const N: usize>(x: F, coefficients: [F; N]) -> F {
+pub(super) fn horner<F: Real, const N: usize>(x: F, coefficients: [F; N]) -> F {
     let mut sum = coefficients[N - 1];
     for c in coefficients.into_iter().rev().skip(1) {
         sum = sum.mul_add(x, c);
@@ -63,8 +76,16 @@ impl Elementary for f32 {
     const ROUND: Self = 12_582_912.0;
     const LN_2_HIGH: Self = 0.693_145_75;
     const LN_2_LOW: Self = 1.428_606_8e-6;
-    const SPLIT_EXPONENT: Self = -60.0;
+    const ROUND_BIASED: Self = 12_583_039.0;
+    const FAR: Self = 64.0;
+    /// 2^-60
+    const FAR_SCALE: Self = 8.673_617_4e-19;
     const DECAY_END: Self = 128.0;
+
+    #[inline(always)]
+    fn terms(_double: usize, single: usize) -> usize {
+        single
+    }
 
     #[inline(always)]
     fn two_parts(high: f64, low: f64) -> (Self, Self) {
@@ -73,18 +94,42 @@ impl Elementary for f32 {
     }
 
     #[inline(always)]
-    fn exp2_integer(k: Self) -> Self {
-        f32::from_bits((k + Self::ROUND).to_bits().wrapping_add(127) << 23)
+    fn power_of_two(rounded: Self, far: bool) -> Self {
+        let bits = rounded.to_bits() << 23;
+        f32::from_bits(if far { bits.wrapping_add(60 << 23) } else { bits })
     }
 
     #[inline(always)]
     fn exp_tail(r: Self) -> Self {
-        horner(r, [0.5, 0.16666667, 0.041666463, 0.0083333105, 0.0013933731, 0.0001989108])
+        horner(r, [0.5, 0.16666576, 0.041666552, 0.008363233, 0.001392625])
     }
 
     #[inline(always)]
-    fn log_tail(w: Self) -> Self {
-        horner(w, [0.6666667, 0.40000314, 0.28532544, 0.23751342])
+    fn log1p_tail(x: Self) -> Self {
+        horner(
+            x,
+            [
+                -0.49999997,
+                0.33332843,
+                -0.24986526,
+                0.19854106,
+                -0.15847565,
+                0.11561845,
+                -0.06675772,
+                0.025224054,
+                -0.0044662114,
+            ],
+        )
+    }
+
+    #[inline(always)]
+    fn log1p_tail_near(x: Self) -> Self {
+        horner(x, [-0.5, 0.3333298, -0.24978817, 0.19549865, -0.12630661])
+    }
+
+    #[inline(always)]
+    fn ln_cosh_quotient(w: Self) -> Self {
+        horner(w, [0.5, -0.08333297, 0.022216355, -0.006709512, 0.0020755783, -0.0005546655, 8.6054104e-05])
     }
 
     #[inline(always)]
@@ -108,11 +153,9 @@ impl Elementary for f32 {
         )
     }
 
-    /// Double precision leaves nothing to repair here, and costs less than a reduction in three single-precision parts.
     #[inline(always)]
     fn sin_cos_near(z: Self) -> (Self, Self) {
-        let (s, c) = f64::sin_cos_near(f64::from(z));
-        (s as f32, c as f32)
+        trigonometric::single(z)
     }
 
     fn sin_cos_far(z: Self) -> (Self, Self) {
@@ -129,8 +172,16 @@ impl Elementary for f64 {
     const ROUND: Self = 6_755_399_441_055_744.0;
     const LN_2_HIGH: Self = 0.693_147_180_559_890_3;
     const LN_2_LOW: Self = 5.497_923_018_708_371e-14;
-    const SPLIT_EXPONENT: Self = -500.0;
+    const ROUND_BIASED: Self = 6_755_399_441_056_767.0;
+    const FAR: Self = 400.0;
+    /// 2^-500
+    const FAR_SCALE: Self = 3.054_936_363_499_605e-151;
     const DECAY_END: Self = 1054.0;
+
+    #[inline(always)]
+    fn terms(double: usize, _single: usize) -> usize {
+        double
+    }
 
     #[inline(always)]
     fn two_parts(high: f64, low: f64) -> (Self, Self) {
@@ -138,8 +189,9 @@ impl Elementary for f64 {
     }
 
     #[inline(always)]
-    fn exp2_integer(k: Self) -> Self {
-        f64::from_bits((k + Self::ROUND).to_bits().wrapping_add(1023) << 52)
+    fn power_of_two(rounded: Self, far: bool) -> Self {
+        let bits = rounded.to_bits() << 52;
+        f64::from_bits(if far { bits.wrapping_add(500 << 52) } else { bits })
     }
 
     #[inline(always)]
@@ -163,18 +215,74 @@ impl Elementary for f64 {
     }
 
     #[inline(always)]
-    fn log_tail(w: Self) -> Self {
+    fn log1p_tail(x: Self) -> Self {
+        horner(
+            x,
+            [
+                -0.5,
+                0.33333333333332466,
+                -0.2499999999987205,
+                0.1999999999247163,
+                -0.1666666643097834,
+                0.14285709745445543,
+                -0.12499941281507687,
+                0.11110571142855806,
+                -0.09996324347550137,
+                0.09071835292534261,
+                -0.0825618541627825,
+                0.07444817019942226,
+                -0.06504010366036855,
+                0.053223522460321214,
+                -0.03912505115233944,
+                0.024682950191684934,
+                -0.012732150528247672,
+                0.005081090478548994,
+                -0.0014569248473329174,
+                0.000265295970542531,
+                -2.2938856818471438e-05,
+            ],
+        )
+    }
+
+    #[inline(always)]
+    fn log1p_tail_near(x: Self) -> Self {
+        horner(
+            x,
+            [
+                -0.49999999999999983,
+                0.33333333333306536,
+                -0.24999999993447874,
+                0.19999999376900204,
+                -0.16666636470352691,
+                0.14284869719672208,
+                -0.12485512981685562,
+                0.10955355627178423,
+                -0.08962548688587088,
+                0.05028247540769286,
+            ],
+        )
+    }
+
+    #[inline(always)]
+    fn ln_cosh_quotient(w: Self) -> Self {
         horner(
             w,
             [
-                0.6666666666666666,
-                0.4000000000000794,
-                0.28571428567275936,
-                0.2222222304835159,
-                0.18181737626302938,
-                0.15388867805613718,
-                0.13209708242059462,
-                0.13609030262858499,
+                0.5,
+                -0.08333333333333108,
+                0.022222222222053067,
+                -0.0067460317410084555,
+                0.0021869487752007918,
+                -0.0007386022204321077,
+                0.0002565759865330968,
+                -9.097002146219214e-05,
+                3.271939287579791e-05,
+                -1.1823332233363504e-05,
+                4.187437739149353e-06,
+                -1.3729456929291544e-06,
+                3.7585381118136593e-07,
+                -7.274045244955428e-08,
+                7.149426687319922e-09,
             ],
         )
     }
@@ -213,57 +321,9 @@ impl Elementary for f64 {
         )
     }
 
-    /// The reduction of Cody and Waite in three parts of pi/2 (33, 53 and 53 bits), its remainder kept in two numbers.
     #[inline(always)]
     fn sin_cos_near(z: Self) -> (Self, Self) {
-        const PI_2: [f64; 3] = [1.5707963267341256, 6.077100506506192e-11, 3.5215598651832e-27];
-        let rounded = z.mul_add(std::f64::consts::FRAC_2_PI, Self::ROUND);
-        let k = rounded - Self::ROUND;
-        // exact: k has at most 20 bits
-        let head = (-k).mul_add(PI_2[0], z);
-        let next = k * PI_2[1];
-        let next_low = k.mul_add(PI_2[1], -next);
-        let (sum, error) = two_sum(head, -next);
-        let low = (-k).mul_add(PI_2[2], error - next_low);
-        let (r, low) = two_sum(sum, low);
-
-        let w = r * r;
-        let sin_tail = horner(
-            w,
-            [
-                -0.16666666666666666,
-                0.008333333333333331,
-                -0.0001984126984126504,
-                2.755731921932058e-06,
-                -2.50521062259944e-08,
-                1.6058530596645953e-10,
-                -7.586636882825159e-13,
-            ],
-        );
-        let cos_tail = horner(
-            w,
-            [
-                0.041666666666666664,
-                -0.0013888888888887389,
-                2.48015872987544e-05,
-                -2.755731726587808e-07,
-                2.087614504941318e-09,
-                -1.138254464534925e-11,
-            ],
-        );
-        let half = 0.5 * w;
-        // sin(r + low) = sin r + low cos r and cos(r + low) = cos r - low sin r, to first order
-        let sin = r + (low * (1.0 - half) + r * w * sin_tail);
-        let one = 1.0 - half;
-        let cos = one + (((1.0 - one) - half) + (w * w).mul_add(cos_tail, -(r * low)));
-
-        // the quadrant sits in the two lowest bits
-        let quadrant = rounded.to_bits();
-        let (s, c) = if quadrant & 1 == 0 { (sin, cos) } else { (cos, sin) };
-        let s = f64::from_bits(s.to_bits() ^ ((quadrant & 2) << 62));
-        let c = f64::from_bits(c.to_bits() ^ ((quadrant.wrapping_add(1) & 2) << 62));
-        // the sums above lose the sign of zero
-        (if z == 0.0 { z } else { s }, c)
+        trigonometric::double(z)
     }
 
     fn sin_cos_far(z: Self) -> (Self, Self) {
@@ -311,68 +371,8 @@ pub(super) fn at_most<F: Real>(a: F, bound: F) -> F {
     if a > bound { bound } else { a }
 }
 
-/// exp(-x) for x >= 0 as the product `exp * scale`.
-///
-/// `scale` is 1 until `exp` gets very small, then a power of two, and 0 past the end. Multiplying by it last is what
-/// keeps results like 16 exp(-x) accurate where exp(-x) itself has lost bits to underflow.
-pub(super) struct Decay<F> {
-    pub(super) exp: F,
-    /// What rounding took from `exp`.
-    pub(super) exp_low: F,
-    /// exp(-x) - 1.
-    pub(super) expm1: F,
-    /// What rounding took from `expm1`.
-    pub(super) expm1_low: F,
-    pub(super) scale: F,
-}
-
-impl<F: Real> Decay<F> {
-    /// For x + `low`, where `low` is the rounding error of x >= 0.
-    ///
-    /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail), expm1 = (2^k - 1) + 2^k (r + tail).
-    #[inline(always)]
-    pub(super) fn new(x: F, low: F) -> Self {
-        let ended = x > F::DECAY_END;
-        let x = at_most(x, F::DECAY_END);
-        let low = if ended { F::zero() } else { low };
-
-        let k = (F::ROUND - x * F::LOG2_E()) - F::ROUND;
-        let head = (-k).mul_add(F::LN_2_HIGH, -x);
-        let rest = (-k).mul_add(F::LN_2_LOW, -low);
-        let (r, r_low) = quick_two_sum(head, rest);
-        let tail = (r * r).mul_add(F::exp_tail(r), r_low);
-
-        let kept = if k < F::SPLIT_EXPONENT { F::SPLIT_EXPONENT } else { k };
-        let power = F::exp2_integer(kept);
-        let scale = F::exp2_integer(k - kept);
-
-        let (one_r, one_r_low) = quick_two_sum(F::one(), r);
-        let (exp, exp_low) = quick_two_sum(one_r, one_r_low + tail);
-        let (small, small_low) = quick_two_sum(r, tail);
-        let (expm1, expm1_low) = quick_two_sum(power - F::one(), power * small);
-        Self {
-            exp: power * exp,
-            exp_low: power * exp_low,
-            expm1,
-            expm1_low: power.mul_add(small_low, expm1_low),
-            scale: if ended { F::zero() } else { scale },
-        }
-    }
-}
-
-/// ln(1 + x) for 0 <= x <= 3/2.
-///
-/// ln(1 + f) = f - (f^2/2 - s (f^2/2 + w L(w))) with s = f/(2 + f) and w = s^2, as in fdlibm's `log1p`; past x = 1/2 the
-/// argument is halved first, so that -1/4 <= f <= 1/2.
+/// ln(1 + x) for 0 <= x <= 1, where `low` is what the rounding of x adds; and what rounding takes from the logarithm.
 #[inline(always)]
-pub(super) fn log1p<F: Real>(x: F) -> F {
-    let half = F::of(0.5);
-    let halved = x > half;
-    let f = if halved { (x - F::one()) * half } else { x };
-    let s = f / (F::of(2.0) + f);
-    let w = s * s;
-    let square = half * f * f;
-    let tail = s * w.mul_add(F::log_tail(w), square);
-    let (high, low) = if halved { (F::LN_2_HIGH, F::LN_2_LOW) } else { (F::zero(), F::zero()) };
-    high + (f - (square - (tail + low)))
+pub(super) fn log1p<F: Real>(x: F, low: F) -> (F, F) {
+    quick_two_sum(x, (x * x).mul_add(F::log1p_tail(x), low))
 }

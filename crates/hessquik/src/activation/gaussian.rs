@@ -1,5 +1,6 @@
 //! The Gaussian bell.
-use super::elementary::{Decay, at_most, square};
+use super::decay::Decay;
+use super::elementary::{at_most, square};
 use super::sweep::Kernel;
 use crate::Real;
 
@@ -16,7 +17,7 @@ impl<F: Real> Kernel<F> for Gaussian {
         // beyond, everything is zero; the bound keeps the brackets finite
         let z = at_most(z.abs(), F::of(1.5) * F::DECAY_END.sqrt()).copysign(z);
         let (high, low) = square(z);
-        let Decay { exp, scale, .. } = Decay::new(high, low);
+        let Decay { exp, scale, .. } = Decay::with_low(high, low);
         [
             exp * scale,
             F::of(-2.0) * z * exp * scale,

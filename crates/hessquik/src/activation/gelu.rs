@@ -1,5 +1,6 @@
 //! The Gaussian error linear unit, exact.
-use super::elementary::{Decay, at_most, divide, quick_two_sum, square, two_sum};
+use super::decay::Decay;
+use super::elementary::{at_most, divide, quick_two_sum, square, two_sum};
 use super::sweep::Kernel;
 use super::zero::Zero;
 use crate::Real;
@@ -16,6 +17,7 @@ pub(super) struct Gelu;
 const DIP: Zero<10> = Zero {
     at: [0.7517915246935645, -1.4956759177009883e-17],
     radius: 0.125,
+    single: 6,
     quotient: [
         -0.5724061752276146,
         0.0847563696385306,
@@ -52,9 +54,12 @@ impl<F: Real> Kernel<F> for Gelu {
         let negative = z < F::zero();
         let a = at_most(z.abs(), F::of(1.5) * F::DECAY_END.sqrt());
         let (high, low) = square(a);
-        let Decay { exp, scale, .. } = Decay::new(half * high, half * low);
-        let (numerator, denominator) = (mills_numerator((a - four) / (a + four)), two_sum(F::one(), a));
-        let (mills, mills_low) = divide(numerator, denominator.into(), F::one() / denominator.0);
+        let Decay { exp, scale, .. } = Decay::with_low(half * high, half * low);
+        // one division for 1/(1 + a) and 1/(a + 4)
+        let (one_more, four_more) = (two_sum(F::one(), a), a + four);
+        let reciprocal = F::one() / (one_more.0 * four_more);
+        let numerator = mills_numerator((a - four) * (one_more.0 * reciprocal));
+        let (mills, mills_low) = divide(numerator, one_more.into(), four_more * reciprocal);
 
         let missing = a * (exp * mills) * scale;
         let dip = (-density).mul_add(a, mills) + (-density_low).mul_add(a, mills_low);

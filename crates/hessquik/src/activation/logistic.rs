@@ -1,5 +1,6 @@
 //! The logistic distribution: what tanh, ln cosh, sigmoid, softplus and SiLU have in common, from one exponential.
-use super::elementary::{Decay, divide, quick_two_sum, square};
+use super::decay::Decay;
+use super::elementary::{quick_two_sum, square};
 use super::zero::Zero;
 use crate::Real;
 
@@ -9,22 +10,23 @@ pub(super) struct Logistic<F> {
     pub(super) decay: Decay<F>,
     /// s(a).
     pub(super) s: F,
-    /// What rounding took from `s`.
-    pub(super) s_low: F,
     /// The complement 1 - s(a) = s(-a).
     pub(super) c: F,
     /// tanh(a/2) = s - c.
     pub(super) h: F,
-    /// What rounding took from `h`.
-    pub(super) h_low: F,
     /// s'(a) = s c.
     pub(super) p: F,
+    /// 1 + exp(-a) in two parts.
+    sum: [F; 2],
+    /// 1/sum[0].
+    reciprocal: F,
 }
 
 /// (3 h^2 - 1)/2 = 0 at h = 1/sqrt(3).
 const THIRD: Zero<9> = Zero {
     at: [1.3169578969248168, -8.682250844852022e-17],
     radius: 0.0625,
+    single: 5,
     quotient: [
         0.5773502691896257,
         -2.2260862693939246e-17,
@@ -39,18 +41,47 @@ const THIRD: Zero<9> = Zero {
 };
 
 impl<F: Real> Logistic<F> {
-    /// At a + `low`, where `low` is the rounding error of a >= 0.
+    /// From exp(-a): one division, then quotients to which their remainders are added.
     #[inline(always)]
-    pub(super) fn new(a: F, low: F) -> Self {
-        let decay = Decay::new(a, low);
+    pub(super) fn new(decay: Decay<F>) -> Self {
         let (sum, sum_low) = quick_two_sum(F::one(), decay.exp);
-        let sum = [sum, sum_low + decay.exp_low];
-        let reciprocal = F::one() / sum[0];
-        let (s, s_low) = divide([F::one(), F::zero()], sum, reciprocal);
-        let (c, c_low) = divide([decay.exp, decay.exp_low], sum, reciprocal);
-        let (h, h_low) = divide([-decay.expm1, -decay.expm1_low], sum, reciprocal);
-        let p = s.mul_add(c, s.mul_add(c_low, s_low * c));
-        Self { decay, s, s_low, c, h, h_low, p }
+        let reciprocal = F::one() / sum;
+        let quotient = |x: F, x_low: Option<F>| {
+            let rough = x * reciprocal;
+            let remainder = (-rough).mul_add(sum_low, (-rough).mul_add(sum, x));
+            x_low.map_or(remainder, |low| remainder + low).mul_add(reciprocal, rough)
+        };
+        let c = quotient(decay.exp, Some(decay.rounding()));
+        let h = quotient(decay.complement().0, None);
+        Self { s: F::one() - c, c, h, p: (-c).mul_add(c, c), decay, sum: [sum, sum_low], reciprocal }
+    }
+
+    /// What rounding took from the quotient of x and 1 + exp(-a).
+    #[inline(always)]
+    fn remainder(&self, quotient: F, (x, x_low): (F, F)) -> F {
+        let [sum, sum_low] = self.sum;
+        let low = (-quotient).mul_add(sum_low + self.decay.exp_low(), x_low);
+        ((-quotient).mul_add(sum, x) + low) * self.reciprocal
+    }
+
+    /// What rounding took from `s`.
+    #[inline(always)]
+    pub(super) fn s_low(&self) -> F {
+        self.remainder(self.s, (F::one(), F::zero()))
+    }
+
+    /// What rounding took from `h`.
+    #[inline(always)]
+    pub(super) fn h_low(&self) -> F {
+        self.remainder(self.h, self.decay.complement())
+    }
+
+    /// What rounding took from `p`.
+    #[inline(always)]
+    pub(super) fn p_low(&self) -> F {
+        let Self { c, h, p, .. } = *self;
+        let c_low = self.remainder(c, (self.decay.exp, self.decay.exp_low()));
+        h.mul_add(c_low, (-c).mul_add(c, c - p))
     }
 
     /// 1 - 6 p = (3 h^2 - 1)/2, the factor of the third derivatives.
@@ -58,7 +89,7 @@ impl<F: Real> Logistic<F> {
     pub(super) fn one_minus_6p(&self, a: F) -> F {
         let (half, one, two, three) = (F::of(0.5), F::one(), F::of(2.0), F::of(3.0));
         let (high, low) = square(self.h);
-        let low = (two * self.h).mul_add(self.h_low, low);
+        let low = (two * self.h).mul_add(self.h_low(), low);
         THIRD.repair(a, half * three.mul_add(low, three.mul_add(high, -one)))
     }
 }

@@ -5,9 +5,10 @@
 //! points give the limits; NaN gives NaN at every order, constant derivatives included, so that a bad point is seen.
 //!
 //! Each file of this module is one activation: its formulas, and one branch-free kernel for all four results. `sweep`
-//! runs kernels over slices, `elementary` has the exponential and logarithm beneath them, `zero` the care
+//! runs kernels over slices, `decay` and `elementary` have the exponential and logarithm beneath them, `zero` the care
 //! taken where derivatives vanish.
 mod anti_tanh;
+mod decay;
 mod elementary;
 mod gaussian;
 mod gelu;
@@ -20,6 +21,7 @@ mod sin;
 mod softplus;
 mod sweep;
 mod tanh;
+mod trigonometric;
 mod zero;
 
 pub(crate) use elementary::Elementary;

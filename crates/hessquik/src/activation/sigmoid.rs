@@ -1,4 +1,5 @@
 //! The logistic function.
+use super::decay::Decay;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use crate::Real;
@@ -11,7 +12,7 @@ impl<F: Real> Kernel<F> for Sigmoid {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let a = z.abs();
-        let logistic = Logistic::new(a, F::zero());
+        let logistic = Logistic::new(Decay::new(a));
         let Logistic { s, c, h, p, ref decay, .. } = logistic;
         let scale = decay.scale;
         [

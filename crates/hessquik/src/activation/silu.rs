@@ -1,4 +1,5 @@
 //! The sigmoid linear unit.
+use super::decay::Decay;
 use super::elementary::at_most;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
@@ -19,6 +20,7 @@ pub(super) struct Silu;
 const FIRST: Zero<9> = Zero {
     at: [1.2784645427610737, 1.0946994183093437e-16],
     radius: 0.0625,
+    single: 5,
     quotient: [
         -2.0,
         -0.21781170571980016,
@@ -36,6 +38,7 @@ const FIRST: Zero<9> = Zero {
 const SECOND: Zero<8> = Zero {
     at: [2.3993572805154675, 1.8464872855353363e-16],
     radius: 0.0625,
+    single: 5,
     quotient: [
         -1.1996786402577337,
         3.900134996703603e-18,
@@ -52,6 +55,7 @@ const SECOND: Zero<8> = Zero {
 const THIRD: Zero<13> = Zero {
     at: [3.435840993535111, -1.654438565374896e-16],
     radius: 0.375,
+    single: 8,
     quotient: [
         1.221486239199359,
         -1.8208355677100771e-16,
@@ -75,13 +79,13 @@ impl<F: Real> Kernel<F> for Silu {
         let (half, one, two, three) = (F::of(0.5), F::one(), F::of(2.0), F::of(3.0));
         let negative = z < F::zero();
         let a = at_most(z.abs(), two * F::DECAY_END);
-        let logistic = Logistic::new(a, F::zero());
-        let Logistic { s, s_low, c, h, h_low, p, ref decay } = logistic;
+        let logistic = Logistic::new(Decay::new(a));
+        let Logistic { s, c, h, p, ref decay, .. } = logistic;
         let scale = decay.scale;
 
         // 1 + h = 2 s
-        let first = FIRST.repair(a, two * (-a).mul_add(s_low, (-a).mul_add(s, one)));
-        let second = SECOND.repair(a, (-a).mul_add(h_low, (-a).mul_add(h, two)));
+        let first = FIRST.repair(a, two * (-a).mul_add(logistic.s_low(), (-a).mul_add(s, one)));
+        let second = SECOND.repair(a, (-a).mul_add(logistic.h_low(), (-a).mul_add(h, two)));
         // below, both terms have one sign; above, h = 1 - 2 c leaves a - 3, which is exact, and a small rest
         let below = (-three).mul_add(h, a * logistic.one_minus_6p(a));
         let above = F::of(6.0).mul_add((-a).mul_add(p, c), a - three);
@@ -91,7 +95,7 @@ impl<F: Real> Kernel<F> for Silu {
             if negative { -(a * c) * scale } else { z * s },
             if negative { half * c * first * scale } else { (a * p).mul_add(scale, s) },
             p * second * scale,
-            (p * third * scale) * one.copysign(z),
+            p.mul_add(third, logistic.p_low() * third) * scale * one.copysign(z),
         ]
     }
 }

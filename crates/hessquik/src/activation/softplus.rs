@@ -1,4 +1,5 @@
 //! The smooth ramp ln(1 + exp(beta z))/beta.
+use super::decay::Decay;
 use super::elementary::log1p;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
@@ -15,8 +16,12 @@ pub(super) struct Softplus<F> {
     /// What `beta` lacks of the setting, in double precision.
     beta_low: F,
     threshold: F,
+    /// 1/beta in two parts.
+    inverse: [F; 2],
     /// beta^2 as a product of two factors of which the second is 1 unless beta is extreme.
     squared: [F; 2],
+    /// What `squared[0]` lacks of beta^2 then.
+    squared_low: F,
     /// beta^3/8: -f'''/z near zero.
     eighth_cubed: F,
     /// Where that takes over, because y may have lost bits to underflow.
@@ -27,12 +32,16 @@ impl<F: Real> Softplus<F> {
     pub(super) fn new(beta: f64, threshold: f64) -> Self {
         let setting = beta.clamp(F::min_positive_value().as_f64(), F::max_value().as_f64());
         let (beta, beta_low) = F::two_parts(setting, 0.0);
-        let moderate = beta < (-F::SPLIT_EXPONENT / F::of(4.0)).exp2();
+        let moderate = beta < F::FAR_SCALE.sqrt().sqrt().recip();
+        let (inverse, square) = (1.0 / setting, setting * setting);
+        let (square, square_low) = F::two_parts(square, setting.mul_add(setting, -square));
         Self {
             beta,
             beta_low,
             threshold: F::of(threshold),
-            squared: if moderate { [F::of(setting * setting), F::one()] } else { [beta, beta] },
+            inverse: F::two_parts(inverse, -inverse.mul_add(setting, -1.0) * inverse).into(),
+            squared: if moderate { [square, F::one()] } else { [beta, beta] },
+            squared_low: if moderate { square_low } else { F::zero() },
             eighth_cubed: F::of(setting * setting * setting / 8.0),
             tiny: if moderate { F::min_positive_value().sqrt() } else { F::zero() },
         }
@@ -43,14 +52,22 @@ impl<F: Real> Kernel<F> for Softplus<F> {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let y = self.beta * z;
+        let ended = y.abs() > F::DECAY_END;
         let low = self.beta_low.mul_add(z, self.beta.mul_add(z, -y));
+        let low = if ended { F::zero() } else { low };
         let negative = z < F::zero();
         // An error of y counts as it is: exp(-y) has it as a relative error.
-        let Logistic { decay, s, c, h, p, .. } = Logistic::new(y.abs(), if negative { -low } else { low });
-        let scale = decay.scale;
-        let log = log1p(decay.exp) / self.beta * scale;
+        let Logistic { decay, s, c, h, p, .. } =
+            Logistic::new(Decay::with_low(y.abs(), if negative { -low } else { low }));
+        let scale = if ended { F::zero() } else { decay.scale };
+        // the slope of ln(1 + x), 1/(1 + x), is near enough 1 - x/2
+        let slope = F::of(-0.5).mul_add(decay.exp, F::one());
+        let (log, log_low) = log1p(decay.exp, decay.rounding() * slope);
+        let rest = log_low.mul_add(self.inverse[0], log * self.inverse[1]);
+        let log = log.mul_add(self.inverse[0], rest) * scale;
         let value = if negative { log } else { z + log };
-        let third = -(h.copysign(z) * p * self.squared[0]) * scale * self.squared[1];
+        let product = h.copysign(z) * p;
+        let third = -product.mul_add(self.squared[0], product * self.squared_low) * scale * self.squared[1];
         [
             if y > self.threshold { z } else { value },
             if negative { c * scale } else { s },

@@ -38,37 +38,61 @@ impl<F: Real, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_, F, K
     #[inline(always)]
     fn call(self) {
         let Self { kernel, z, out } = self;
-        // Blocks of the stack's own: the compiler need not ask whether input and outputs overlap, and the last, short
-        // block takes the same path as the others. Four arrays and no loop over them, or it does not vectorise.
-        let mut points = [F::zero(); BLOCK];
-        let (mut values, mut firsts) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
-        let (mut seconds, mut thirds) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
-        for (block, z) in z.chunks(BLOCK).enumerate() {
-            points[..z.len()].copy_from_slice(z);
-            for i in 0..BLOCK {
-                let [value, first, second, third] = kernel.jet(points[i]);
-                values[i] = value;
-                if ORDER > 0 {
-                    firsts[i] = first;
-                }
-                if ORDER > 1 {
-                    seconds[i] = second;
-                }
-                if ORDER > 2 {
-                    thirds[i] = third;
-                }
+        let [values, firsts, seconds, thirds] = out;
+        let (blocks, rest) = z.as_chunks::<BLOCK>();
+        for (i, points) in blocks.iter().enumerate() {
+            let at = i * BLOCK..(i + 1) * BLOCK;
+            let results = block::<F, K, ORDER>(kernel, *points);
+            values[at.clone()].copy_from_slice(&results[0]);
+            if ORDER > 0 {
+                firsts[at.clone()].copy_from_slice(&results[1]);
             }
-            if K::HAS_RARE && points.iter().any(|&z| kernel.is_rare(z)) {
-                for (i, &z) in points.iter().enumerate().filter(|(_, z)| kernel.is_rare(**z)) {
-                    [values[i], firsts[i], seconds[i], thirds[i]] = kernel.rare(z);
-                }
+            if ORDER > 1 {
+                seconds[at.clone()].copy_from_slice(&results[2]);
             }
-            let results = [&values, &firsts, &seconds, &thirds];
-            for order in 0..=ORDER {
-                out[order][block * BLOCK..][..z.len()].copy_from_slice(&results[order][..z.len()]);
+            if ORDER > 2 {
+                thirds[at].copy_from_slice(&results[3]);
+            }
+        }
+        if !rest.is_empty() {
+            let at = z.len() - rest.len()..z.len();
+            let mut points = [F::zero(); BLOCK];
+            points[..rest.len()].copy_from_slice(rest);
+            let results = block::<F, K, ORDER>(kernel, points);
+            for (out, result) in [values, firsts, seconds, thirds].into_iter().zip(&results).take(ORDER + 1) {
+                out[at.clone()].copy_from_slice(&result[..rest.len()]);
             }
         }
     }
+}
+
+/// The kernel at a block of points, in arrays of the stack's own: the compiler need not ask whether input and outputs
+/// overlap.
+#[inline(always)]
+fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK]) -> [[F; BLOCK]; 4] {
+    // four arrays and no loop over them, or it does not vectorise
+    let (mut values, mut firsts) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
+    let (mut seconds, mut thirds) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
+    for i in 0..BLOCK {
+        let [value, first, second, third] = kernel.jet(points[i]);
+        values[i] = value;
+        if ORDER > 0 {
+            firsts[i] = first;
+        }
+        if ORDER > 1 {
+            seconds[i] = second;
+        }
+        if ORDER > 2 {
+            thirds[i] = third;
+        }
+    }
+    // no early exit, or it does not vectorise
+    if K::HAS_RARE && points.iter().fold(false, |any, &z| any | kernel.is_rare(z)) {
+        for (i, &z) in points.iter().enumerate().filter(|(_, z)| kernel.is_rare(**z)) {
+            [values[i], firsts[i], seconds[i], thirds[i]] = kernel.rare(z);
+        }
+    }
+    [values, firsts, seconds, thirds]
 }
 
 /// Fills `out[0 ..= order]` with the kernel's derivatives at `z`.

@@ -1,4 +1,5 @@
 //! The hyperbolic tangent.
+use super::decay::Decay;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
 use crate::Real;
@@ -11,10 +12,11 @@ impl<F: Real> Kernel<F> for Tanh {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
         let a = F::of(2.0) * z.abs();
-        let logistic = Logistic::new(a, F::zero());
+        let logistic = Logistic::new(Decay::new(a));
         let Logistic { h, p, ref decay, .. } = logistic;
         let scale = decay.scale;
         let h = h.copysign(z);
-        [h, F::of(4.0) * p * scale, F::of(-8.0) * h * p * scale, F::of(16.0) * (p * logistic.one_minus_6p(a)) * scale]
+        let first = p * (F::of(4.0) * scale);
+        [h, first, F::of(-2.0) * h * first, F::of(16.0) * (p * logistic.one_minus_6p(a)) * scale]
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Zero<const N: usize> {
     pub(super) at: [f64; 2],
     /// Q holds for |d| below.
     pub(super) radius: f64,
+    /// So many of its coefficients do in single precision.
+    pub(super) single: usize,
     /// The coefficients of Q, constant first.
     pub(super) quotient: [f64; N],
 }
@@ -20,8 +22,9 @@ impl<const N: usize> Zero<N> {
     pub(super) fn repair<F: Real>(&self, a: F, elsewhere: F) -> F {
         let (high, low) = F::two_parts(self.at[0], self.at[1]);
         let d = (a - high) - low;
-        let mut quotient = F::of(self.quotient[N - 1]);
-        for i in (0..N - 1).rev() {
+        let terms = F::terms(N, self.single);
+        let mut quotient = F::of(self.quotient[terms - 1]);
+        for i in (0..terms - 1).rev() {
             quotient = quotient.mul_add(d, F::of(self.quotient[i]));
         }
         if d.abs() < F::of(self.radius) { d * quotient } else { elsewhere }
