@@ -211,7 +211,7 @@ Examples:
   hessquik timing --network-type icnn --nex 1000 --width 64 --dtype f64")]
 pub struct Timing {
     /// Numbers of inputs
-    #[arg(long, value_name = "D,...", value_delimiter = ',', value_parser = positive, default_value = "1,2,4,8,16,32")]
+    #[arg(long, value_name = "D,...", value_delimiter = ',', value_parser = positive, default_value = "1,2,4,8,16,32,64")]
     pub in_feature_range: Vec<usize>,
     /// Numbers of outputs [default: 1,8, and 1 for icnn]
     #[arg(long, value_name = "M,...", value_delimiter = ',', value_parser = positive)]

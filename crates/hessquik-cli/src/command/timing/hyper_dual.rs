@@ -187,3 +187,30 @@ fn positive<F: Number>(w: F) -> F {
     let w = w.as_f64();
     F::of(w.max(0.0) + (-w.abs()).exp().ln_1p())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_near_zero_and_far_from_it() {
+        for z in [0.0, 1e-3, -0.7, 2.5, -20.0, 100.0, -1e30] {
+            let at = |act: Act| act.of(HyperDual::<f32>::new(z, 1.0, 1.0, 0.0));
+            let (t, sech) = (f64::from(z).tanh(), 1.0 / f64::from(z).cosh());
+            let first = sech * sech;
+            let magnitude = f64::from(z).abs();
+            let anti = magnitude + (-2.0 * magnitude).exp().ln_1p() - std::f64::consts::LN_2;
+            for (act, wanted) in [
+                (Act::Identity, [f64::from(z), 1.0, 0.0]),
+                (Act::Tanh, [t, first, -2.0 * t * first]),
+                (Act::AntiTanh, [anti, t, first]),
+            ] {
+                let f = at(act);
+                for (found, wanted) in [f.re, f.eps1, f.eps1eps2].into_iter().zip(wanted) {
+                    let scale = wanted.abs().max(1.0);
+                    assert!((f64::from(found) - wanted).abs() < 1e-6 * scale, "{act:?} at {z}: {found}, not {wanted}");
+                }
+            }
+        }
+    }
+}

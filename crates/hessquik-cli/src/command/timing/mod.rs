@@ -15,7 +15,7 @@ use hyper_dual::{HyperDualNetwork, Number};
 use ndarray::{Array, Array2, Dimension};
 use serde_json::json;
 use std::hint::black_box;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 use table::Row;
 
@@ -35,10 +35,10 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
     for &(d, m) in &cells {
         fits::<F>(args, d, m)?;
     }
-    let draft = |path: &Option<_>, ending| path.as_ref().map(|p: &_| Draft::create(Path::new(p), ending)).transpose();
+    interrupt::watch();
+    let draft = |path: &Option<PathBuf>, ending| path.as_ref().map(|p| Draft::create(p, ending)).transpose();
     let (mut plot, mut output) = (draft(&args.plot, "svg")?, draft(&args.output, "json")?);
 
-    interrupt::watch();
     let evaluations = args.num_trials.saturating_add(1).saturating_mul(args.network_wrapper.len() * cells.len());
     let mut progress = Progress::new(evaluations, "evaluations");
     let mut rows = Vec::new();
@@ -47,13 +47,14 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
     }
     drop(progress);
 
+    let shown = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
     let threads = rayon::current_num_threads();
     let json = json!({
         "in_feature_range": args.in_feature_range, "out_feature_range": outputs, "nex": args.nex,
         "num_trials": args.num_trials, "width": args.width, "depth": args.depth,
         "network_type": name(args.network_type), "dtype": F::NAME, "seed": args.seed, "threads": threads,
         "network_wrappers": args.network_wrapper.iter().map(|w| name(*w)).collect::<Vec<_>>(), "results": rows,
-        "plot": args.plot, "output": args.output,
+        "plot": shown(&args.plot), "output": shown(&args.output),
     });
     let title = format!(
         "{} of width {} and depth {}, {} points, {}, {}",
@@ -72,7 +73,7 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
     }
     interrupt::check()?;
     [plot, output].into_iter().flatten().try_for_each(Draft::finish)?;
-    let written = [&args.plot, &args.output].into_iter().flatten().map(|p| format!("\nwritten: {}", p.display()));
+    let written = [&args.plot, &args.output].into_iter().filter_map(shown).map(|p| format!("\nwritten: {p}"));
     Ok(Report::done(format!("{title}\n\n{}{}", table::text(&rows), written.collect::<String>()), json))
 }
 

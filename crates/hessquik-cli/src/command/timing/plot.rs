@@ -33,7 +33,7 @@ fn draw(title: &str, rows: &[Row], text: &mut String) -> Result<(), Box<dyn std:
     let root = SVGBackend::with_string(text, size).into_drawing_area();
     root.fill(&WHITE)?;
     let panels = root.titled(title, ("sans-serif", 18))?.split_evenly((lines, columns));
-    let (x, y) = (range(rows.iter().map(|r| r.in_features as f64)), range(rows.iter().map(|r| r.timing_trials_mean)));
+    let (x, y) = (range(rows.iter().map(|r| r.in_features as f64)), range(rows.iter().map(|r| r.median)));
     for (panel, m) in panels.iter().zip(outputs) {
         let mut chart = ChartBuilder::on(panel)
             .caption(count(m, "output"), ("sans-serif", 16))
@@ -43,15 +43,15 @@ fn draw(title: &str, rows: &[Row], text: &mut String) -> Result<(), Box<dyn std:
             .build_cartesian_2d(x.clone().log_scale().base(2.0), y.clone().log_scale())?;
         chart
             .configure_mesh()
+            .x_max_light_lines(0)
             .x_desc("number of inputs")
-            .y_desc("mean time")
+            .y_desc("median time")
             .x_label_formatter(&|d| format!("{d}"))
             .y_label_formatter(&|t| short(*t, "s"))
             .draw()?;
         for (wrapper, colour) in wrappers.iter().zip(COLOURS.iter().cycle()) {
             let row = |r: &&Row| r.out_features == m && r.network_wrapper == *wrapper;
-            let mut points: Vec<_> =
-                rows.iter().filter(row).map(|r| (r.in_features as f64, r.timing_trials_mean)).collect();
+            let mut points: Vec<_> = rows.iter().filter(row).map(|r| (r.in_features as f64, r.median)).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             let line = LineSeries::new(points, colour.stroke_width(2)).point_size(3);
             let key = |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2));
