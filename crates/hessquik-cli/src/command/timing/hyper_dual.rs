@@ -1,8 +1,9 @@
 //! The networks of the timings over hyper-dual numbers: point by point, and a pass for each pair of inputs.
 use crate::element::Element;
-use hessquik::{ActivationSpec, Architecture, Error, Jet, Network};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, ArrayViewD, Axis, Ix1, Ix2, Zip, concatenate};
+use hessquik::{ActivationSpec, Architecture, Error, Jet, Layer, Network};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView1, ArrayViewD, Axis, Ix1, Ix2, Zip, concatenate};
 use num_dual::{DualNum, DualNumFloat, HyperDual};
+use std::collections::HashMap;
 
 /// `f32` or `f64`, under which there are hyper-dual numbers.
 pub trait Number: Element + DualNumFloat + DualNum<Primitive = Self> {}
@@ -48,8 +49,8 @@ impl<F: Number> HyperDualNetwork<F> {
     /// The same function as `network`, whose description is `architecture`.
     pub fn new(architecture: &Architecture, network: &Network<F>) -> Result<Self, Error> {
         let mut steps = Vec::new();
-        collect(architecture, "", network, &mut steps)?;
-        Ok(Self { steps, outputs: hessquik::Layer::dim_output(network) })
+        collect(architecture, "", &network.weights().into_iter().collect(), &mut steps)?;
+        Ok(Self { steps, outputs: network.dim_output() })
     }
 
     /// Value, gradient and Hessian at the points `x`.
@@ -132,14 +133,17 @@ impl Act {
 fn collect<F: Number>(
     architecture: &Architecture,
     prefix: &str,
-    network: &Network<F>,
+    weights: &HashMap<String, &ArrayD<F>>,
     steps: &mut Vec<Step<F>>,
 ) -> Result<(), Error> {
-    let weight = |name: &str| network.weight(&format!("{prefix}{name}"));
+    let weight = |name: &str| {
+        let name = format!("{prefix}{name}");
+        weights.get(&name).map(|w| w.view()).ok_or_else(|| unknown(format!("a network without the weight {name}")))
+    };
     let step = match architecture {
         Architecture::Network { layers } => {
             let mut layers = layers.iter().enumerate();
-            return layers.try_for_each(|(i, layer)| collect(layer, &format!("{prefix}{i}."), network, steps));
+            return layers.try_for_each(|(i, layer)| collect(layer, &format!("{prefix}{i}."), weights, steps));
         }
         Architecture::Single { act, bias: true, .. } => {
             Step { m: matrix(weight("K")?), b: vector(weight("b")?), kind: Kind::Single(Act::new(*act)?) }

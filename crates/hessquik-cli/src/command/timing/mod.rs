@@ -3,7 +3,7 @@ mod hyper_dual;
 mod plot;
 mod table;
 
-use super::{Report, preset};
+use super::{Report, count, preset};
 use crate::args::{Dtype, NetworkType, Timing, Wrapper};
 use crate::failure::Failure;
 use crate::interrupt;
@@ -57,13 +57,13 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         "plot": shown(&args.plot), "output": shown(&args.output),
     });
     let title = format!(
-        "{} of width {} and depth {}, {} points, {}, {}",
+        "{} of width {} and depth {}, {}, {}, {}",
         name(args.network_type),
         args.width,
         args.depth,
-        args.nex,
+        count(args.nex, "point"),
         F::NAME,
-        super::count(threads, "thread")
+        count(threads, "thread")
     );
     if let (Some(draft), Some(path)) = (&mut plot, &args.plot) {
         draft.fill(&plot::svg(path, &title, &rows)?)?;
@@ -101,6 +101,10 @@ fn name(choice: impl ValueEnum) -> String {
     choice.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string())
 }
 
+fn sizes(d: usize, m: usize) -> String {
+    format!("{} and {}", count(d, "input"), count(m, "output"))
+}
+
 fn architecture(args: &Timing, d: usize, m: usize) -> Architecture {
     preset::timing(args.network_type, (d, m), (args.width, args.depth.into()))
 }
@@ -115,7 +119,7 @@ fn fits<F: Number>(args: &Timing, d: usize, m: usize) -> Result<(), Failure> {
     let mut room = Vec::<u8>::new();
     let fits = usize::try_from(bytes).is_ok_and(|bytes| room.try_reserve_exact(bytes).is_ok());
     black_box(&room); // keeps the reservation from being optimised away
-    let what = || format!("the results of two wrappers at {} points with {d} inputs and {m} outputs", args.nex);
+    let what = || format!("the results of two wrappers at {} with {}", count(args.nex, "point"), sizes(d, m));
     if fits { Ok(()) } else { Err(Error::OutOfMemory { what: what(), bytes }.into()) }
 }
 
@@ -155,8 +159,8 @@ impl<F: Number> Cell<F> {
             progress.advance(1);
             match &first {
                 Some((other, wanted)) => agree(&jet, wanted, tolerance).map_err(|differ| {
-                    let (wrapper, other, d, m) = (name(wrapper), name(*other), self.d, self.m);
-                    Failure::Differ(format!("{wrapper} and {other} differ at {d} inputs and {m} outputs: {differ}"))
+                    let (wrapper, other, network) = (name(wrapper), name(*other), sizes(self.d, self.m));
+                    Failure::Differ(format!("{wrapper} and {other} differ at {network}: {differ}"))
                 })?,
                 None => first = Some((wrapper, jet)),
             }
