@@ -116,6 +116,19 @@ fn settings_that_make_no_sense() {
     assert!(folder.names().is_empty());
 }
 
+#[test]
+fn wrappers_that_differ_are_not_timed() {
+    // thousands of layers amplify rounding until no digit of the Hessian is left
+    let folder = Folder::new();
+    folder.write("plot.svg", "old");
+    let line = "timing --depth 9000 --in-feature-range 2 --out-feature-range 1 --num-trials 1 --plot plot.svg --json";
+    let run = folder.run(&format!("{line} --network-wrapper sites,hyper-dual"));
+    let run = run.fails(1, &["hyper-dual and sites differ at 2 inputs and 1 output", "tolerance 1e-3"]);
+    assert!(run.json()["results"].is_null());
+    assert_eq!(folder.names(), ["plot.svg"]);
+    assert_eq!(std::fs::read(folder.path("plot.svg")).unwrap(), b"old");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_nothing_behind() {
