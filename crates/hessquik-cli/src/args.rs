@@ -13,6 +13,7 @@ Examples:
   hessquik eval model.safetensors --input points.csv --request value,laplacian -o results/
   hessquik check model.safetensors                 are its derivatives right?
   hessquik explain model.safetensors --points 100000 --request hessian
+  hessquik timing --plot timing.svg                what second derivatives cost
 
 Exit codes:
   0    done
@@ -55,6 +56,7 @@ pub enum Command {
     Check(Check),
     Explain(Explain),
     Peaks(Peaks),
+    Timing(Timing),
 }
 
 /// Evaluate a model at the points of a file
@@ -190,6 +192,93 @@ pub struct Peaks {
     /// Where they go: a .safetensors file, or a folder of .npy files
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+/// Time value, gradient and Hessian over ranges of inputs and outputs, as hessQuik's timing test does
+#[derive(Args, Debug)]
+#[command(after_help = "\
+For each number of inputs and outputs a network with random weights is evaluated by each wrapper, once untimed and then \
+--num-trials times. Wrappers compute the same numbers: the untimed results are compared, and if they differ the command \
+fails (exit code 1) without a timing. The table has, for each, the mean, standard deviation, least and median time, and \
+the median as a multiple of that of `ours`.
+
+With --json, or in OUT, every trial: results[].timing_trials, timing_trials_mean, timing_trials_std, in seconds.
+
+Examples:
+  hessquik timing
+  hessquik timing --network-wrapper ours,hyper-dual --threads 1 --plot timing.svg
+  hessquik timing --in-feature-range 64,256,1024 --out-feature-range 1 --network-wrapper ours -o timing.json
+  hessquik timing --network-type icnn --nex 1000 --width 64 --dtype f64")]
+pub struct Timing {
+    /// Numbers of inputs
+    #[arg(long, value_name = "D,...", value_delimiter = ',', value_parser = positive, default_value = "1,2,4,8,16,32,64")]
+    pub in_feature_range: Vec<usize>,
+    /// Numbers of outputs [default: 1,8, and 1 for icnn]
+    #[arg(long, value_name = "M,...", value_delimiter = ',', value_parser = positive)]
+    pub out_feature_range: Vec<usize>,
+    /// Number of points
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub nex: usize,
+    /// Timed evaluations of each network by each wrapper
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub num_trials: usize,
+    /// Width of the hidden layers
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
+    pub width: usize,
+    /// Number of hidden layers of that width
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    pub depth: u16,
+    /// The network
+    #[arg(long, value_enum, default_value = "resnet")]
+    pub network_type: NetworkType,
+    /// How derivatives are computed
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WRAPPER,...",
+        value_delimiter = ',',
+        default_value = "ours,forward,backward,sites,hyper-dual"
+    )]
+    pub network_wrapper: Vec<Wrapper>,
+    /// Precision
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
+    /// Seed of the random weights and points
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Draw time against the number of inputs, for each number of outputs
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// Write what --json prints to a file, too
+    #[arg(short, long, value_name = "OUT.json")]
+    pub output: Option<PathBuf>,
+}
+
+/// A network of the timings.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum NetworkType {
+    /// A single layer, residual layers with h = 0.5, and a linear layer
+    Resnet,
+    /// Single layers, all with tanh
+    #[value(name = "fully_connected", alias = "fully-connected")]
+    FullyConnected,
+    /// Input convex layers with a quadratic one on top; one output
+    Icnn,
+}
+
+/// A way to compute derivatives that is timed.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Wrapper {
+    /// The plan that the cost model takes
+    Ours,
+    /// Tangents and Hessian carried through every layer
+    Forward,
+    /// The Hessian lifted back through every layer
+    Backward,
+    /// The plain sum over the pointwise sites
+    Sites,
+    /// Hyper-dual numbers, point by point and pair by pair of inputs: exact, and without a formula for any layer
+    HyperDual,
 }
 
 /// A precision.

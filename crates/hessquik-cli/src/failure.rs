@@ -14,6 +14,10 @@ pub enum Failure {
     #[error(transparent)]
     Library(#[from] Error),
 
+    /// Ways to compute the same numbers gave others.
+    #[error("{0}")]
+    Differ(String),
+
     /// The user, or the system, asked to stop.
     #[error("interrupted; nothing was written")]
     Interrupted,
@@ -33,6 +37,7 @@ impl Failure {
     /// The exit code, as `--help` documents it.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Differ(_) => 1,
             Self::Usage(_) => 2,
             Self::Library(_) => 3,
             Self::Interrupted => 130,

@@ -48,6 +48,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         Some(Command::Check(args)) => command::check::run(args),
         Some(Command::Explain(args)) => command::explain::run(args),
         Some(Command::Peaks(args)) => command::peaks::run(args),
+        Some(Command::Timing(args)) => command::timing::run(args),
     };
     match pool {
         Some(pool) => pool.install(work),

@@ -3,7 +3,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Progress through a number of points.
+/// Progress through a number of points, or of other things.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -12,23 +12,23 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing done of `points`; nothing shown yet.
-    pub fn new(points: usize) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(points as u64), ProgressDrawTarget::hidden());
-        let style = "{wide_bar} {human_pos} of {human_len} points, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
+    /// Nothing done of so many `what`; nothing shown yet.
+    pub fn new(number: usize, what: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(number as u64), ProgressDrawTarget::hidden());
+        let style = format!("{{wide_bar}} {{human_pos}} of {{human_len}} {what}, {{eta}} left");
+        if let Ok(style) = ProgressStyle::with_template(&style) {
             bar.set_style(style);
         }
         Self { bar, started: Instant::now(), shown: false }
     }
 
-    /// So many points more are done.
-    pub fn advance(&mut self, points: usize) {
+    /// So many more are done.
+    pub fn advance(&mut self, number: usize) {
         if !self.shown && self.started.elapsed() > Duration::from_secs(1) && std::io::stderr().is_terminal() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.shown = true;
         }
-        self.bar.inc(points as u64);
+        self.bar.inc(number as u64);
     }
 }
 

@@ -6,8 +6,19 @@ use support::{Folder, golden};
 fn help_and_version() {
     let folder = Folder::new();
     let help = folder.run("--help").ok().stdout;
-    for word in ["Examples:", "Exit codes:", "eval", "new", "info", "check", "explain", "peaks", "--json", "--threads"]
-    {
+    for word in [
+        "Examples:",
+        "Exit codes:",
+        "eval",
+        "new",
+        "info",
+        "check",
+        "explain",
+        "peaks",
+        "timing",
+        "--json",
+        "--threads",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     assert!(folder.run("eval --help").ok().stdout.contains("(n, d, d, m)"));

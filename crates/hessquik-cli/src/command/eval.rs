@@ -93,7 +93,7 @@ fn compute<F: Element>(
     let (full_in, full) = channel::<(usize, usize, Jet<F>)>();
     let (free_in, free) = channel();
     let n = points.rows();
-    let mut progress = Progress::new(n);
+    let mut progress = Progress::new(n, "points");
     let mut computing = Duration::ZERO;
     let one_output = results::outputs(&buffers[0]) == 1;
     let mut scratch = if one_output { None } else { Some(network.zeros(tile, request)?) };

@@ -7,6 +7,7 @@ pub mod info;
 pub mod new;
 pub mod peaks;
 mod preset;
+pub mod timing;
 
 use crate::args::Dtype;
 use crate::failure::Failure;
@@ -40,7 +41,7 @@ fn precision(asked: Option<Dtype>, path: &Path) -> Result<Dtype, Failure> {
 
 /// A number of points, items or seconds that reads easily.
 fn short(number: f64, unit: &str) -> String {
-    let scales = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")];
+    let scales = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")];
     let (scale, prefix) = scales.into_iter().find(|(s, _)| number >= *s).unwrap_or((1.0, ""));
     let scaled = number / scale;
     let digits = if scaled >= 100.0 { 0 } else { 3 - (scaled.max(1.0).log10() as usize + 1).min(3) };
@@ -76,6 +77,7 @@ mod tests {
         assert_eq!(short(1.5, "s"), "1.50 s");
         assert_eq!(short(2_345_678.0, ""), "2.35 M");
         assert_eq!(short(123.4, ""), "123");
+        assert_eq!(short(4.5e-7, "s"), "450 ns");
         assert_eq!(short(0.0, "s"), "0.00 s");
     }
 }

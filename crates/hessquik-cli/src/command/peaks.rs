@@ -34,7 +34,7 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
     interrupt::watch();
     let mut sink = Sink::create::<F>(&target, vec![x, value, gradient, hessian])?;
     let mut init = Init::seed(args.seed);
-    let mut progress = Progress::new(n);
+    let mut progress = Progress::new(n, "points");
     let request = Request::new().value().gradient().hessian();
     for first in (0..n).step_by(TILE) {
         interrupt::check()?;

@@ -1,32 +1,61 @@
 //! Networks that are known by name.
-use crate::args::Preset;
+use crate::args::{NetworkType, Preset};
 use hessquik::{ActivationSpec as Act, Architecture};
 
 /// The description of a preset with `d` inputs and `m` outputs, or with its own.
 pub fn architecture(preset: Preset, d: Option<usize>, m: Option<usize>) -> Result<Architecture, String> {
     let or = |d0, m0| (d.unwrap_or(d0), m.unwrap_or(m0));
     Ok(match preset {
-        Preset::Peaks => residual(or(2, 1), 16, 1.0, Act::Tanh, Act::Tanh),
-        Preset::Pinn => residual(or(2, 1), 64, 1.0, Act::Tanh, Act::Tanh),
-        Preset::Timing => residual(or(64, 8), 16, 0.5, Act::AntiTanh, Act::Tanh),
+        Preset::Peaks => residual(or(2, 1), (16, 4), 1.0, Act::Tanh, Act::Tanh),
+        Preset::Pinn => residual(or(2, 1), (64, 4), 1.0, Act::Tanh, Act::Tanh),
+        Preset::Timing => timing(NetworkType::Resnet, or(64, 8), (16, 4)),
         Preset::Icnn if m.is_some_and(|m| m != 1) => return Err("the preset icnn has one output".into()),
         Preset::Icnn => convex(d.unwrap_or(3)),
     })
 }
 
-/// A single layer, four residual layers, and a linear layer.
-fn residual((d, m): (usize, usize), width: usize, h: f64, first: Act, act: Act) -> Architecture {
-    let single = |in_features, out_features, act| Architecture::Single { in_features, out_features, act, bias: true };
-    let resnet = Architecture::Resnet { width, h, act, bias: true };
-    let middle = Architecture::Network { layers: vec![resnet; 4] };
+/// The networks that hessQuik times, with these inputs and outputs, width and depth. Their activations are hessQuik's, so
+/// that times compare; with tanh the input convex network has the cost of one, but is not convex.
+pub fn timing(network: NetworkType, (d, m): (usize, usize), (width, depth): (usize, usize)) -> Architecture {
+    match network {
+        NetworkType::Resnet => residual((d, m), (width, depth), 0.5, Act::AntiTanh, Act::Tanh),
+        NetworkType::FullyConnected => {
+            let widths: Vec<_> = [d].into_iter().chain(vec![width; depth]).chain([m]).collect();
+            let layers = widths.windows(2).map(|w| single(w[0], w[1], Act::Tanh)).collect();
+            Architecture::Network { layers }
+        }
+        NetworkType::Icnn => {
+            let quadratic = Architecture::QuadraticIcnn { input_dim: d, in_features: Some(width), rank: 2 };
+            Architecture::Network { layers: vec![icnn(d, (width, depth), Act::Tanh), quadratic] }
+        }
+    }
+}
+
+fn single(in_features: usize, out_features: usize, act: Act) -> Architecture {
+    Architecture::Single { in_features, out_features, act, bias: true }
+}
+
+/// A single layer, residual layers, and a linear layer.
+fn residual((d, m): (usize, usize), (width, depth): (usize, usize), h: f64, first: Act, act: Act) -> Architecture {
+    let middle = Architecture::Network { layers: vec![Architecture::Resnet { width, h, act, bias: true }; depth] };
     Architecture::Network { layers: vec![single(d, width, first), middle, single(width, m, Act::Identity)] }
+}
+
+/// Input convex layers.
+fn icnn(input_dim: usize, (width, depth): (usize, usize), act: Act) -> Architecture {
+    let layer = |i| Architecture::Icnn {
+        input_dim,
+        in_features: (i > 0).then_some(width),
+        out_features: width,
+        act,
+        bias: true,
+    };
+    Architecture::Network { layers: (0..depth).map(layer).collect() }
 }
 
 /// Three input convex layers and a quadratic one.
 fn convex(input_dim: usize) -> Architecture {
-    let act = Act::Softplus { beta: 1.0, threshold: 20.0 };
-    let icnn = |in_features| Architecture::Icnn { input_dim, in_features, out_features: 32, act, bias: true };
-    let layers = vec![icnn(None), icnn(Some(32)), icnn(Some(32))];
+    let layers = icnn(input_dim, (32, 3), Act::Softplus { beta: 1.0, threshold: 20.0 });
     let quadratic = Architecture::QuadraticIcnn { input_dim, in_features: Some(32), rank: input_dim.min(10) };
-    Architecture::Network { layers: vec![Architecture::Network { layers }, quadratic] }
+    Architecture::Network { layers: vec![layers, quadratic] }
 }

@@ -1,6 +1,9 @@
 //! Results on their way to a `.safetensors` file or a folder of `.npy` files: written in place, seen only when complete.
+mod draft;
 mod npy;
 mod safetensors;
+
+pub use draft::Draft;
 
 use crate::element::{Element, little_endian};
 use crate::failure::Failure;
