@@ -20,7 +20,7 @@ class Effort:
 
 
 FULL = Effort(rounds=7, turn=0.15, cap=20.0, sweep=3.0)
-QUICK = Effort(rounds=3, turn=0.03, cap=3.0, sweep=0.5)
+QUICK = Effort(rounds=2, turn=0.02, cap=0.5, sweep=0.3)
 
 
 class Timed:
@@ -28,7 +28,8 @@ class Timed:
 
     def __init__(self, worker, mode):
         self.worker, self.mode = worker, mode
-        self.samples, self.estimate, self.error, self.difference = [], None, None, None
+        self.samples, self.estimate, self.difference = [], None, None
+        self.error, self.mismatch = None, False
 
     def first(self, folder, reference, dtype, cap):
         """One call whose results are compared, and one that says about how long a call takes."""
@@ -42,7 +43,7 @@ class Timed:
                 self.samples += self.worker.ask("time", mode=self.mode, budget=0.0, least=1, most=1)["seconds"]
             self.estimate = min(self.samples)
         except (Failed, ValueError) as error:
-            self.error = str(error)
+            self.error, self.mismatch = str(error), isinstance(error, ValueError)
         out.unlink(missing_ok=True)
 
     def turn(self, effort):
@@ -55,7 +56,7 @@ class Timed:
 
     def summary(self):
         if self.error or not self.samples:
-            return {"error": self.error}
+            return {"error": self.error, "mismatch": self.mismatch}
         taken = self.samples[1:] or self.samples
         median, fastest = statistics.median(taken), min(taken)
         return {"median": median, "min": fastest, "samples": len(taken), "difference": self.difference}
@@ -93,12 +94,11 @@ def cell(case, dtype, ours, peers, two, folder, effort, peaks, threads):
         "threads": threads,
         "peers": {},
     }
-    all_modes, _ = {}, None
     mine, error = load(ours, case_file, dtype, case.kind)
     if error:
         raise Failed(error)
     ours.ask("result", mode=mine[0].mode, out=str(reference))
-    all_modes["ours"] = mine
+    all_modes = {"ours": mine}
     for worker in peers:
         modes, error = load(worker, case_file, dtype, case.kind)
         all_modes[worker.name] = modes
@@ -122,7 +122,7 @@ def cell(case, dtype, ours, peers, two, folder, effort, peaks, threads):
             best = min(right, key=lambda mode: right[mode]["median"]) if right else None
             result["peers"][name] = {"best": best, "modes": table}
     result |= limits(case, dtype, ours, peaks, threads)
-    result["sweep"] = ours.ask("sweep", budget=effort.sweep)
+    result["sweep"] = ours.ask("sweep", budget=effort.sweep, least=effort.rounds)
     if two is not None and min(s.get("median", 0) for s in result["ours"].values()) > 2e-3:
         result["scaling"] = scaling(case, dtype, mine[-1], two, case_file, effort)
     for path in (case_file, reference):

@@ -32,7 +32,7 @@ def peer_text(cell, name):
         return f"{time_text(targets.peer_seconds(cell, name))} {peer['best']}"
     errors = [peer.get("error"), *(mode.get("error") for mode in peer.get("modes", {}).values())]
     text = " ".join(e for e in errors if e)
-    if "differs" in text or "shape" in text:
+    if any(mode.get("mismatch") for mode in peer.get("modes", {}).values()):
         return "**mismatch**"
     return "out of memory" if "memory" in text else "-"
 

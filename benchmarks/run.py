@@ -95,6 +95,8 @@ def main():
     cores = {core} if args.threads == 1 else set(available[-2:])
     effort = measure.QUICK if args.quick else measure.FULL
     chosen = [c for c in cases.all_cases() if fnmatch.fnmatch(c.name, args.only + "*")]
+    if not chosen:
+        sys.exit(f"no case is called {args.only!r}: {', '.join(c.name for c in cases.all_cases())}")
     dtypes = ["f32", "f64"] if args.dtype == "both" else [args.dtype]
 
     with open(args.out / "workers.log", "w") as log, tempfile.TemporaryDirectory() as folder:

@@ -35,6 +35,15 @@ def over_floor(cell, mode):
     return ours / cell["floor"][mode] if ours else None
 
 
+def mismatches(cell):
+    """Modes whose results are not ours."""
+    tables = {"ours": cell["ours"]} | {name: peer.get("modes", {}) for name, peer in cell["peers"].items()}
+    for name, modes in tables.items():
+        for mode, summary in modes.items():
+            if summary.get("mismatch"):
+                yield name, mode
+
+
 def mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
@@ -69,6 +78,8 @@ def targets(results):
     def family(name):
         return [cell for cell in cells if cell["family"] == name]
 
+    wrong = [f"{name} {mode} at {place(c)}" for c in cells for name, mode in mismatches(c)]
+    rows.append((0, "equal results from all workers", not wrong, "; ".join(wrong[:3]) or f"in {len(cells)} cells"))
     everyone = {name for cell in cells for name in cell["peers"]}
     others = everyone - {"hessQuik"}
     every(1, "never slower than any peer", [(ratio(c, everyone), c) for c in cells], 1.0)

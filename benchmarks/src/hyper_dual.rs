@@ -8,7 +8,7 @@ use std::error::Error;
 use std::hint::black_box;
 
 /// More evaluations of an entry of a weight matrix than this are too many to wait for: some twenty seconds.
-const MOST: f64 = 4e9;
+const MOST: f64 = 2.5e9;
 
 /// A real number that there are hyper-dual numbers of.
 pub trait Dualisable: Real {

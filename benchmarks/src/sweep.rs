@@ -54,9 +54,9 @@ fn median(seconds: &mut [f64]) -> f64 {
 }
 
 /// Times every plan in turns for `budget` seconds in all; plans twice as slow as the fastest drop out after the first
-/// turn.
+/// turn, the others are timed at least `least` times.
 pub(crate) fn sweep<F: Real>(case: &mut OursCase<F>, request: &Value) -> Answer {
-    let budget = number(request, "budget")?;
+    let (budget, least) = (number(request, "budget")?, number(request, "least")? as usize);
     let points = case.points.x.nrows();
     let depth = case.points.network.explain(points, &case.request)?.layers.len();
     let auto = case.points.network.plan(&case.request)?;
@@ -76,7 +76,7 @@ pub(crate) fn sweep<F: Real>(case: &mut OursCase<F>, request: &Value) -> Answer 
     let live: Vec<usize> = (0..plans.len()).filter(|&i| i == 0 || first[i] < 2.0 * fastest).collect();
     let mut samples: Vec<Vec<f64>> = vec![Vec::new(); plans.len()];
     let mut turns = 0;
-    while turns < 5 || (turns < 200 && start.elapsed().as_secs_f64() < budget) {
+    while turns < least || (turns < 200 && start.elapsed().as_secs_f64() < budget) {
         for &i in &live {
             // calls of microseconds are repeated within a turn, for caches to settle
             samples[i].extend(times(2e-4, 1, 10, || case.with(&requests[i]))?);
