@@ -18,7 +18,7 @@ STYLE = {
 
 def grid(results, out):
     """One file for each precision that has cells of the grid."""
-    for dtype in results["peaks"]:
+    for dtype in results["dtypes"]:
         cells = [c for c in results["cells"] if (c["family"], c["dtype"]) == ("grid", dtype)]
         panels = sorted({c["shape"]["m"] for c in cells})
         if not panels:

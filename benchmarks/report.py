@@ -73,6 +73,12 @@ def targets_text(results):
     return "\n".join(f"{words[met]} {n}. {what}: {how}" for n, what, met, how in targets.targets(results))
 
 
+def spread(peaks, name):
+    """The lowest and highest rate that was measured."""
+    rates = [p[name] / 1e9 for p in peaks]
+    return f"{min(rates):.3g} to {max(rates):.3g}"
+
+
 def head(results):
     """What the numbers were measured on, and its limits."""
     machine, lines = results["machine"], []
@@ -81,10 +87,13 @@ def head(results):
     lines.append(f"{machine['rustc']}; {versions}. Times in milliseconds, medians.")
     if results["quick"]:
         lines.append("**A quick run: too few repetitions to rely on.**")
-    for dtype, peaks in results["peaks"].items():
-        acts = [f"{n[:-2]} {r / 1e9:.2f}" for n, r in peaks.items() if n.endswith("_2")]
-        product = f"{peaks['gemm_flops'] / 1e9:.0f} Gflop/s in matrix products"
-        lines.append(f"Peaks {dtype}: {product}; with two derivatives, 10^9 a second: {', '.join(acts)}.")
+    for dtype in results["dtypes"]:
+        seen = [p for c in results["cells"] if c["dtype"] == dtype for p in c["peaks"].values()]
+        if seen:
+            rates = [f"{name} {spread(seen, name + '_2')}" for name in ("tanh", "anti_tanh", "softplus")]
+            products = f"products {spread(seen, 'gemm_flops')} Gflop/s"
+            lines.append(f"Peaks {dtype}, lowest to highest beside any cell: {products}; activations with two")
+            lines[-1] += f" derivatives, 10^9 a second: {', '.join(rates)}."
     return "\n".join(lines)
 
 
@@ -93,7 +102,7 @@ def markdown(results):
     names = list(dict.fromkeys(name for cell in results["cells"] for name in cell["peers"]))
     parts = [head(results), targets_table(results)]
     for family, title in FAMILIES.items():
-        for dtype in results["peaks"]:
+        for dtype in results["dtypes"]:
             cells = [c for c in results["cells"] if (c["family"], c["dtype"]) == (family, dtype)]
             if cells:
                 # a peer that has nothing to say in a family has no column there

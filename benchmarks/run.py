@@ -106,13 +106,12 @@ def main():
         two = None
         if args.threads == 1 and len(available) >= 2 and not args.no_scaling:
             two = Worker("ours, two threads", [binaries / "ours"], set(available[-2:]), log)
-        peaks = {dtype: ours.ask("peaks", dtype=dtype, threads=args.threads) for dtype in dtypes}
         results = {
             "machine": machine(names),
             "threads": args.threads,
             "quick": args.quick,
             "started": time.strftime("%Y-%m-%d %H:%M"),
-            "peaks": peaks,
+            "dtypes": dtypes,
             "small": small(binaries, cores),
             "cells": [],
         }
@@ -120,7 +119,7 @@ def main():
             for case in chosen:
                 before = time.time()
                 try:
-                    arguments = (ours, peers, two, Path(folder), effort, peaks[dtype], args.threads)
+                    arguments = (ours, peers, two, Path(folder), effort, args.threads)
                     results["cells"].append(measure.cell(case, dtype, *arguments))
                     line = report.line(results["cells"][-1])
                 except Failed as error:

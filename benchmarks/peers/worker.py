@@ -90,7 +90,7 @@ def serve(load):
                 start = time.perf_counter()
                 out = call()
                 seconds = time.perf_counter() - start
-                arrays = {name: np.ascontiguousarray(array) for name, array in results(out).items()}
+                arrays = {name: np.asarray(array, order="C") for name, array in results(out).items()}
                 save_file(arrays, request["out"])
                 answer = {"seconds": seconds}
             elif op == "time":
