@@ -1,0 +1,127 @@
+"""The cases: networks with seeded weights, points, and what is computed there, as files that every worker reads."""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from safetensors.numpy import save_file
+
+GRID_D = [2**i for i in range(11)]
+GRID_M = [1, 2, 4, 8]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network at one number of points."""
+
+    family: str
+    kind: str  # hessian, laplacian or training
+    d: int
+    m: int
+    width: int
+    depth: int
+    points: int
+    layers: tuple = field(compare=False, repr=False)
+
+    @property
+    def name(self):
+        return f"{self.family} d{self.d} m{self.m} w{self.width} L{self.depth} n{self.points}"
+
+    @property
+    def label(self):
+        if self.family == "grid":
+            return f"d {self.d} m {self.m}"
+        if self.family == "icnn":
+            return f"({self.d} {self.width} {self.points})"
+        return f"({self.d} {self.m} {self.width} {self.depth} {self.points})"
+
+    def output_bytes(self, dtype):
+        """What one call returns: jets, or for training the gradients of weights and points."""
+        if self.kind == "training":
+            weights = sum(int(np.prod(shape)) for layer in self.layers for shape in shapes(layer).values())
+            entries = weights + self.points * self.d
+        else:
+            second = 1 if self.kind == "laplacian" else self.d * self.d
+            entries = self.points * self.m * (1 + self.d + second)
+        return entries * np.dtype(dtype).itemsize
+
+    def activations(self):
+        """Number of activations per call, by their kind; those that are polynomials are not counted."""
+        counts = {}
+        for layer in self.layers:
+            act = layer.get("act", {"type": "identity"})["type"]
+            if act in ("tanh", "anti_tanh", "softplus"):
+                width = layer.get("width", layer.get("out_features"))
+                counts[act] = counts.get(act, 0) + self.points * width
+        return counts
+
+
+def single(rows, cols, act):
+    return {"type": "single", "in_features": rows, "out_features": cols, "act": {"type": act}}
+
+
+def residual(family, kind, d, m, width, depth, points, first="tanh", h=1.0):
+    """A single layer, residual layers, and a linear one."""
+    inner = {"type": "resnet", "width": width, "h": h, "act": {"type": "tanh"}}
+    layers = (single(d, width, first), *[inner] * depth, single(width, m, "identity"))
+    return Case(family, kind, d, m, width, depth, points, layers)
+
+
+def convex(d, width, points):
+    """Four input convex layers and a quadratic one."""
+    layers = []
+    for features in [None, width, width, width]:
+        layer = {"type": "icnn", "input_dim": d, "in_features": features, "out_features": width}
+        layers.append(layer | {"act": {"type": "softplus"}})
+    layers.append({"type": "quadratic_icnn", "input_dim": d, "in_features": width, "rank": min(d, 10)})
+    return Case("icnn", "hessian", d, 1, width, 4, points, tuple(layers))
+
+
+def all_cases():
+    """Every case, family by family."""
+    cases = [residual("grid", "hessian", d, m, 16, 4, 10, "anti_tanh", 0.5) for m in GRID_M for d in GRID_D]
+    shapes = {
+        ("pinn", "hessian"): "2 1 20 8 4096, 2 1 64 4 4096, 3 4 128 4 2048, 3 1 256 4 1024, 10 1 128 4 1024",
+        ("wide", "hessian"): "100 1 128 3 64, 784 10 64 2 16, 64 64 64 4 64",
+        ("laplacian", "laplacian"): "2 1 64 4 4096, 10 1 128 4 1024, 48 1 256 4 256",
+        ("training", "training"): "2 1 16 4 5, 2 1 16 4 1000, 2 1 64 4 4096, 3 4 64 4 1024, 10 1 64 4 512",
+    }
+    for (family, kind), listed in shapes.items():
+        cases += [residual(family, kind, *map(int, shape.split())) for shape in listed.split(", ")]
+    return cases + [convex(2, 64, 4096), convex(64, 64, 256)]
+
+
+def shapes(layer):
+    """Names and shapes of the weights of a layer, as hessQuik has them."""
+    kind = layer["type"]
+    if kind == "single":
+        return {"K": (layer["in_features"], layer["out_features"]), "b": (layer["out_features"],)}
+    if kind == "resnet":
+        return {"layer.K": (layer["width"], layer["width"]), "layer.b": (layer["width"],)}
+    d, n = layer["input_dim"], layer["in_features"]
+    if kind == "icnn":
+        names = {"K": (d, layer["out_features"]), "b": (layer["out_features"],)}
+        return names | ({} if n is None else {"L": (n, layer["out_features"])})
+    return {"w": (n,), "v": (d,), "mu": (1,), "A": (layer["rank"], d)}
+
+
+def draw(rng, name, shape, layer):
+    """Weights uniform in +-1/sqrt(number of inputs), so that activations are neither dead nor saturated."""
+    if name in ("L", "w"):
+        # these go through softplus: about 1/n each, so that n of them add up to about one
+        return rng.uniform(-0.5, 0.5, shape) - np.log(shape[0])
+    inputs = layer.get("in_features") or layer.get("width") or layer.get("input_dim")
+    return rng.uniform(-1, 1, shape) / np.sqrt(shape[0] if name.endswith("K") else inputs)
+
+
+def write(case, dtype, path):
+    """Writes a case file: weights as hessquik names them, the architecture as JSON, and the points `x`."""
+    rng = np.random.default_rng(zlib.crc32(case.name.encode()))
+    tensors = {}
+    for i, layer in enumerate(case.layers):
+        for name, shape in shapes(layer).items():
+            tensors[f"weights.{i}.{name}"] = draw(rng, name, shape, layer).astype(dtype)
+    tensors["x"] = rng.standard_normal((case.points, case.d)).astype(dtype)
+    architecture = json.dumps({"type": "network", "layers": list(case.layers)})
+    save_file(tensors, path, metadata={"architecture": architecture})

@@ -1,0 +1,1 @@
+"""The workers that compute the same cases in Python, each a process of its own."""
