@@ -101,7 +101,7 @@ impl Cost {
     /// and of writing, for entries of `bytes` bytes.
     pub fn seconds(&self, bytes: usize) -> f64 {
         let single = 4.0 / bytes as f64;
-        self.flops / (60e9 * single) + self.elements / (5e9 * single) + self.outputs * bytes as f64 / 12e9
+        self.flops / (150e9 * single) + self.elements / (12e9 * single) + self.outputs * bytes as f64 / 10e9
     }
 }
 
@@ -109,11 +109,24 @@ impl Cost {
 pub(crate) struct Costs {
     stages: Vec<StageSizes>,
     work: Work,
+    /// The end of the last stage that is not affine.
+    curved: usize,
+    /// Over the stages before each: what `r` rows that pass to the next state cost per row (flops, elements), the sums
+    /// over sites per term, and the curvature of smooth maps per pair of rows.
+    sums: Vec<[f64; 4]>,
 }
 
 impl Costs {
     pub fn new<F: Real>(program: &Program<F>, work: Work) -> Self {
-        Self { stages: program.stages.iter().map(Stage::sizes).collect(), work }
+        let stages: Vec<StageSizes> = program.stages.iter().map(Stage::sizes).collect();
+        let mut sums = vec![[0.0; 4]];
+        for s in &stages {
+            let [flops, elements, terms, pairs] = sums[sums.len() - 1];
+            let (site, smooth) = if s.smooth { (0.0, 2.0 * work.q * s.n) } else { (2.0 * work.q * s.p, 0.0) };
+            let passes = 2.0 * s.p + s.n_out + 0.5 * site;
+            sums.push([flops + s.flops(), elements + passes, terms + site, pairs + smooth]);
+        }
+        Self { stages, work, curved: program.curved(), sums }
     }
 
     /// Value sweep, and activations with two derivatives.
@@ -152,16 +165,21 @@ impl Costs {
         let (q, last) = (self.work.q, b == self.stages.len());
         let folds = !last && self.stages[b - 1].folds;
         let shared = a == 0 || !head;
-        let mut cost = Cost::default();
-        for i in a..b {
-            let s = &self.stages[i];
-            cost = cost + self.tangent(i, r, i == a && shared, i + 1 < b || !(last || folds));
-            if s.smooth {
-                cost.flops += q * 2.0 * r * r * s.n;
-            } else if !(folds && i + 1 == b) {
-                cost.flops += q * 2.0 * terms * s.p;
-                cost.elements += q * r * s.p;
-            }
+        let end = if last { self.curved.max(a + 1) } else { b };
+        let sum = |i: usize| self.sums[end][i] - self.sums[a][i];
+        let mut cost = Cost { flops: r * sum(0) + terms * sum(2) + r * r * sum(3), elements: r * sum(1), outputs: 0.0 };
+        if shared {
+            cost.flops -= r * self.stages[a].m;
+        }
+        let s = &self.stages[end - 1];
+        if last || folds {
+            // the last sweep ends with the site
+            cost.flops -= r * (s.s + s.w);
+            cost.elements -= r * (s.p + s.n_out);
+        }
+        if folds {
+            cost.flops -= terms * 2.0 * q * s.p;
+            cost.elements -= r * q * s.p;
         }
         if !last {
             let n = self.stages[b].n;
@@ -220,8 +238,8 @@ impl Costs {
         }
         let mut best = (f64::INFINITY, Plan::default());
         let mut carried = 0.0;
+        let mut adjoints: f64 = (0..depth).map(|i| seconds(self.adjoint(i))).sum();
         for prefix in 0..=depth {
-            let adjoints: f64 = (prefix..depth).map(|i| seconds(self.adjoint(i))).sum();
             let (rest, first) = if prefix < depth { step(prefix, true, w.k, w.terms, &tail) } else { (0.0, depth) };
             let total = carried + adjoints + seconds(self.join(prefix)) + rest;
             if total < best.0 {
@@ -230,6 +248,7 @@ impl Costs {
             }
             if prefix < depth {
                 carried += seconds(self.carry(prefix));
+                adjoints -= seconds(self.adjoint(prefix));
             }
         }
         best.1

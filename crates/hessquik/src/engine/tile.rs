@@ -367,8 +367,10 @@ pub(crate) fn one_segment<F: Real>(
     };
     let size = (ns, q);
     let smooth = program.stages[a..b].iter().any(|s| matches!(s, Stage::Smooth(_)));
+    // a lift is a product for all but the fewest directions
+    let dense = |k: usize| k > SMALL || (lifted.is_some() && k > 4);
     match kind {
-        Kind::Full { k } if *k > SMALL => gram_and_lift(*k, size, sites, lifted, out, scratch),
+        Kind::Full { k } if dense(*k) => gram_and_lift(*k, size, sites, lifted, out, scratch),
         _ => {
             gram(kind, size, sites, out);
             if let Some(lifted) = lifted {
@@ -380,7 +382,7 @@ pub(crate) fn one_segment<F: Real>(
         (a..b).for_each(|i| smooth_curvature(program, kind, q, i, tape, &segment.t[i - a], out));
     }
     match kind {
-        Kind::Full { k } if *k <= SMALL || smooth => mirror_all(&mut out[..ns * q * k * k], *k),
+        Kind::Full { k } if !dense(*k) || smooth => mirror_all(&mut out[..ns * q * k * k], *k),
         _ => {}
     }
 }
