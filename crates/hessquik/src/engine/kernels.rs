@@ -1,4 +1,6 @@
 //! Fused elementwise passes, vectorised for the machine at run time.
+#![allow(clippy::needless_range_loop)] // indices of blocks in registers, which the compiler unrolls
+
 use super::lanes::Lanes;
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};

@@ -3,6 +3,8 @@
 //! A block of the result stays in registers while the inner dimension passes by: the right factor comes in vectors along
 //! its rows, entries of the left one are broadcast. Neither the left factor nor a right factor with contiguous rows is
 //! packed, which is what general GEMMs spend on products as small as these.
+#![allow(clippy::needless_range_loop)] // indices of blocks in registers, which the compiler unrolls
+
 use super::gemm::Mat;
 use super::lanes::Lanes;
 use super::tape::{Buffer, fit};
@@ -149,8 +151,8 @@ impl<F: Real> Product<'_, F> {
             }
             Right::Packed(b) => assert_eq!((b.rows, b.cols), (inner, cols), "shape of a packed factor"),
             Right::Part(b, row, col) => {
-                assert!(row + inner <= b.rows && col + cols <= b.cols && col % b.width == 0);
-                assert!(cols % b.width == 0 || col + cols == b.cols, "a part ends with a panel");
+                assert!(row + inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.width));
+                assert!(cols.is_multiple_of(b.width) || col + cols == b.cols, "a part ends with a panel");
             }
         }
         if let Onto::Row(row) = self.onto {
@@ -188,7 +190,7 @@ impl<F: Real> WithSimd for Product<'_, F> {
             // rows of a block such that it fills the registers, with room for a row of the panel and a broadcast entry
             match (len.div_ceil(lanes), S::REGISTER_COUNT >= 32) {
                 (1, true) => panel.run::<S, 12, 1>(simd),
-                (2, true) if rows % 12 > 0 && rows % 8 == 0 => panel.run::<S, 8, 2>(simd),
+                (2, true) if !rows.is_multiple_of(12) && rows.is_multiple_of(8) => panel.run::<S, 8, 2>(simd),
                 (2, true) => panel.run::<S, 12, 2>(simd),
                 (3, true) => panel.run::<S, 8, 3>(simd),
                 (_, true) => panel.run::<S, 6, 4>(simd),
