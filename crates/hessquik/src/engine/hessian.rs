@@ -161,7 +161,7 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
     scratch.right = right.map_or_else(Buffer::default, Packed::release);
 }
 
-/// Bytes of a matrix that is mirrored in the second-level cache.
+/// Bytes of a matrix up to which it is computed by halves and mirrored in the cache.
 const CACHED: usize = 256 << 10;
 
 /// Entries of a cache line, at least.

@@ -279,9 +279,13 @@ impl<F: Real> Panel<'_, '_, F> {
         // the last vector is masked to end with them.
         unsafe {
             let c = c.as_mut_ptr().add(row * stride + self.first);
+            let x = a.data.as_ptr().add(row * a.rs);
+            let y = (self.panel.as_ptr(), self.step);
+            let out = (c, stride, skip);
+            // Each way to start has its own copy of the loop: what meets in one place goes through memory.
             let mut sums = [[F::splat(simd, F::zero()); V]; R];
             match onto {
-                Onto::Zero => {}
+                Onto::Zero => sum_up(simd, mask, last == lanes, a, x, y, sums, out),
                 Onto::Row(onto) => {
                     for v in 0..V {
                         let x = vector::<S, F, V>(simd, mask, false, onto.as_ptr().add(self.first), v);
@@ -289,6 +293,7 @@ impl<F: Real> Panel<'_, '_, F> {
                             sums[r][v] = x;
                         }
                     }
+                    sum_up(simd, mask, last == lanes, a, x, y, sums, out);
                 }
                 Onto::Itself => {
                     for r in 0..R {
@@ -296,20 +301,8 @@ impl<F: Real> Panel<'_, '_, F> {
                             sums[r][v] = vector::<S, F, V>(simd, mask, false, c.add(r * stride), v);
                         }
                     }
+                    sum_up(simd, mask, last == lanes, a, x, y, sums, out);
                 }
-            }
-            let (x, y) = (a.data.as_ptr().add(row * a.rs), self.panel.as_ptr());
-            match last == lanes {
-                true => sum_up::<S, F, R, V>(simd, mask, true, a, x, (y, self.step), &mut sums),
-                false => sum_up::<S, F, R, V>(simd, mask, false, a, x, (y, self.step), &mut sums),
-            }
-            for r in skip..R {
-                let c = c.add(r * stride);
-                for v in 0..V - 1 {
-                    F::store(simd, c.add(v * lanes), sums[r][v]);
-                }
-                let (c, sum) = (c.add((V - 1) * lanes), sums[r][V - 1]);
-                if last == lanes { F::store(simd, c, sum) } else { F::store_part(simd, mask, c, sum) }
             }
         }
     }
@@ -334,23 +327,50 @@ unsafe fn vector<S: Simd, F: Lanes, const V: usize>(
     }
 }
 
-/// `sums[r][v] += sum_i x[r, i] y[i, v]`.
+/// `c[r, v] = sums[r][v] + sum_i x[r, i] y[i, v]`, without the first `skip` rows; the last vector is masked unless it is
+/// `full`.
 ///
 /// # Safety
 /// `x` must be valid for reads of `R` rows of `a`, `y` of as many rows of vectors (see [`vector`]) as `a` has columns,
-/// `step` entries apart.
+/// `step` entries apart, `c` for writes of `R` such rows, `stride` entries apart.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
+    simd: S,
+    mask: F::Mask<S>,
+    full: bool,
+    a: Mat<F>,
+    x: *const F,
+    y: (*const F, usize),
+    sums: [[F::Vector<S>; V]; R],
+    out: (*mut F, usize, usize),
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        match full {
+            true => sum_rows(simd, mask, true, a, x, y, sums, out),
+            false => sum_rows(simd, mask, false, a, x, y, sums, out),
+        }
+    }
+}
+
+/// [`sum_up`], for a `full` known when it is compiled.
+///
+/// # Safety
+/// As for `sum_up`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn sum_rows<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
     mask: F::Mask<S>,
     full: bool,
     a: Mat<F>,
     mut x: *const F,
     (mut y, step): (*const F, usize),
-    sums: &mut [[F::Vector<S>; V]; R],
+    mut sums: [[F::Vector<S>; V]; R],
+    (c, stride, skip): (*mut F, usize, usize),
 ) {
-    // a copy, which the compiler can keep in registers
-    let mut kept = *sums;
+    let lanes = F::lanes::<S>();
     for _ in 0..a.cols {
         // SAFETY: the caller says that R rows of `x` and this row of `y` can be read.
         unsafe {
@@ -361,14 +381,25 @@ unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
             for r in 0..R {
                 let entry = F::splat(simd, *x.add(r * a.rs));
                 for v in 0..V {
-                    kept[r][v] = F::fused(simd, entry, row[v], kept[r][v]);
+                    sums[r][v] = F::fused(simd, entry, row[v], sums[r][v]);
                 }
             }
         }
         // wrapping: past the last row nothing is read
         (x, y) = (x.wrapping_add(a.cs), y.wrapping_add(step));
     }
-    *sums = kept;
+    for r in 0..R {
+        if r < skip {
+            continue;
+        }
+        for v in 0..V {
+            // SAFETY: the caller says that the rows from `skip` on can be written.
+            unsafe {
+                let c = c.add(r * stride + v * lanes);
+                if full || v + 1 < V { F::store(simd, c, sums[r][v]) } else { F::store_part(simd, mask, c, sums[r][v]) }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
