@@ -162,7 +162,7 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
 }
 
 /// Bytes of a matrix up to which it is computed by halves and mirrored in the cache.
-const CACHED: usize = 256 << 10;
+const CACHED: usize = 1 << 20;
 
 /// Entries of a cache line, at least.
 const LINE: usize = 16;
