@@ -83,21 +83,16 @@ def load(network, dtype, kind):
     if ns * bytes_per_point > CHUNKED:
         sizes[", chunks"] = max(1, int(CHUNKED / bytes_per_point))
 
+    def evaluation(chunk, **wanted):
+        def call():
+            with torch.no_grad():
+                parts = [f(c, do_gradient=True, **wanted) for c in x.split(chunk)]
+                return parts[0] if len(parts) == 1 else tuple(torch.cat(p) for p in zip(*parts, strict=True))
+
+        return call
+
     def jets(forward, chunk):
-        def call():
-            with torch.no_grad():
-                parts = [f(c, do_gradient=True, do_Hessian=True, forward_mode=forward) for c in x.split(chunk)]
-                return parts[0] if len(parts) == 1 else tuple(torch.cat(p) for p in zip(*parts, strict=True))
-
-        return call
-
-    def laplacian(chunk):
-        def call():
-            with torch.no_grad():
-                parts = [f(c, do_gradient=True, do_Laplacian=True, forward_mode=True) for c in x.split(chunk)]
-                return parts[0] if len(parts) == 1 else tuple(torch.cat(p) for p in zip(*parts, strict=True))
-
-        return call
+        return evaluation(chunk, do_Hessian=True, forward_mode=forward)
 
     def traced(call):
         def both():
@@ -139,7 +134,7 @@ def load(network, dtype, kind):
             else:
                 modes[name + suffix] = jets(forward, chunk), results
     if kind == "laplacian":
-        modes["laplacian"] = laplacian(ns), results
+        modes["laplacian"] = evaluation(ns, do_Laplacian=True, forward_mode=True), results
     return modes
 
 

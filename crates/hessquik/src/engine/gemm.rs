@@ -56,7 +56,7 @@ pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F],
         return;
     }
     if b.cs == 1 {
-        let onto = if accumulate { Onto::Itself } else { Onto::Zero };
+        let onto = Onto::new(accumulate);
         return Product { a, b: Right::Rows(b.data, b.rs), cols: n, onto, c, stride }.run();
     }
     // SAFETY: the asserts above show that every entry of a, b and c lies inside its slice; c is borrowed mutably, so it

@@ -124,15 +124,17 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
     let in_cache = k * k * size_of::<F>() <= CACHED;
     // one sample's factor on the right serves all if it is the same
     let shared = used == 0 && lift.is_some_and(|l| l.x.per_sample == 0);
-    let mut right = None;
-    for s in 0..ns {
+    let factor = |s| {
         let part = |rows: Rows<'x, F>, n| Mat::new(rows.sample(s), k, n, rows.stride);
-        let x = [part(a, used), lift.map_or(part(a, 0), |l| part(l.x, n))];
-        if s == 0 || !shared {
-            let before = right.take().map_or_else(|| std::mem::take(&mut scratch.right), Packed::release);
-            right = Some(Packed::stacked(x.map(Mat::t), in_cache, before));
+        [part(a, used), lift.map_or(part(a, 0), |l| part(l.x, n))]
+    };
+    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), in_cache, memory);
+    let mut right = pack(factor(0), std::mem::take(&mut scratch.right));
+    for s in 0..ns {
+        let x = factor(s);
+        if s > 0 && !shared {
+            right = pack(x, right.release());
         }
-        let Some(right) = &right else { continue };
         for r in 0..q {
             let y = fit(&mut scratch.rows, k * inner);
             if used > 0 {
@@ -145,20 +147,20 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
             let y = Mat::new(y, k, inner, inner);
             let h = &mut out[(s * q + r) * k * k..][..k * k];
             if in_cache {
-                for (first, cols, panel) in right.panels() {
-                    let a = Mat { rows: first + cols, ..y };
-                    Product { a, b: panel, cols, onto: Onto::Zero, c: &mut h[first..], stride: k }.run();
+                for first in (0..k).step_by(right.width()) {
+                    let cols = right.width().min(k - first);
+                    let (a, b) = (y.rows(0, first + cols), Right::Packed(&right, 0, first));
+                    Product { a, b, cols, onto: Onto::Zero, c: &mut h[first..], stride: k }.run();
                 }
                 mirror(h, k);
             } else {
-                let none = Mat::new(&[], 0, k, k);
-                let left = Packed::stacked([y.t(), none], false, std::mem::take(&mut scratch.left));
-                by_rows(x, y, (right, &left), h, &mut scratch.block, scratch.past_caches);
+                let left = Packed::stacked(&[y.t()], false, std::mem::take(&mut scratch.left));
+                by_rows(x, y, (&right, &left), h, &mut scratch.block, scratch.past_caches);
                 scratch.left = left.release();
             }
         }
     }
-    scratch.right = right.map_or_else(Buffer::default, Packed::release);
+    scratch.right = right.release();
 }
 
 /// Bytes of a matrix up to which it is computed by halves and mirrored in the cache.
@@ -187,7 +189,7 @@ fn by_rows<F: Real>(
         let lower = |first: usize, cols: usize, c: &mut [F], stride: usize| {
             let (mut onto, mut row) = (Onto::Zero, 0);
             for x in x {
-                let b = Right::Part(y_t, row, first);
+                let b = Right::Packed(y_t, row, first);
                 Product { a: x.rows(i0, count), b, cols, onto, c: &mut *c, stride }.run();
                 (onto, row) = (Onto::Itself, x.cols);
             }
@@ -195,7 +197,7 @@ fn by_rows<F: Real>(
         // the panels from `first` to `last` are those that the diagonal crosses in these rows
         let (first, last) = (i0 / width * width, (i0 + count).next_multiple_of(width).min(k));
         lower(0, first, block, stride);
-        let (a, b, c) = (y.rows(i0, count), Right::Part(x_t, 0, first), &mut block[first..]);
+        let (a, b, c) = (y.rows(i0, count), Right::Packed(x_t, 0, first), &mut block[first..]);
         Product { a, b, cols: k - first, onto: Onto::Zero, c, stride }.run();
         for first in (first..last).step_by(width) {
             let cols = width.min(k - first);

@@ -133,7 +133,7 @@ impl<F: Real> WithSimd for ScaleRows<'_, F> {
     }
 }
 
-/// `out[s, a, j] (+)= scale x[s, a, j] d[s, j]` for `rows` rows of `len` entries; `d` has `d_stride` entries per sample.
+/// `out[s, a, j] (+)= scale x[s, a, j] d[s, j]` for `rows` rows of `len` entries.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn scale_rows<F: Real>(
     accumulate: bool,
@@ -279,7 +279,7 @@ pub(crate) fn dot_rows<F: Real>(size: (usize, usize, usize), x: Rows<F>, y: Rows
     Arch::new().dispatch(DotRows { size, x, y, out, stride });
 }
 
-/// Sums over sites for few directions; see [`small_gram`] and [`weighted_squares`].
+/// Sums over sites for few directions; see [`small_gram`].
 struct SmallGram<'a, F> {
     k: usize,
     c: &'a [F],
@@ -317,9 +317,7 @@ impl<F: Real> SmallGram<'_, F> {
             (a..K).for_each(|b| self.out[a * K + b] = F::total(simd, sums[a][b]));
         }
     }
-}
 
-impl<F: Real> SmallGram<'_, F> {
     /// In blocks of 4 by 4 entries; rows past the last are the last again, and not kept.
     #[inline(always)]
     fn blocks<S: Simd>(self, simd: S) {

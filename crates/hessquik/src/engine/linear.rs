@@ -46,7 +46,7 @@ impl<F: Real> Block<F> {
     fn product(&self, transposed: bool, x: Mat<F>, onto: Onto<F>, c: &mut [F], stride: usize) {
         let packed = &self.packed.as_ref().expect("packed when lowered")[usize::from(transposed)];
         let cols = if transposed { self.rows } else { self.cols };
-        Product { a: x, b: Right::Packed(packed), cols, onto, c, stride }.run();
+        Product { a: x, b: Right::Packed(packed, 0, 0), cols, onto, c, stride }.run();
     }
 }
 
@@ -65,10 +65,8 @@ pub(crate) struct Lin<F> {
     pub cols: usize,
     pub blocks: Vec<Block<F>>,
     pub copies: Vec<Copy<F>>,
-}
-
-fn onto<'a, F>(accumulate: bool) -> Onto<'a, F> {
-    if accumulate { Onto::Itself } else { Onto::Zero }
+    /// Whether each column, and each row, is written exactly once.
+    covered: [bool; 2],
 }
 
 /// How often each row and column of a map is written: decides who may assign and who must add.
@@ -168,7 +166,9 @@ impl<F: Real> Lin<F> {
         for b in &mut blocks {
             b.packed = Some([Packed::new(b.matrix()), Packed::new(b.matrix().t())]);
         }
-        Ok(Self { rows, cols, blocks, copies })
+        let mut lin = Self { rows, cols, blocks, copies, covered: [false; 2] };
+        lin.covered = [false, true].map(|of_rows| coverage(&lin, of_rows).iter().all(|&count| count == 1));
+        Ok(lin)
     }
 
     /// Whether the map is zero.
@@ -182,11 +182,6 @@ impl<F: Real> Lin<F> {
             ([], [c]) if self.rows == self.cols && c.len == self.rows => Some(c.scale),
             _ => None,
         }
-    }
-
-    /// Whether each output column is written exactly once.
-    pub fn covers(&self, transposed: bool) -> bool {
-        coverage(self, transposed).iter().all(|&c| c == 1)
     }
 
     /// Multiply-adds x 2 of one row through the dense blocks.
@@ -222,7 +217,7 @@ impl<F: Real> Lin<F> {
     pub fn apply_blocks(&self, accumulate: bool, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
         for b in &self.blocks {
             let x = Mat::new(x, n, xs, xs).columns(b.row, b.rows);
-            b.product(false, x, onto(accumulate), &mut y[b.col..], ys);
+            b.product(false, x, Onto::new(accumulate), &mut y[b.col..], ys);
         }
     }
 
@@ -248,7 +243,7 @@ impl<F: Real> Lin<F> {
         }
         for b in &self.blocks {
             let y = Mat::new(y, n, ys, ys).columns(b.col, b.cols);
-            b.product(true, y, onto(accumulate), &mut x[b.row..], xs);
+            b.product(true, y, Onto::new(accumulate), &mut x[b.row..], xs);
         }
         for c in &self.copies {
             copy_rows(accumulate, (n, c.len), (&y[c.to..], ys), c.scale, &mut x[c.from..], xs);
@@ -257,7 +252,7 @@ impl<F: Real> Lin<F> {
 
     /// `y = x A` whatever the coverage.
     pub fn map(&self, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
-        let covered = self.covers(false);
+        let covered = self.covered[0];
         if !covered {
             y.chunks_mut(ys).take(n).for_each(|row| row[..self.cols].fill(F::zero()));
         }
@@ -278,7 +273,7 @@ impl<F: Real> Lin<F> {
 
     /// `x = y A^T` whatever the coverage.
     pub fn map_t(&self, n: usize, y: &[F], ys: usize, x: &mut [F], xs: usize) {
-        let covered = self.covers(true);
+        let covered = self.covered[1];
         if !covered {
             x.chunks_mut(xs).take(n).for_each(|row| row[..self.rows].fill(F::zero()));
         }

@@ -16,10 +16,8 @@ use pulp::{Arch, Simd, WithSimd};
 pub(crate) enum Right<'a, F> {
     /// Row-major, `stride` entries from row to row.
     Rows(&'a [F], usize),
-    /// Packed beforehand.
-    Packed(&'a Packed<F>),
-    /// The part of a packed matrix from this row and this column on, where a panel starts.
-    Part(&'a Packed<F>, usize, usize),
+    /// Packed beforehand: the part from this row and this column on, where a panel starts.
+    Packed(&'a Packed<F>, usize, usize),
 }
 
 /// What a product is added to.
@@ -30,6 +28,13 @@ pub(crate) enum Onto<'a, F> {
     Row(&'a [F]),
     /// What is there already.
     Itself,
+}
+
+impl<F> Onto<'_, F> {
+    /// Itself where the product is to `accumulate`, else zero.
+    pub fn new(accumulate: bool) -> Self {
+        if accumulate { Self::Itself } else { Self::Zero }
+    }
 }
 
 /// `c = onto + a b`, with `c` row-major with `stride` entries from row to row.
@@ -60,28 +65,30 @@ pub(crate) struct Packed<F> {
     rows: usize,
     cols: usize,
     panels: Buffer<F>,
-    /// Columns of a panel, and a number that those of the last one are padded to a multiple of.
+    /// Columns of a panel.
     width: usize,
-    lanes: usize,
     /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
     columns: Option<Vec<F>>,
 }
 
 struct Pack<'a, F> {
     /// On top of each other, with as many columns.
-    parts: [Mat<'a, F>; 2],
+    parts: &'a [Mat<'a, F>],
     panels: Buffer<F>,
-    symmetric: bool,
+    /// In narrow panels, for the upper half of a symmetric product.
+    half: bool,
 }
 
 impl<F: Real> WithSimd for Pack<'_, F> {
-    type Output = Packed<F>;
+    /// The packed matrix, and the entries of a vector.
+    type Output = (Packed<F>, usize);
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Packed<F> {
-        let Self { parts, mut panels, symmetric } = self;
-        let (rows, cols, lanes) = (parts[0].rows + parts[1].rows, parts[0].cols, F::lanes::<S>());
-        let width = lanes * if symmetric { upper_vectors::<S>() } else { panel_vectors::<S>() };
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let Self { parts, mut panels, half } = self;
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let (cols, lanes) = (parts[0].cols, F::lanes::<S>());
+        let width = lanes * if half { upper_vectors::<S>() } else { panel_vectors::<S>() };
         let out = fit(&mut panels, rows * cols.next_multiple_of(lanes));
         let mut at = 0;
         for first in (0..cols).step_by(width) {
@@ -97,25 +104,26 @@ impl<F: Real> WithSimd for Pack<'_, F> {
             }
             at += rows * step;
         }
-        Packed { rows, cols, panels, width, lanes, columns: None }
+        (Packed { rows, cols, panels, width, columns: None }, lanes)
     }
 }
 
 impl<F: Real> Packed<F> {
     /// A matrix of weights.
     pub fn new(b: Mat<F>) -> Self {
-        let none = Mat::new(&[], 0, b.cols, b.cols);
-        let packed = Arch::new().dispatch(Pack { parts: [b, none], panels: Buffer::default(), symmetric: false });
+        let pack = Pack { parts: &[b], panels: Buffer::default(), half: false };
+        let (packed, lanes) = Arch::new().dispatch(pack);
         // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
-        let narrow = b.cols * (b.rows / packed.lanes + 8) < b.rows;
+        let narrow = b.cols * (b.rows / lanes + 8) < b.rows;
         let entry = |i: usize| b.data[i % b.rows * b.rs + i / b.rows * b.cs];
         let columns = narrow.then(|| (0..b.cols * b.rows).map(entry).collect());
         Self { columns, ..packed }
     }
 
-    /// Two matrices on top of each other, in memory of an earlier one; in narrow panels for a symmetric product.
-    pub fn stacked(parts: [Mat<F>; 2], symmetric: bool, panels: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { parts, panels, symmetric })
+    /// Matrices on top of each other, in memory of an earlier one; in narrow panels where only the upper `half` of a
+    /// symmetric product is wanted.
+    pub fn stacked(parts: &[Mat<F>], half: bool, panels: Buffer<F>) -> Self {
+        Arch::new().dispatch(Pack { parts, panels, half }).0
     }
 
     /// The memory.
@@ -126,14 +134,6 @@ impl<F: Real> Packed<F> {
     /// Columns of a panel.
     pub fn width(&self) -> usize {
         self.width
-    }
-
-    /// The panels: first column, number of columns, and the factor that they are.
-    pub fn panels(&self) -> impl Iterator<Item = (usize, usize, Right<'_, F>)> {
-        (0..self.cols).step_by(self.width).map(|first| {
-            let len = self.width.min(self.cols - first);
-            (first, len, Right::Rows(&self.panels[self.rows * first..], len.next_multiple_of(self.lanes)))
-        })
     }
 }
 
@@ -149,8 +149,9 @@ impl<F: Real> Product<'_, F> {
             Right::Rows(data, stride) => {
                 assert!(inner == 0 || data.len() > (inner - 1) * stride + cols - 1);
             }
-            Right::Packed(b) => assert_eq!((b.rows, b.cols), (inner, cols), "shape of a packed factor"),
-            Right::Part(b, row, col) => {
+            Right::Packed(b, row, col) => {
+                let whole = (row, col, inner, cols) == (0, 0, b.rows, b.cols);
+                assert!(whole || b.columns.is_none(), "weights are used as a whole");
                 assert!(row + inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.width));
                 assert!(cols.is_multiple_of(b.width) || col + cols == b.cols, "a part ends with a panel");
             }
@@ -168,19 +169,18 @@ impl<F: Real> WithSimd for Product<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = F::lanes::<S>();
-        if let (Right::Packed(Packed { columns: Some(columns), .. }), 1) = (self.b, self.a.cs) {
+        if let (Right::Packed(Packed { columns: Some(columns), .. }, ..), 1) = (self.b, self.a.cs) {
             return self.dots(simd, columns);
         }
         let width = match self.b {
-            Right::Packed(b) | Right::Part(b, ..) => b.width,
+            Right::Packed(b, ..) => b.width,
             Right::Rows(..) => panel_vectors::<S>() * lanes,
         };
         for first in (0..self.cols).step_by(width) {
             let len = (self.cols - first).min(width);
             let (panel, step) = match self.b {
                 Right::Rows(data, stride) => (&data[first.min(data.len())..], stride),
-                Right::Packed(b) => (&b.panels[b.rows * first..], len.next_multiple_of(lanes)),
-                Right::Part(b, row, col) => {
+                Right::Packed(b, row, col) => {
                     let step = len.next_multiple_of(lanes);
                     (&b.panels[b.rows * (col + first) + row * step..], step)
                 }
@@ -418,7 +418,7 @@ mod tests {
                         let a = if transposed { Mat::new(&numbers, inner, rows, rows + 2).t() } else { a };
                         let b = &numbers[100..];
                         let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3));
-                        let right = if packed { Right::Packed(&of_b) } else { Right::Rows(b, cols + 3) };
+                        let right = if packed { Right::Packed(&of_b, 0, 0) } else { Right::Rows(b, cols + 3) };
                         let stride = cols + 1;
                         let mut c = numbers[7..][..rows * stride].to_vec();
                         let onto = [Onto::Zero, Onto::Itself, Onto::Row(&numbers[50..])][onto];

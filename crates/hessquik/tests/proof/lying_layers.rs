@@ -1,46 +1,20 @@
 //! Layers of the user's that contradict themselves: errors when a network is made, never wrong numbers.
 use crate::common;
 use crate::hostile::says;
+use crate::user_layers::Own;
 use common::points;
 use hessquik::{
     Activation, Error, Evaluate, Form, Init, Layer, Linear, Network, Parts, Request, Single, SmoothMap, Weights,
 };
-use ndarray::{Array1, Array2, Array3, Array4, ArrayD, ArrayView2, ArrayView3, ArrayView4};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4};
 use std::sync::Arc;
-
-/// A layer of the user's that contradicts itself.
-#[derive(Clone, Debug)]
-struct Liar {
-    weights: Weights<f64>,
-    form: Form<f64>,
-}
-
-impl Layer<f64> for Liar {
-    fn name(&self) -> String {
-        "liar".into()
-    }
-    fn dim_input(&self) -> usize {
-        2
-    }
-    fn dim_output(&self) -> usize {
-        3
-    }
-    fn weights(&self) -> Vec<(String, &ArrayD<f64>)> {
-        self.weights.list()
-    }
-    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<f64>)> {
-        self.weights.list_mut()
-    }
-    fn parts(&self) -> Parts<'_, f64> {
-        Parts::Form(self.form.clone())
-    }
-}
 
 #[test]
 fn layers_that_lie() {
     let weights = Weights::new().with("K", Array2::ones((2, 4))).with("b", Array1::ones(4)).with("c", Array1::ones(5));
     let right = Form::new(2, 4, 3).m(Linear::zero().weight("K", 0, 0)).b("b").w(Linear::zero().copy(0, 0, 3, 1.0));
-    let of = |form: Form<f64>| Network::bare(Box::new(Liar { weights: weights.clone(), form }));
+    let of =
+        |form: Form<f64>| Network::bare(Box::new(Own { name: "liar", dims: (2, 3), weights: weights.clone(), form }));
     assert!(of(right.clone()).is_ok());
     let wrong = [
         ("a block that starts too far right", right.clone().m(Linear::zero().weight("K", 0, 1))),

@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 /// A layer given by its form.
 #[derive(Clone, Debug)]
-struct Own {
-    name: &'static str,
-    dims: (usize, usize),
-    weights: Weights<f64>,
-    form: Form<f64>,
+pub(crate) struct Own {
+    pub name: &'static str,
+    pub dims: (usize, usize),
+    pub weights: Weights<f64>,
+    pub form: Form<f64>,
 }
 
 impl Layer<f64> for Own {
