@@ -2,7 +2,9 @@
 use crate::engine::{Call, Field, Program};
 use crate::jet::allocate;
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, Axis, Data, Ix2, IxDyn, Slice};
+use ndarray::{
+    Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Data, Ix2, IxDyn, Slice,
+};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -82,19 +84,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
         out: JetMut<'_, F>,
     ) -> Result<(), Error> {
         let call = call(self, x.view(), request, false)?;
-        let arrays = out.fields();
-        for (field, array) in &arrays {
-            let at = call.position(*field);
-            let at =
-                at.ok_or_else(|| Error::Request(format!("an array is lent for {field:?}, which is not asked for")))?;
-            check_shape(&call, at, x.nrows(), array.shape(), "the array lent for")?;
-        }
-        for (field, _) in &call.fields {
-            if !arrays.iter().any(|(f, _)| f == field) {
-                return Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it")));
-            }
-        }
-        F::run(&call, x.view(), in_order(&call, arrays), true);
+        let arrays = check_lent(&call, x.nrows(), out.fields())?;
+        F::run(&call, x.view(), arrays, true);
         Ok(())
     }
 
@@ -192,24 +183,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         cotangent: &Jet<F>,
     ) -> Result<Gradients<F>, Error> {
         let call = call(self, x.view(), request, true)?;
-        let mut given: Vec<Option<ArrayViewD<F>>> = call.fields.iter().map(|_| None).collect();
-        for (field, array) in cotangent.fields() {
-            let at = call.position(field);
-            let at = at
-                .ok_or_else(|| Error::Request(format!("a cotangent is given for {field:?}, which is not asked for")))?;
-            check_shape(&call, at, x.nrows(), array.shape(), "the cotangent of")?;
-            given[at] = Some(array);
-        }
-        let fill = |range: Range<usize>, _: &[&mut [F]], bars: &mut [&mut [F]]| {
-            for (given, bar) in given.iter().zip(bars) {
-                if let Some(given) = given {
-                    let rows = given.slice_axis(Axis(0), Slice::from(range.clone()));
-                    bar.iter_mut().zip(rows.iter()).for_each(|(b, &g)| *b = g);
-                }
-            }
-            F::zero()
-        };
-        Ok(reverse(&call, x.view(), fill)?.1)
+        Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), cotangent.view().fields())?)?.1)
     }
 
     /// A loss that is a sum over points, and its gradients, in one pass: `loss` gets a range of points, their jet, and
@@ -313,14 +287,14 @@ pub trait Evaluate<F: Real>: Layer<F> {
 
 impl<F: Real, L: Layer<F> + ?Sized> Evaluate<F> for L {}
 
-fn program<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Arc<Program<F>>, Error> {
+pub(crate) fn program<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Arc<Program<F>>, Error> {
     match layer.lowered() {
         Some(program) => Ok(program),
         None => Ok(Arc::new(Program::lower(layer)?)),
     }
 }
 
-fn check_points<F: Real>(program: &Program<F>, x: &ArrayView2<F>) -> Result<(), Error> {
+pub(crate) fn check_points<F: Real>(program: &Program<F>, x: &ArrayView2<F>) -> Result<(), Error> {
     let d = program.width(0);
     if x.ncols() == d { Ok(()) } else { Err(Error::shape("the array of points", x.shape(), format!("[n_s, {d}]"))) }
 }
@@ -337,9 +311,54 @@ fn call<F: Real, L: Layer<F> + ?Sized>(
 }
 
 /// The arrays in the order of the fields of `call`.
-fn in_order<A>(call: &Call<impl Real>, mut arrays: Vec<(Field, A)>) -> Vec<A> {
+pub(crate) fn in_order<A>(call: &Call<impl Real>, mut arrays: Vec<(Field, A)>) -> Vec<A> {
     arrays.sort_by_key(|(field, _)| call.position(*field));
     arrays.into_iter().map(|(_, array)| array).collect()
+}
+
+/// The arrays that are lent for the results, in the order of the fields of `call`, once all are there and fit.
+pub(crate) fn check_lent<'a, F: Real>(
+    call: &Call<F>,
+    ns: usize,
+    arrays: Vec<(Field, ArrayViewMutD<'a, F>)>,
+) -> Result<Vec<ArrayViewMutD<'a, F>>, Error> {
+    for (field, array) in &arrays {
+        let at = call.position(*field);
+        let at = at.ok_or_else(|| Error::Request(format!("an array is lent for {field:?}, which is not asked for")))?;
+        check_shape(call, at, ns, array.shape(), "the array lent for")?;
+    }
+    for (field, _) in &call.fields {
+        if !arrays.iter().any(|(f, _)| f == field) {
+            return Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it")));
+        }
+    }
+    Ok(in_order(call, arrays))
+}
+
+/// The loss whose derivatives are these cotangents, tile by tile, for [`reverse`].
+#[allow(clippy::type_complexity)]
+pub(crate) fn fill_from<'a, F: Real>(
+    call: &Call<F>,
+    ns: usize,
+    cotangents: Vec<(Field, ArrayViewD<'a, F>)>,
+) -> Result<impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync + use<'a, F>, Error> {
+    let mut given: Vec<Option<ArrayViewD<F>>> = call.fields.iter().map(|_| None).collect();
+    for (field, array) in cotangents {
+        let at = call.position(field);
+        let at =
+            at.ok_or_else(|| Error::Request(format!("a cotangent is given for {field:?}, which is not asked for")))?;
+        check_shape(call, at, ns, array.shape(), "the cotangent of")?;
+        given[at] = Some(array);
+    }
+    Ok(move |range: Range<usize>, _: &[&mut [F]], bars: &mut [&mut [F]]| {
+        for (given, bar) in given.iter().zip(bars) {
+            if let Some(given) = given {
+                let rows = given.slice_axis(Axis(0), Slice::from(range.clone()));
+                bar.iter_mut().zip(rows.iter()).for_each(|(b, &g)| *b = g);
+            }
+        }
+        F::zero()
+    })
 }
 
 /// Checks the shape of an array in memory order; the message gives logical shapes.
@@ -353,7 +372,7 @@ fn check_shape<F: Real>(call: &Call<F>, at: usize, ns: usize, found: &[usize], w
     Err(Error::shape(format!("{what} {field:?}"), &logical(found), format!("{wanted:?}")))
 }
 
-fn reverse<F: Real>(
+pub(crate) fn reverse<F: Real>(
     call: &Call<F>,
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,

@@ -254,12 +254,12 @@ macro_rules! plain_fields {
                 }
             }
 
-            /// All arrays that are there, in memory order.
-            pub(crate) fn fields(&self) -> Vec<(Field, ArrayViewD<'_, F>)> {
-                let mut out = Vec::new();
-                $(out.extend(self.$member.as_ref().map(|a| (Field::$name, a.view().into_dyn())));)*
-                out.extend(self.factored.as_ref().map(|f| (Field::Factored, f.core.view().into_dyn())));
-                out.into_iter().map(|(field, a)| { let axes = memory_axes(a.ndim()); (field, a.permuted_axes(axes)) }).collect()
+            /// The arrays of this jet, to be given to [`Prepared::pullback`](crate::Prepared::pullback) as cotangents.
+            pub fn view(&self) -> JetView<'_, F> {
+                JetView {
+                    $($member: self.$member.as_ref().map(|a| a.view()),)*
+                    factored: self.factored.as_ref().map(|f| f.core.view()),
+                }
             }
         }
 
@@ -288,6 +288,14 @@ macro_rules! plain_fields {
         }
 
         impl<'a, F: Real> JetView<'a, F> {
+            /// All arrays that are there, in memory order.
+            pub(crate) fn fields(&self) -> Vec<(Field, ArrayViewD<'a, F>)> {
+                let mut out = Vec::new();
+                $(out.extend(self.$member.clone().map(|a| (Field::$name, a.into_dyn())));)*
+                out.extend(self.factored.clone().map(|a| (Field::Factored, a.into_dyn())));
+                out.into_iter().map(|(field, a)| { let axes = memory_axes(a.ndim()); (field, a.permuted_axes(axes)) }).collect()
+            }
+
             /// A jet over one slice per field of `call`, for `ns` samples.
             pub(crate) fn over(call: &Call<F>, ns: usize, slices: &'a [&mut [F]]) -> Self {
                 let mut jet = Self { $($member: None,)* factored: None };

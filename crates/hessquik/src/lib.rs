@@ -64,6 +64,7 @@ pub mod layer;
 mod network;
 mod peaks;
 mod plan;
+mod prepared;
 mod real;
 mod request;
 
@@ -80,5 +81,6 @@ pub use layer::{
 pub use network::{Network, fully_connected, icnn, resnet};
 pub use peaks::peaks;
 pub use plan::{Candidate, Cost, Explanation, Plan};
+pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{Mode, Request};

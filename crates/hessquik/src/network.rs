@@ -96,6 +96,34 @@ impl<F: Real> Network<F> {
         Ok(())
     }
 
+    /// Sets all weights from arrays in the order of [`Layer::weights`], of any strides.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Layer, fully_connected};
+    /// let trained = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let mut network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(1))?;
+    /// network.set_weights(&trained.weights().iter().map(|(_, w)| w.view()).collect::<Vec<_>>())?;
+    /// assert_eq!(network.flat_weights(), trained.flat_weights());
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are more or fewer arrays than weights, or naming the first weight whose shape is
+    /// another; nothing is changed then.
+    pub fn set_weights(&mut self, arrays: &[ArrayViewD<F>]) -> Result<(), Error> {
+        let weights = self.weights();
+        if weights.len() != arrays.len() {
+            return Err(Error::shape("the list of weights", &[arrays.len()], format!("[{}]", weights.len())));
+        }
+        for ((name, w), array) in weights.iter().zip(arrays) {
+            if w.shape() != array.shape() {
+                return Err(Error::shape(format!("weight {name}"), array.shape(), format!("{:?}", w.shape())));
+            }
+        }
+        self.weights_mut().into_iter().zip(arrays).for_each(|((_, w), array)| w.assign(array));
+        Ok(())
+    }
+
     /// The weight of this name, such as `1.2.layer.b`.
     ///
     /// # Errors

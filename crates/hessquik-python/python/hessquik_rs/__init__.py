@@ -1,0 +1,1 @@
+"""Values, gradients and Hessians of neural networks with respect to their inputs."""

@@ -1,0 +1,114 @@
+//! Arrays in: numpy arrays of any strides without a copy, everything that numpy or DLPack makes an array of, and what is
+//! lent for results.
+use crate::errors;
+use hessquik::Real;
+use ndarray::{Array, ArrayView, ArrayViewD, Dimension};
+use numpy::{
+    Element, IntoPyArray, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
+    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// `f32` or `f64` as numpy names them.
+pub trait Float: Real + Element {
+    /// The dtype.
+    const DTYPE: &'static str;
+}
+
+impl Float for f32 {
+    const DTYPE: &'static str = "float32";
+}
+
+impl Float for f64 {
+    const DTYPE: &'static str = "float64";
+}
+
+/// Whether Rust can walk over the array in place: entries aligned, and a whole number of them from one to the next.
+fn walkable<F: Float>(array: &Bound<'_, PyArrayDyn<F>>) -> bool {
+    let size = size_of::<F>();
+    let whole = array.strides().iter().all(|s| s % size as isize == 0);
+    array.data().addr() % align_of::<F>() == 0 && whole
+}
+
+/// The array that `object` is or can be made, to be read: as it is if it is one of this precision, else a copy. Numbers
+/// of a wider type are refused, since they would be rounded.
+pub fn read<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, F>> {
+    if let Ok(array) = object.cast::<PyArrayDyn<F>>()
+        && walkable(array)
+    {
+        return Ok(array.try_readonly().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))?);
+    }
+    let array = converted::<F>(what, object)?;
+    let array = array.cast::<PyArrayDyn<F>>()?;
+    Ok(array.try_readonly().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))?)
+}
+
+/// By DLPack where there is one, else as numpy does; then in this precision and in order, copied if need be.
+fn converted<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let numpy = PyModule::import(py, "numpy")?;
+    let mut array = object.clone();
+    if object.cast::<PyUntypedArray>().is_err() {
+        let is_number_tree = !object.hasattr(intern!(py, "dtype"))?;
+        array = if object.hasattr(intern!(py, "__dlpack__"))? {
+            numpy.call_method1(intern!(py, "from_dlpack"), (object,))?
+        } else if is_number_tree {
+            // lists of Python's numbers have no precision of their own
+            let untyped = numpy.call_method1(intern!(py, "asarray"), (object,))?;
+            let kind: String = untyped.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
+            if !matches!(kind.as_str(), "b" | "i" | "u" | "f") {
+                return Err(errors::dtype(what, untyped.getattr(intern!(py, "dtype"))?, F::DTYPE));
+            }
+            untyped.call_method1(intern!(py, "astype"), (F::DTYPE,))?
+        } else {
+            numpy.call_method1(intern!(py, "asarray"), (object,))?
+        };
+    }
+    let untyped = array.cast::<PyUntypedArray>()?;
+    let found = untyped.dtype();
+    let exact = match found.kind() {
+        b'b' | b'i' | b'u' => true,
+        b'f' => found.itemsize() <= size_of::<F>(),
+        _ => false,
+    };
+    if !exact {
+        return Err(errors::dtype(what, found, &format!("{}, which the network has", F::DTYPE)));
+    }
+    if let Ok(same) = array.cast::<PyArrayDyn<F>>()
+        && walkable(same)
+    {
+        return Ok(array);
+    }
+    let options = PyDict::new(py);
+    options.set_item("order", "C")?;
+    array.call_method(intern!(py, "astype"), (F::DTYPE,), Some(&options))
+}
+
+/// An array lent for a result: it is written in place, so it must be an array of this precision.
+pub fn write<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArrayDyn<'py, F>> {
+    let Ok(untyped) = object.cast::<PyUntypedArray>() else {
+        return Err(errors::dtype(what, object.get_type().name()?, &format!("a numpy array of {}", F::DTYPE)));
+    };
+    let Ok(array) = object.cast::<PyArrayDyn<F>>() else {
+        return Err(errors::dtype(what, untyped.dtype(), F::DTYPE));
+    };
+    if !walkable(array) {
+        return Err(PyValueError::new_err(format!("{what} is not aligned to its entries of {}", F::DTYPE)));
+    }
+    Ok(array.try_readwrite().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))?)
+}
+
+/// A view with `D` axes.
+pub fn fixed<'a, F: Float, D: Dimension>(what: &str, view: ArrayViewD<'a, F>) -> PyResult<ArrayView<'a, F, D>> {
+    let found = view.shape().to_vec();
+    let axes = D::NDIM.unwrap_or(0);
+    view.into_dimensionality().map_err(|_| errors::shape(what, &found, &format!("{axes} axes")))
+}
+
+/// An array out, without a copy.
+pub fn out<'py, F: Float, D: Dimension>(py: Python<'py>, array: Array<F, D>) -> Bound<'py, PyArray<F, D>> {
+    array.into_pyarray(py)
+}

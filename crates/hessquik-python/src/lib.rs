@@ -1,0 +1,20 @@
+//! The native module `hessquik_rs._native`: networks on numpy arrays. What users see of it is written in Python, in
+//! `python/hessquik_rs`.
+mod array;
+mod checks;
+mod errors;
+mod network;
+mod pool;
+mod results;
+mod wish;
+
+use pyo3::prelude::*;
+
+/// The engine of `hessquik_rs`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::network::Network;
+    #[pymodule_export]
+    use crate::pool::{num_threads, set_num_threads};
+}

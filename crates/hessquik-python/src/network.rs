@@ -1,0 +1,427 @@
+//! The class `Network`: a network in either precision, whose weights may be changed while other threads evaluate it.
+use crate::array::{self, Float};
+use crate::checks;
+use crate::errors::{self, raise};
+use crate::pool;
+use crate::results::{Cotangents, Lent, dictionary, views};
+use crate::wish::{Options, Wish};
+use hessquik::{Architecture, Error, Evaluate, Init, Layer, Prepared, Request};
+use ndarray::{Ix1, Ix2};
+use numpy::{PyArray1, PyArray2, PyReadonlyArrayDyn};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Requests that a network keeps resolved.
+const KEPT: usize = 8;
+
+/// A network with the requests that were last resolved against it.
+#[derive(Debug)]
+struct Model<F: Float> {
+    network: hessquik::Network<F>,
+    prepared: Mutex<Vec<Arc<Prepared<F>>>>,
+}
+
+impl<F: Float> Model<F> {
+    fn new(network: hessquik::Network<F>) -> Self {
+        Self { network, prepared: Mutex::new(Vec::new()) }
+    }
+
+    /// The request resolved against the network, now or at an earlier call.
+    fn prepare(&self, request: Request<F>) -> Result<Arc<Prepared<F>>, Error> {
+        let mut kept = lock(&self.prepared);
+        if let Some(found) = kept.iter().find(|p| *p.request() == request) {
+            return Ok(found.clone());
+        }
+        let new = Arc::new(Prepared::new(&self.network, request)?);
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push(new.clone());
+        Ok(new)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // what is kept is whole at every moment, even after a panic
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A model that evaluations hold on to while it is replaced by one with other weights.
+#[derive(Debug)]
+struct Shared<F: Float>(Mutex<Arc<Model<F>>>);
+
+impl<F: Float> Shared<F> {
+    fn new(network: hessquik::Network<F>) -> Self {
+        Self(Mutex::new(Arc::new(Model::new(network))))
+    }
+
+    fn get(&self) -> Arc<Model<F>> {
+        lock(&self.0).clone()
+    }
+
+    /// Changes the weights: in place, or in a copy while an evaluation goes on with the old ones.
+    fn change(&self, f: impl FnOnce(&mut hessquik::Network<F>) -> Result<(), Error>) -> PyResult<()> {
+        let mut model = lock(&self.0);
+        if let Some(model) = Arc::get_mut(&mut model) {
+            model.prepared.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+            return f(&mut model.network).map_err(raise);
+        }
+        let mut network = model.network.clone();
+        f(&mut network).map_err(raise)?;
+        *model = Arc::new(Model::new(network));
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+enum Precision {
+    F32(Shared<f32>),
+    F64(Shared<f64>),
+}
+
+/// `$body` with `$shared` the network in its precision, and `F` that precision.
+macro_rules! with {
+    ($network:expr, $shared:ident => $body:expr) => {
+        match &$network.0 {
+            Precision::F32($shared) => {
+                #[allow(dead_code)]
+                type F = f32;
+                $body
+            }
+            Precision::F64($shared) => {
+                #[allow(dead_code)]
+                type F = f64;
+                $body
+            }
+        }
+    };
+}
+
+/// A network; see `hessquik_rs.Network`, which wraps it.
+#[pyclass(frozen, module = "hessquik_rs._native")]
+#[derive(Debug)]
+pub struct Network(Precision);
+
+#[pymethods]
+impl Network {
+    #[new]
+    #[pyo3(signature = (architecture, dtype = "float64", seed = None))]
+    fn new(architecture: &str, dtype: &str, seed: Option<u64>) -> PyResult<Self> {
+        let architecture = Architecture::from_json(architecture).map_err(raise)?;
+        let init = &mut seed.map_or_else(Init::zeros, Init::seed);
+        Ok(Self(match dtype {
+            "float32" => Precision::F32(Shared::new(architecture.build(init).map_err(raise)?)),
+            "float64" => Precision::F64(Shared::new(architecture.build(init).map_err(raise)?)),
+            other => return Err(errors::dtype("the network", other, "float32 or float64")),
+        }))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, dtype = None))]
+    fn load(path: PathBuf, dtype: Option<&str>) -> PyResult<Self> {
+        let stored = match dtype {
+            None if hessquik::weights_dtype(&path).map_err(raise)? == "f32" => "float32",
+            None => "float64",
+            Some(dtype) => dtype,
+        };
+        Ok(Self(match stored {
+            "float32" => Precision::F32(Shared::new(hessquik::Network::load(&path).map_err(raise)?)),
+            "float64" => Precision::F64(Shared::new(hessquik::Network::load(&path).map_err(raise)?)),
+            other => return Err(errors::dtype("the network", other, "float32 or float64")),
+        }))
+    }
+
+    fn save(&self, path: PathBuf) -> PyResult<()> {
+        with!(self, shared => shared.get().network.save(path).map_err(raise))
+    }
+
+    /// The same network in another precision; a copy if it is the same.
+    fn cast(&self, dtype: &str) -> PyResult<Self> {
+        Ok(Self(match (&self.0, dtype) {
+            (Precision::F32(n), "float32") => Precision::F32(Shared::new(n.get().network.clone())),
+            (Precision::F64(n), "float64") => Precision::F64(Shared::new(n.get().network.clone())),
+            (Precision::F32(n), "float64") => Precision::F64(Shared::new(n.get().network.cast().map_err(raise)?)),
+            (Precision::F64(n), "float32") => Precision::F32(Shared::new(n.get().network.cast().map_err(raise)?)),
+            (_, other) => return Err(errors::dtype("the network", other, "float32 or float64")),
+        }))
+    }
+
+    fn copy(&self) -> PyResult<Self> {
+        self.cast(self.dtype())
+    }
+
+    #[getter]
+    fn architecture(&self) -> PyResult<String> {
+        let architecture = with!(self, shared => shared.get().network.architecture());
+        // every layer that Python can build has one
+        architecture.map(|a| a.to_json()).ok_or_else(|| PyTypeError::new_err("the network has no description"))
+    }
+
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        with!(self, _shared => F::DTYPE)
+    }
+
+    #[getter]
+    fn dim_input(&self) -> usize {
+        with!(self, shared => shared.get().network.dim_input())
+    }
+
+    #[getter]
+    fn dim_output(&self) -> usize {
+        with!(self, shared => shared.get().network.dim_output())
+    }
+
+    #[getter]
+    fn n_weights(&self) -> usize {
+        with!(self, shared => shared.get().network.n_weights())
+    }
+
+    fn weight_names(&self) -> Vec<String> {
+        with!(self, shared => shared.get().network.weights().into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn weight<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        with!(self, shared => {
+            let array = shared.get().network.weight(name).map_err(raise)?.to_owned();
+            Ok(array::out(py, array).into_any())
+        })
+    }
+
+    fn set_weight(&self, name: &str, array: &Bound<'_, PyAny>) -> PyResult<()> {
+        with!(self, shared => {
+            let array = array::read::<F>(&format!("weight {name}"), array)?;
+            shared.change(|network| network.set_weight(name, array.as_array()))
+        })
+    }
+
+    fn flat_weights<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        with!(self, shared => array::out(py, shared.get().network.flat_weights()).into_any())
+    }
+
+    fn set_flat_weights(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
+        let what = "the flat vector of weights";
+        with!(self, shared => {
+            let array = array::read::<F>(what, array)?;
+            let flat = array::fixed::<F, Ix1>(what, array.as_array())?;
+            shared.change(|network| network.set_flat_weights(flat))
+        })
+    }
+
+    /// Sets all weights from a list of arrays in the order of `weight_names()`.
+    fn set_weights(&self, arrays: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
+        with!(self, shared => {
+            let arrays = read_all::<F>(&arrays)?;
+            shared.change(|network| network.set_weights(&views(&arrays)))
+        })
+    }
+
+    /// A copy of this network with these weights, in the order of `weight_names()`.
+    fn with_weights(&self, arrays: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        fn copy<F: Float>(shared: &Shared<F>, arrays: &[Bound<'_, PyAny>]) -> PyResult<Shared<F>> {
+            let arrays = read_all::<F>(arrays)?;
+            let mut network = shared.get().network.clone();
+            network.set_weights(&views(&arrays)).map_err(raise)?;
+            Ok(Shared::new(network))
+        }
+        Ok(Self(match &self.0 {
+            Precision::F32(shared) => Precision::F32(copy(shared, &arrays)?),
+            Precision::F64(shared) => Precision::F64(copy(shared, &arrays)?),
+        }))
+    }
+
+    /// A flat vector such as a gradient, as a dictionary of arrays of the shapes of the weights.
+    fn by_name<'py>(&self, py: Python<'py>, flat: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        with!(self, shared => {
+            let flat = array::read::<F>("the flat vector", flat)?;
+            let flat = array::fixed::<F, Ix1>("the flat vector", flat.as_array())?;
+            let dict = PyDict::new(py);
+            for (name, array) in shared.get().network.by_name(flat).map_err(raise)? {
+                dict.set_item(name, array::out(py, array))?;
+            }
+            Ok(dict)
+        })
+    }
+
+    /// A dictionary of the results by name.
+    #[pyo3(signature = (x, request = None, *, directions = None, outputs = None, mode = None, operator = None,
+                        products = None, block = None, partials = None, out = None))]
+    #[allow(clippy::too_many_arguments)]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        request: Option<&Bound<'py, PyAny>>,
+        directions: Option<&Bound<'py, PyAny>>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+        operator: Option<&Bound<'py, PyAny>>,
+        products: Option<&Bound<'py, PyAny>>,
+        block: Option<(Vec<usize>, Vec<usize>)>,
+        partials: Option<Vec<(usize, usize)>>,
+        out: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let options = Options { directions, outputs, mode, operator, products, block, partials };
+        with!(self, shared => evaluate::<F>(py, &shared.get(), x, Wish::parse(request, options)?, out))
+    }
+
+    /// The gradients of a loss with respect to all weights, flat, and to the points, from its derivatives with respect
+    /// to the results by name.
+    #[pyo3(signature = (x, request, cotangents, *, directions = None, outputs = None, mode = None, operator = None,
+                        products = None, block = None, partials = None))]
+    #[allow(clippy::too_many_arguments)]
+    fn pullback<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        request: Option<&Bound<'py, PyAny>>,
+        cotangents: &Bound<'py, PyDict>,
+        directions: Option<&Bound<'py, PyAny>>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+        operator: Option<&Bound<'py, PyAny>>,
+        products: Option<&Bound<'py, PyAny>>,
+        block: Option<(Vec<usize>, Vec<usize>)>,
+        partials: Option<Vec<(usize, usize)>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let options = Options { directions, outputs, mode, operator, products, block, partials };
+        let keys = cotangents.keys().into_any();
+        let request = request.unwrap_or(&keys);
+        with!(self, shared => pullback::<F>(py, &shared.get(), x, Wish::parse(Some(request), options)?, cotangents))
+    }
+
+    /// The plan and its predicted cost beside the alternatives, as a table and as JSON.
+    #[pyo3(signature = (points, request = None, *, directions = None, outputs = None, mode = None, operator = None,
+                        products = None, block = None, partials = None))]
+    #[allow(clippy::too_many_arguments)]
+    fn explain<'py>(
+        &self,
+        points: usize,
+        request: Option<&Bound<'py, PyAny>>,
+        directions: Option<&Bound<'py, PyAny>>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+        operator: Option<&Bound<'py, PyAny>>,
+        products: Option<&Bound<'py, PyAny>>,
+        block: Option<(Vec<usize>, Vec<usize>)>,
+        partials: Option<Vec<(usize, usize)>>,
+    ) -> PyResult<(String, String)> {
+        let options = Options { directions, outputs, mode, operator, products, block, partials };
+        with!(self, shared => {
+            let request = Wish::<F>::parse(request, options)?.request;
+            let explanation = shared.get().network.explain(points, &request).map_err(raise)?;
+            Ok((explanation.to_string(), checks::json(&explanation)?))
+        })
+    }
+
+    /// Number of points, whole tiles of them, whose results take about 16 MiB.
+    #[pyo3(signature = (request = None, *, directions = None, outputs = None, mode = None, operator = None,
+                        products = None, block = None, partials = None))]
+    #[allow(clippy::too_many_arguments)]
+    fn chunk<'py>(
+        &self,
+        request: Option<&Bound<'py, PyAny>>,
+        directions: Option<&Bound<'py, PyAny>>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        mode: Option<&Bound<'py, PyAny>>,
+        operator: Option<&Bound<'py, PyAny>>,
+        products: Option<&Bound<'py, PyAny>>,
+        block: Option<(Vec<usize>, Vec<usize>)>,
+        partials: Option<Vec<(usize, usize)>>,
+    ) -> PyResult<usize> {
+        let options = Options { directions, outputs, mode, operator, products, block, partials };
+        with!(self, shared => {
+            let request = Wish::<F>::parse(request, options)?.request;
+            Ok(shared.get().prepare(request).map_err(raise)?.chunk())
+        })
+    }
+
+    /// Derivative checks at points `x`, in double precision: name, verdict, table and JSON of each.
+    fn check(&self, py: Python<'_>, x: &Bound<'_, PyAny>, seed: u64) -> PyResult<Vec<checks::Outcome>> {
+        let x = array::read::<f64>("x", x)?;
+        let x = array::fixed::<f64, Ix2>("x", x.as_array())?;
+        let network = match &self.0 {
+            Precision::F32(shared) => shared.get().network.cast().map_err(raise)?,
+            Precision::F64(shared) => shared.get().network.clone(),
+        };
+        pool::run(py, false, |_| checks::all(&network, x, seed))?.map_err(raise)
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (String, &'static str), Bound<'py, PyAny>)> {
+        let this = slf.get();
+        Ok((slf.get_type().into_any(), (this.architecture()?, this.dtype()), this.flat_weights(slf.py())))
+    }
+
+    fn __setstate__(&self, flat: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.set_flat_weights(flat)
+    }
+
+    fn __copy__(&self) -> PyResult<Self> {
+        self.copy()
+    }
+
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        self.copy()
+    }
+}
+
+fn read_all<'py, F: Float>(arrays: &[Bound<'py, PyAny>]) -> PyResult<Vec<PyReadonlyArrayDyn<'py, F>>> {
+    arrays.iter().enumerate().map(|(i, array)| array::read(&format!("weight {i}"), array)).collect()
+}
+
+fn evaluate<'py, F: Float>(
+    py: Python<'py>,
+    model: &Arc<Model<F>>,
+    x: &Bound<'py, PyAny>,
+    wish: Wish<F>,
+    out: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let x = array::read::<F>("x", x)?;
+    let x = array::fixed::<F, Ix2>("x", x.as_array())?;
+    let prepared = model.prepare(wish.request).map_err(raise)?;
+    let small = x.nrows() <= prepared.tile();
+    if let Some(out) = out {
+        let mut lent = Lent::<F>::read(out)?;
+        let view = lent.view_mut()?;
+        pool::run(py, small, |go_on| match small {
+            true => prepared.evaluate_into(&x, view),
+            false => prepared.evaluate_into_while(&x, view, go_on).map(drop),
+        })?
+        .map_err(raise)?;
+        return Ok(out.clone());
+    }
+    let jet = pool::run(py, small, |go_on| match small {
+        true => prepared.evaluate(&x).map(Some),
+        false => prepared.evaluate_while(&x, go_on),
+    })?;
+    let jet = jet.map_err(raise)?.expect("whoever stops the work raises the signal instead");
+    dictionary(py, &wish.names, jet)
+}
+
+fn pullback<'py, F: Float>(
+    py: Python<'py>,
+    model: &Arc<Model<F>>,
+    x: &Bound<'py, PyAny>,
+    wish: Wish<F>,
+    cotangents: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let x = array::read::<F>("x", x)?;
+    let x = array::fixed::<F, Ix2>("x", x.as_array())?;
+    let prepared = model.prepare(wish.request).map_err(raise)?;
+    let cotangents = Cotangents::<F>::read(cotangents)?;
+    let view = cotangents.view()?;
+    let small = x.nrows() <= prepared.pullback_tile().map_err(raise)?;
+    let gradients = pool::run(py, small, |go_on| match small {
+        true => prepared.pullback(&x, &view).map(Some),
+        false => prepared.pullback_while(&x, &view, go_on),
+    })?;
+    let gradients = gradients.map_err(raise)?.expect("whoever stops the work raises the signal instead");
+    let weights: Bound<'py, PyArray1<F>> = array::out(py, gradients.weights);
+    let input: Bound<'py, PyArray2<F>> = array::out(py, gradients.input);
+    PyTuple::new(py, [weights.into_any(), input.into_any()])
+}

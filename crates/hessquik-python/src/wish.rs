@@ -1,0 +1,195 @@
+//! What to compute, as Python says it: names, and keywords for what needs numbers.
+use crate::array::{self, Float};
+use crate::errors;
+use hessquik::{Mode, Plan, Request};
+use ndarray::{Array2, Ix2};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+/// The results by name, in the order of `hessquik::Jet`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name
+pub enum Name {
+    Value,
+    Gradient,
+    Hessian,
+    Packed,
+    Diagonal,
+    Laplacian,
+    Operator,
+    Products,
+    Block,
+    Partials,
+    Factored,
+}
+
+impl Name {
+    const ALL: [Self; 11] = [
+        Self::Value,
+        Self::Gradient,
+        Self::Hessian,
+        Self::Packed,
+        Self::Diagonal,
+        Self::Laplacian,
+        Self::Operator,
+        Self::Products,
+        Self::Block,
+        Self::Partials,
+        Self::Factored,
+    ];
+
+    /// As users write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Gradient => "gradient",
+            Self::Hessian => "hessian",
+            Self::Packed => "packed",
+            Self::Diagonal => "diagonal",
+            Self::Laplacian => "laplacian",
+            Self::Operator => "operator",
+            Self::Products => "products",
+            Self::Block => "block",
+            Self::Partials => "partials",
+            Self::Factored => "factored",
+        }
+    }
+
+    /// From what users write.
+    pub fn parse(name: &str) -> PyResult<Self> {
+        let found = Self::ALL.into_iter().find(|n| n.as_str() == name);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            errors::request(format!("request: unknown result {name:?}; known are {known}"))
+        })
+    }
+}
+
+/// The keywords of a request beside the names of its results.
+#[derive(Debug, Default)]
+pub struct Options<'a, 'py> {
+    /// Input directions (k, d).
+    pub directions: Option<&'a Bound<'py, PyAny>>,
+    /// Output directions (m, q).
+    pub outputs: Option<&'a Bound<'py, PyAny>>,
+    /// `auto`, `forward`, `backward`, `sites`, or a plan (prefix, pivots).
+    pub mode: Option<&'a Bound<'py, PyAny>>,
+    /// `B` (k, k).
+    pub operator: Option<&'a Bound<'py, PyAny>>,
+    /// Vectors (kw, d).
+    pub products: Option<&'a Bound<'py, PyAny>>,
+    /// Rows and columns.
+    pub block: Option<(Vec<usize>, Vec<usize>)>,
+    /// Pairs of indices.
+    pub partials: Option<Vec<(usize, usize)>>,
+}
+
+/// A request with the names of its results in the order in which they were asked for.
+pub struct Wish<F: Float> {
+    /// The names.
+    pub names: Vec<Name>,
+    /// What the engine is asked for.
+    pub request: Request<F>,
+}
+
+impl<F: Float> Wish<F> {
+    /// From names, as one text with commas or a sequence of them, and keywords; without either, value, gradient and
+    /// Hessian.
+    pub fn parse(names: Option<&Bound<'_, PyAny>>, options: Options<'_, '_>) -> PyResult<Self> {
+        let mut wish = Self { names: names.map_or_else(|| Ok(Vec::new()), list)?, request: Request::new() };
+        let given = [
+            (Name::Operator, options.operator.is_some()),
+            (Name::Products, options.products.is_some()),
+            (Name::Block, options.block.is_some()),
+            (Name::Partials, options.partials.is_some()),
+        ];
+        for (name, given) in given {
+            match (given, wish.names.contains(&name)) {
+                (true, false) => wish.names.push(name),
+                (false, true) => {
+                    let name = name.as_str();
+                    return Err(errors::request(format!("request: {name:?} needs the argument {name}")));
+                }
+                _ => {}
+            }
+        }
+        if names.is_none() && wish.names.is_empty() {
+            wish.names = vec![Name::Value, Name::Gradient, Name::Hessian];
+        }
+        let mut request = Request::new();
+        for name in &wish.names {
+            request = match name {
+                Name::Value => request.value(),
+                Name::Gradient => request.gradient(),
+                Name::Hessian => request.hessian(),
+                Name::Packed => request.packed(),
+                Name::Diagonal => request.diagonal(),
+                Name::Laplacian => request.laplacian(),
+                Name::Factored => request.factored(),
+                Name::Operator | Name::Products | Name::Block | Name::Partials => request,
+            };
+        }
+        if let Some(b) = options.operator {
+            request = request.operator(matrix("operator", b)?);
+        }
+        if let Some(w) = options.products {
+            request = request.products(matrix("products", w)?);
+        }
+        if let Some((rows, cols)) = &options.block {
+            request = request.block(rows, cols);
+        }
+        if let Some(pairs) = &options.partials {
+            request = request.partials(pairs);
+        }
+        if let Some(v) = options.directions {
+            request = request.directions(matrix("directions", v)?);
+        }
+        if let Some(u) = options.outputs {
+            request = request.outputs(matrix("outputs", u)?);
+        }
+        if let Some(mode) = options.mode {
+            request = request.mode(parse_mode(mode)?);
+        }
+        wish.request = request;
+        Ok(wish)
+    }
+}
+
+/// Names from one text with commas, or from a sequence of texts; each once.
+fn list(names: &Bound<'_, PyAny>) -> PyResult<Vec<Name>> {
+    let mut list = Vec::with_capacity(4);
+    let mut push = |name: &str| -> PyResult<()> {
+        let name = Name::parse(name.trim())?;
+        if !list.contains(&name) {
+            list.push(name);
+        }
+        Ok(())
+    };
+    if let Ok(text) = names.cast::<PyString>() {
+        text.to_str()?.split(',').filter(|n| !n.trim().is_empty()).try_for_each(&mut push)?;
+    } else if let Ok(tuple) = names.cast::<PyTuple>() {
+        // what is asked for most often, without an iterator
+        tuple.iter_borrowed().try_for_each(|name| push(name.cast::<PyString>()?.to_str()?))?;
+    } else {
+        for name in names.try_iter()? {
+            push(name?.cast::<PyString>()?.to_str()?)?;
+        }
+    }
+    Ok(list)
+}
+
+fn matrix<F: Float>(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Array2<F>> {
+    let array = array::read::<F>(what, object)?;
+    Ok(array::fixed::<F, Ix2>(what, array.as_array())?.to_owned())
+}
+
+fn parse_mode(mode: &Bound<'_, PyAny>) -> PyResult<Mode> {
+    if let Ok(name) = mode.cast::<PyString>() {
+        return name.to_str()?.parse().map_err(errors::raise);
+    }
+    let Ok((prefix, pivots)) = mode.extract::<(usize, Vec<usize>)>() else {
+        let wanted = "auto, forward, backward, sites, or a plan (prefix, [pivots])";
+        return Err(errors::request(format!("mode is {mode}, expected {wanted}")));
+    };
+    Ok(Mode::Plan(Plan::new(prefix, pivots)))
+}

@@ -1,0 +1,201 @@
+//! A request resolved against a network once, to be evaluated and pulled back again and again.
+use crate::engine::{Call, Program};
+use crate::evaluate::{check_lent, check_points, fill_from, in_order, reverse};
+use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
+use ndarray::{ArrayBase, ArrayViewMutD, Axis, Data, Ix2, Slice};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
+
+/// A request resolved against a layer or network with its present weights: plans are found once, not at every call.
+///
+/// ```
+/// use hessquik::{Activation, Init, Prepared, Request, fully_connected};
+/// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+/// let prepared = Prepared::new(&network, Request::new().value().hessian())?;
+/// for scale in [1.0, 2.0] {
+///     let jet = prepared.evaluate(&(ndarray::Array2::ones((5, 2)) * scale))?;
+///     assert_eq!(jet.hessian.unwrap().dim(), (5, 2, 2, 1));
+/// }
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Prepared<F: Real> {
+    program: Arc<Program<F>>,
+    request: Request<F>,
+    forward: Call<F>,
+    reverse: OnceLock<Call<F>>,
+}
+
+/// Tiles between two questions whether to go on, for each thread: seldom enough to cost nothing.
+const TILES_PER_THREAD: usize = 64;
+/// Bytes of results that a chunk of a stream holds.
+const STREAM_BYTES: usize = 16 << 20;
+
+impl<F: Real> Prepared<F> {
+    /// Resolves `request` against `layer`.
+    ///
+    /// # Errors
+    /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), but for those of the points.
+    pub fn new<L: Layer<F> + ?Sized>(layer: &L, request: Request<F>) -> Result<Self, Error> {
+        let program = crate::evaluate::program(layer)?;
+        let forward = F::resolve(program.clone(), &request, false)?;
+        Ok(Self { program, request, forward, reverse: OnceLock::new() })
+    }
+
+    /// The request.
+    pub fn request(&self) -> &Request<F> {
+        &self.request
+    }
+
+    /// Number of points that go through all sweeps at once; no other threads are asked for if there are no more.
+    pub fn tile(&self) -> usize {
+        self.forward.tile
+    }
+
+    /// The same for a pullback.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for the factored Hessian, which has no pullback.
+    pub fn pullback_tile(&self) -> Result<usize, Error> {
+        Ok(self.reversed()?.tile)
+    }
+
+    /// A number of points, whole tiles of them, whose results take about 16 MiB: good chunks of a stream.
+    pub fn chunk(&self) -> usize {
+        let entries: usize = self.forward.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let tiles = STREAM_BYTES / (entries.max(1) * size_of::<F>() * self.forward.tile);
+        tiles.clamp(1, 64) * self.forward.tile
+    }
+
+    /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate).
+    pub fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<Jet<F>, Error> {
+        check_points(&self.program, &x.view())?;
+        let mut jet = Jet::zeros(&self.forward, x.nrows())?;
+        F::run(&self.forward, x.view(), in_order(&self.forward, jet.view_mut().fields()), false);
+        Ok(jet)
+    }
+
+    /// As [`Evaluate::evaluate_into`](crate::Evaluate::evaluate_into).
+    pub fn evaluate_into<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, out: JetMut<'_, F>) -> Result<(), Error> {
+        check_points(&self.program, &x.view())?;
+        let arrays = check_lent(&self.forward, x.nrows(), out.fields())?;
+        F::run(&self.forward, x.view(), arrays, true);
+        Ok(())
+    }
+
+    /// As [`evaluate`](Self::evaluate), but asks `go_on` now and then, and gives up with `None` once it says no. The
+    /// results are the same, to the last bit.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Prepared, Request, fully_connected};
+    /// use std::time::{Duration, Instant};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let prepared = Prepared::new(&network, Request::new().hessian())?;
+    /// let start = Instant::now();
+    /// let jet = prepared.evaluate_while(&ndarray::Array2::ones((5, 2)), || start.elapsed() < Duration::from_secs(9))?;
+    /// assert!(jet.is_some());
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    pub fn evaluate_while<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Option<Jet<F>>, Error> {
+        check_points(&self.program, &x.view())?;
+        let mut jet = Jet::zeros(&self.forward, x.nrows())?;
+        let arrays = in_order(&self.forward, jet.view_mut().fields());
+        Ok(self.run_while(x, arrays, false, go_on).then_some(jet))
+    }
+
+    /// As [`evaluate_into`](Self::evaluate_into), but asks `go_on` now and then, and gives up with `false` once it says
+    /// no; then some results are written and others are not.
+    pub fn evaluate_into_while<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        out: JetMut<'_, F>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<bool, Error> {
+        check_points(&self.program, &x.view())?;
+        let arrays = check_lent(&self.forward, x.nrows(), out.fields())?;
+        Ok(self.run_while(x, arrays, true, go_on))
+    }
+
+    fn run_while<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        mut arrays: Vec<ArrayViewMutD<'_, F>>,
+        lent: bool,
+        go_on: impl Fn() -> bool,
+    ) -> bool {
+        let (n, chunk) = (x.nrows(), self.forward.tile * TILES_PER_THREAD * rayon::current_num_threads());
+        let mut start = 0;
+        while n - start > chunk {
+            let (now, later) = arrays.into_iter().map(|a| a.split_at(Axis(0), chunk)).unzip();
+            F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..start + chunk)), now, lent);
+            (arrays, start) = (later, start + chunk);
+            if !go_on() {
+                return false;
+            }
+        }
+        F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..n)), arrays, lent);
+        true
+    }
+
+    /// As [`Evaluate::pullback`](crate::Evaluate::pullback), of cotangents that are looked at.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Jet, Prepared, Request, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let prepared = Prepared::new(&network, Request::new().laplacian())?;
+    /// let x = ndarray::Array2::ones((5, 2));
+    /// let cotangent = Jet { laplacian: Some(ndarray::Array2::ones((5, 1))), ..Jet::default() };
+    /// let gradients = prepared.pullback(&x, &cotangent.view())?;
+    /// assert_eq!(gradients.input.dim(), (5, 2));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    pub fn pullback<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        cotangent: &JetView<'_, F>,
+    ) -> Result<Gradients<F>, Error> {
+        check_points(&self.program, &x.view())?;
+        let call = self.reversed()?;
+        Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent.fields())?)?.1)
+    }
+
+    /// As [`pullback`](Self::pullback), but asks `go_on` at every tile, from several threads, and gives up with `None`
+    /// once it says no.
+    pub fn pullback_while<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        cotangent: &JetView<'_, F>,
+        go_on: impl Fn() -> bool + Sync,
+    ) -> Result<Option<Gradients<F>>, Error> {
+        struct Stopped;
+        check_points(&self.program, &x.view())?;
+        let call = self.reversed()?;
+        let fill = fill_from(call, x.nrows(), cotangent.fields())?;
+        // An unwinding is how a tile leaves a parallel loop for good; no panic hook sees it.
+        let run = || {
+            reverse(call, x.view(), |range, out, bars| {
+                if !go_on() {
+                    resume_unwind(Box::new(Stopped));
+                }
+                fill(range, out, bars)
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => Ok(Some(result?.1)),
+            Err(payload) if payload.is::<Stopped>() => Ok(None),
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    fn reversed(&self) -> Result<&Call<F>, Error> {
+        if self.reverse.get().is_none() {
+            let call = F::resolve(self.program.clone(), &self.request, true)?;
+            return Ok(self.reverse.get_or_init(|| call));
+        }
+        Ok(self.reverse.get().expect("looked at above"))
+    }
+}
