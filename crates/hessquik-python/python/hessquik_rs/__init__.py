@@ -1,1 +1,70 @@
-"""Values, gradients and Hessians of neural networks with respect to their inputs."""
+"""Values, gradients and Hessians of neural networks with respect to their inputs: analytic, exact to rounding, fast.
+
+>>> import numpy as np
+>>> import hessquik_rs as hq
+>>> net = hq.Network([hq.single(2, 16, "tanh"), hq.resnet(16, 4, "tanh"), hq.single(16, 1)], seed=0)
+>>> x = np.zeros((10, 2))
+>>> jet = net.evaluate(x, ("value", "gradient", "hessian"))
+>>> jet.value.shape, jet.gradient.shape, jet.hessian.shape
+((10, 1), (10, 2, 1), (10, 2, 2, 1))
+
+| module | is |
+|---|---|
+| `hessquik_rs` | networks on numpy arrays; everything below this line is optional |
+| `hessquik_rs.activations`, `.layers`, `.networks`, `.utils` | hessQuik's own API on PyTorch |
+| `hessquik_rs.jax` | jets as JAX functions |
+| `hessquik_rs.dask` | evaluation of chunked arrays, on a cluster |
+| `hessquik_rs.errors` | the exceptions |
+"""
+
+from importlib.metadata import version as _version
+
+from hessquik_rs import errors
+from hessquik_rs._native import num_threads, set_num_threads
+from hessquik_rs.architecture import (
+    Activation,
+    Architecture,
+    fully_connected,
+    icnn,
+    log_sum_exp,
+    quadratic,
+    quadratic_icnn,
+    resnet,
+    single,
+    softmax,
+    softplus,
+)
+from hessquik_rs.check import Check, Checks
+from hessquik_rs.explanation import Candidate, Explanation, Plan
+from hessquik_rs.jet import FactoredHessian, Gradients, Jet
+from hessquik_rs.network import Network
+from hessquik_rs.request import Options
+
+__version__ = _version("hessquik-rs")
+
+__all__ = [
+    "Activation",
+    "Architecture",
+    "Candidate",
+    "Check",
+    "Checks",
+    "Explanation",
+    "FactoredHessian",
+    "Gradients",
+    "Jet",
+    "Network",
+    "Options",
+    "Plan",
+    "errors",
+    "fully_connected",
+    "icnn",
+    "log_sum_exp",
+    "num_threads",
+    "quadratic",
+    "quadratic_icnn",
+    "resnet",
+    "set_num_threads",
+    "single",
+    "softmax",
+    "softplus",
+]

@@ -1,0 +1,97 @@
+"""The engine; see `hessquik_rs.Network` for what its methods mean."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, final
+
+from numpy.typing import ArrayLike
+
+from hessquik_rs.jet import Array
+from hessquik_rs.request import Mode, Names
+
+def num_threads() -> int:
+    """The number of threads that evaluations run on."""
+
+def set_num_threads(count: int) -> None:
+    """Sets the number of threads that evaluations run on."""
+
+@final
+class Network:
+    def __new__(cls, architecture: str, dtype: str = "float64", seed: int | None = None) -> Network: ...
+    @staticmethod
+    def load(path: str | PathLike[str], dtype: str | None = None) -> Network: ...
+    def save(self, path: str | PathLike[str]) -> None: ...
+    def cast(self, dtype: str) -> Network: ...
+    def copy(self) -> Network: ...
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def dim_input(self) -> int: ...
+    @property
+    def dim_output(self) -> int: ...
+    @property
+    def n_weights(self) -> int: ...
+    def weight_names(self) -> list[str]: ...
+    def weight(self, name: str) -> Array: ...
+    def set_weight(self, name: str, array: ArrayLike) -> None: ...
+    def flat_weights(self) -> Array: ...
+    def set_flat_weights(self, array: ArrayLike) -> None: ...
+    def set_weights(self, arrays: Sequence[ArrayLike]) -> None: ...
+    def with_weights(self, arrays: Sequence[ArrayLike]) -> Network: ...
+    def by_name(self, flat: ArrayLike) -> dict[str, Array]: ...
+    def evaluate(
+        self,
+        x: ArrayLike,
+        request: Names | None = None,
+        *,
+        directions: ArrayLike | None = None,
+        outputs: ArrayLike | None = None,
+        mode: Mode | None = None,
+        operator: ArrayLike | None = None,
+        products: ArrayLike | None = None,
+        block: tuple[Sequence[int], Sequence[int]] | None = None,
+        partials: Sequence[tuple[int, int]] | None = None,
+        out: dict[str, Any] | None = None,
+    ) -> dict[str, Any]: ...
+    def pullback(
+        self,
+        x: ArrayLike,
+        request: Names | None,
+        cotangents: dict[str, Any],
+        *,
+        directions: ArrayLike | None = None,
+        outputs: ArrayLike | None = None,
+        mode: Mode | None = None,
+        operator: ArrayLike | None = None,
+        products: ArrayLike | None = None,
+        block: tuple[Sequence[int], Sequence[int]] | None = None,
+        partials: Sequence[tuple[int, int]] | None = None,
+    ) -> tuple[Array, Array]: ...
+    def explain(
+        self,
+        points: int,
+        request: Names | None = None,
+        *,
+        directions: ArrayLike | None = None,
+        outputs: ArrayLike | None = None,
+        mode: Mode | None = None,
+        operator: ArrayLike | None = None,
+        products: ArrayLike | None = None,
+        block: tuple[Sequence[int], Sequence[int]] | None = None,
+        partials: Sequence[tuple[int, int]] | None = None,
+    ) -> tuple[str, str]: ...
+    def chunk(
+        self,
+        request: Names | None = None,
+        *,
+        directions: ArrayLike | None = None,
+        outputs: ArrayLike | None = None,
+        mode: Mode | None = None,
+        operator: ArrayLike | None = None,
+        products: ArrayLike | None = None,
+        block: tuple[Sequence[int], Sequence[int]] | None = None,
+        partials: Sequence[tuple[int, int]] | None = None,
+    ) -> int: ...
+    def check(self, x: ArrayLike, seed: int) -> list[tuple[str, bool, str, str]]: ...

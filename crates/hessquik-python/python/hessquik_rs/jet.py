@@ -1,0 +1,141 @@
+"""Results: jets of a network at points, the Hessian in factors, and gradients of a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+"""An array of float32 or float64."""
+
+
+class FactoredHessian(NamedTuple):
+    """The Hessian as `M C_s M^T` at every sample `s`; nothing of size k^2 is made unless `to_dense` is called.
+
+    >>> import numpy as np
+    >>> import hessquik_rs as hq
+    >>> net = hq.Network([hq.single(50, 4, "tanh"), hq.single(4, 1, "sin")], seed=0)
+    >>> jet = net.evaluate(np.ones((3, 50)), ("hessian", "factored"))
+    >>> jet.factored.core.shape
+    (3, 4, 4, 1)
+    >>> np.allclose(jet.factored.to_dense(), jet.hessian)
+    True
+    """
+
+    outer: Array
+    """`M` (k, p), the same for all samples."""
+    core: Array
+    """`C` (n_s, p, p, q)."""
+
+    def to_dense(self) -> Array:
+        """The Hessian (n_s, k, k, q)."""
+        return self._between(self.outer, self.outer)
+
+    def block(self, rows: ArrayLike, cols: ArrayLike) -> Array:
+        """These rows and columns of the Hessian (n_s, rows, cols, q)."""
+        return self._between(self.outer[np.asarray(rows)], self.outer[np.asarray(cols)])
+
+    def products(self, vectors: ArrayLike) -> Array:
+        """The products (n_s, k, kw, q) with the rows of `vectors` (kw, k)."""
+        return self._between(self.outer, np.asarray(vectors, self.outer.dtype) @ self.outer)
+
+    def diagonal(self) -> Array:
+        """The diagonal (n_s, k, q)."""
+        left = np.einsum("ki,sijq->skjq", self.outer, self.core)
+        return np.einsum("skjq,kj->skq", left, self.outer)
+
+    def laplacian(self) -> Array:
+        """The trace (n_s, q)."""
+        return np.einsum("sijq,ij->sq", self.core, self.outer.T @ self.outer)
+
+    def _between(self, left: Array, right: Array) -> Array:
+        return np.einsum("saiq,bi->sabq", np.einsum("ai,sijq->sajq", left, self.core), right)
+
+
+class Jet:
+    """Value and derivatives at n_s points: what was asked for, as attributes; what was not is an `AttributeError`.
+
+    With `k` input and `q` output directions (`d` and `m` unless directions are given):
+
+    | attribute | is | shape |
+    |---|---|---|
+    | `value` | `f U` | (n_s, q) |
+    | `gradient` | `V f' U`: entry `[s, a, r]` is df_r/dx_a | (n_s, k, q) |
+    | `hessian` | `V f'' V^T U` | (n_s, k, k, q) |
+    | `packed` | its upper half, row by row | (n_s, k (k + 1) / 2, q) |
+    | `diagonal` | its diagonal | (n_s, k, q) |
+    | `laplacian` | its trace | (n_s, q) |
+    | `operator` | tr(B H) | (n_s, q) |
+    | `products` | `V H w^T` | (n_s, k, kw, q) |
+    | `block` | `H[rows, cols]` | (n_s, rows, cols, q) |
+    | `partials` | `H[a, b]` of each pair | (n_s, pairs, q) |
+    | `factored` | the Hessian in factors, a `FactoredHessian` | |
+
+    Arrays own the memory that the engine wrote: no copy is made. There the output axis stands right after the sample
+    axis, (n_s, q, k, k), so that derivatives of one output are contiguous.
+
+    A jet unpacks in the order in which the results were asked for:
+
+    >>> import numpy as np
+    >>> import hessquik_rs as hq
+    >>> net = hq.Network([hq.single(2, 8, "tanh"), hq.single(8, 1)], seed=0)
+    >>> value, laplacian = net.evaluate(np.zeros((5, 2)), ("value", "laplacian"))
+    >>> value.shape, laplacian.shape
+    ((5, 1), (5, 1))
+    """
+
+    value: Array
+    gradient: Array
+    hessian: Array
+    packed: Array
+    diagonal: Array
+    laplacian: Array
+    operator: Array
+    products: Array
+    block: Array
+    partials: Array
+    factored: FactoredHessian
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        """A jet of these results by name."""
+        factored = results.get("factored")
+        if type(factored) is tuple:
+            results["factored"] = FactoredHessian(*factored)
+        self.__dict__ = results
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Jet.__annotations__:
+            raise AttributeError(f"{name} was not asked for; this jet has {', '.join(vars(self)) or 'nothing'}")
+        raise AttributeError(f"a Jet has no attribute {name!r}")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(vars(self).values())
+
+    def __len__(self) -> int:
+        return len(vars(self))
+
+    def __repr__(self) -> str:
+        shape = {name: getattr(array, "shape", "factored") for name, array in vars(self).items()}
+        return f"Jet({', '.join(f'{name} {found}' for name, found in shape.items())})"
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradients of a scalar loss."""
+
+    weights: Array
+    """With respect to all weights, flat (n_weights,), in the order of `Network.flat_weights`."""
+    input: Array
+    """With respect to the points (n_s, d)."""
+    _split: Callable[[Array], dict[str, Array]]
+
+    def by_name(self) -> dict[str, Array]:
+        """The gradients of the weights by their names."""
+        return self._split(self.weights)
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter((self.weights, self.input))

@@ -1,0 +1,294 @@
+"""Networks on numpy arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from hessquik_rs import _native
+from hessquik_rs.architecture import Architecture, network
+from hessquik_rs.check import Check, Checks
+from hessquik_rs.explanation import Explanation
+from hessquik_rs.jet import Array, Gradients, Jet
+from hessquik_rs.request import Names, Options
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def _dtype(dtype: DTypeLike) -> str:
+    return np.dtype(dtype).name
+
+
+class Network:
+    """Layers one after another, with values and derivatives with respect to the input.
+
+    * `layers`: a description such as `single(2, 16, "tanh")`, or several of them, one after another
+    * `dtype`: float32 or float64
+    * `seed`: of the random weights; another one at every call unless given
+
+    >>> import numpy as np
+    >>> import hessquik_rs as hq
+    >>> net = hq.Network([hq.single(2, 16, "tanh"), hq.single(16, 1)], seed=0)
+    >>> net
+    Network(2 -> 1, 65 weights, float64)
+    >>> value, gradient, hessian = net.evaluate(np.zeros((10, 2)))
+    >>> hessian.shape
+    (10, 2, 2, 1)
+
+    Points are anything that numpy makes an array (n_s, d) of, of any strides, also read-only; arrays of other libraries
+    come by DLPack. Arrays of the precision of the network are not copied; those of a wider one are refused with a
+    `TypeError`, since they would be rounded.
+
+    Several threads may use a network; evaluations run without the global interpreter lock, on `num_threads()` threads,
+    and Ctrl-C stops them. Forked processes start threads of their own. Networks can be pickled and copied.
+    """
+
+    __slots__ = ("_engine",)
+    _engine: _native.Network
+
+    def __init__(
+        self,
+        layers: Architecture | Sequence[Architecture],
+        *,
+        dtype: DTypeLike = np.float64,
+        seed: int | None = None,
+    ) -> None:
+        architecture = layers if isinstance(layers, dict) else network(layers)
+        seed = secrets.randbits(64) if seed is None else seed
+        self._engine = _native.Network(json.dumps(architecture), _dtype(dtype), seed)
+
+    @classmethod
+    def _of(cls, native: _native.Network) -> Network:
+        self = cls.__new__(cls)
+        self._engine = native
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:
+        """Reads a model file, in the precision of its weights unless `dtype` is given.
+
+        Such files are safetensors with hessQuik's names of weights and the architecture as JSON in the metadata.
+
+        >>> import tempfile, os
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.single(2, 3, "tanh"), seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save(os.path.join(folder, "net.safetensors"))
+        ...     copy = hq.Network.load(os.path.join(folder, "net.safetensors"))
+        >>> (copy.flat_weights() == net.flat_weights()).all()
+        np.True_
+        """
+        return cls._of(_native.Network.load(path, None if dtype is None else _dtype(dtype)))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a model file, in the precision of the network."""
+        self._engine.save(path)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The description of the network."""
+        found: Architecture = json.loads(self._engine.architecture)
+        return found
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return np.dtype(self._engine.dtype)
+
+    @property
+    def dim_input(self) -> int:
+        """Number of inputs, d."""
+        return self._engine.dim_input
+
+    @property
+    def dim_output(self) -> int:
+        """Number of outputs, m."""
+        return self._engine.dim_output
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights."""
+        return self._engine.n_weights
+
+    def weight_names(self) -> list[str]:
+        """Names of the weights, hessQuik's, in the order of the flat vector."""
+        return self._engine.weight_names()
+
+    def weights(self) -> dict[str, Array]:
+        """Copies of all weights by name.
+
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.single(2, 3, "tanh"), seed=0)
+        >>> {name: w.shape for name, w in net.weights().items()}
+        {'K': (2, 3), 'b': (3,)}
+        """
+        return {name: self._engine.weight(name) for name in self._engine.weight_names()}
+
+    def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
+        """Sets these weights by name; the others stay."""
+        present = self.weights()
+        unknown = [name for name in weights if name not in present]
+        if unknown:
+            self._engine.weight(unknown[0])  # raises, with the names that exist
+        self._engine.set_weights([weights.get(name, present[name]) for name in present])
+
+    def flat_weights(self) -> Array:
+        """All weights as one vector (n_weights,)."""
+        return self._engine.flat_weights()
+
+    def set_flat_weights(self, weights: ArrayLike) -> None:
+        """Sets all weights from one vector (n_weights,)."""
+        self._engine.set_flat_weights(weights)
+
+    def astype(self, dtype: DTypeLike) -> Network:
+        """The same network in this precision."""
+        return self._of(self._engine.cast(_dtype(dtype)))
+
+    def copy(self) -> Network:
+        """A copy with weights of its own."""
+        return self._of(self._engine.copy())
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        request: Names | None = None,
+        *,
+        out: Jet | dict[str, Any] | None = None,
+        **options: Unpack[Options],
+    ) -> Jet:
+        """What `request` asks for at points `x` (n_s, d).
+
+        * `request`: names of results, see `Jet`; value, gradient and Hessian if nothing is asked for
+        * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned
+        * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken
+        * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
+        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (pairs): ask for these results
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([3, 16, 2], last="identity"), seed=0)
+        >>> x = np.random.default_rng(0).normal(size=(5, 3))
+        >>> jet = net.evaluate(x, "value,laplacian", partials=[(0, 1), (2, 2)])
+        >>> jet
+        Jet(value (5, 2), laplacian (5, 2), partials (5, 2, 2))
+        >>> along = net.evaluate(x, "hessian", directions=[[1.0, 0.0, 1.0]], outputs=[[1.0], [-1.0]])
+        >>> along.hessian.shape
+        (5, 1, 1, 1)
+        >>> again = net.evaluate(2 * x, "value,laplacian", partials=[(0, 1), (2, 2)], out=jet)
+        >>> again.value is jet.value
+        True
+        """
+        if out is None:
+            return Jet(self._engine.evaluate(x, request, **options))
+        lent = vars(out) if isinstance(out, Jet) else out
+        factored = lent.get("factored")
+        if factored is None:
+            return Jet(dict(self._engine.evaluate(x, request, out=lent, **options)))
+        core = self._engine.evaluate(x, request, out={**lent, "factored": factored.core}, **options)
+        return Jet({**core, "factored": factored})
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """The value (n_s, m)."""
+        return self.evaluate(x, ("value",)).value
+
+    def pullback(
+        self,
+        x: ArrayLike,
+        cotangents: Jet | Mapping[str, ArrayLike],
+        request: Names | None = None,
+        **options: Unpack[Options],
+    ) -> Gradients:
+        """The gradients, to all weights and to `x` (n_s, d), of a scalar loss of results.
+
+        * `cotangents`: the derivatives of the loss with respect to the results, by name, of their shapes
+        * `request`, options: as in `evaluate`; without `request`, the results that have cotangents
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([2, 16, 1], last="identity"), seed=0)
+        >>> x = np.random.default_rng(0).normal(size=(5, 2))
+        >>> residual = net.evaluate(x, "laplacian").laplacian - 1.0  # of the loss sum (residual^2) / 2
+        >>> gradients = net.pullback(x, {"laplacian": residual})
+        >>> gradients.weights.shape, gradients.input.shape, gradients.by_name()["0.K"].shape
+        ((65,), (5, 2), (2, 16))
+        """
+        given = vars(cotangents) if isinstance(cotangents, Jet) else dict(cotangents)
+        weights, points = self._engine.pullback(x, request, given, **options)
+        return Gradients(weights, points, self._engine.by_name)
+
+    def stream(
+        self,
+        x: Any,
+        request: Names | None = None,
+        *,
+        chunk: int | None = None,
+        **options: Unpack[Options],
+    ) -> Iterator[tuple[slice, Jet]]:
+        """Evaluates chunk after chunk of points, in bounded memory: yields the slice of the points with their jet.
+
+        * `x` (n_s, d): an array, or anything that gives arrays when it is sliced, such as a `numpy.memmap`
+        * `chunk`: number of points, such that results take about 16 MiB unless given
+
+        Results are those of `evaluate`, to the last bit, if `chunk` is a multiple of `explain(..).tile`.
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([2, 16, 1], last="identity"), seed=0)
+        >>> x = np.ones((100_000, 2))
+        >>> sum(jet.hessian.shape[0] for points, jet in net.stream(x, "hessian"))
+        100000
+        """
+        if chunk is None:
+            chunk = self._engine.chunk(request, **options)
+        elif chunk < 1:
+            raise ValueError(f"chunk is {chunk}, expected at least 1")
+        n = x.shape[0] if hasattr(x, "shape") else len(x)
+        for start in range(0, n, chunk):
+            points = slice(start, min(start + chunk, n))
+            yield points, self.evaluate(x[points], request, **options)
+
+    def explain(self, points: int, request: Names | None = None, **options: Unpack[Options]) -> Explanation:
+        """How `request` would be computed at this number of points, what it would cost, and the alternatives.
+
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([784, 64, 64, 10]), dtype="float32", seed=0)
+        >>> explanation = net.explain(1000, "hessian")
+        >>> explanation.results["hessian"][0].plan  # tangents restart after the first, narrower, layer
+        Plan(prefix=0, pivots=(1,))
+        """
+        return Explanation.parse(*self._engine.explain(points, request, **options))
+
+    def check(self, x: ArrayLike | None = None, *, points: int = 8, seed: int = 0) -> Checks:
+        """Checks all derivatives, in double precision, by Taylor expansions, finite differences and directions.
+
+        * `x` (n_s, d): where; random points, `points` of them, unless given
+        * `seed`: of random points and directions
+
+        >>> import hessquik_rs as hq
+        >>> checks = hq.Network(hq.fully_connected([2, 16, 1]), seed=0).check()
+        >>> checks.passed
+        True
+        """
+        if x is None:
+            x = np.random.default_rng(seed).uniform(-1.0, 1.0, (points, self.dim_input))
+        outcomes = self._engine.check(x, seed)
+        return Checks(tuple(Check(name, passed, table, json.loads(n)) for name, passed, table, n in outcomes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Network._of, (self._engine,)
+
+    def __copy__(self) -> Network:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        return self.copy()
+
+    def __repr__(self) -> str:
+        return f"Network({self.dim_input} -> {self.dim_output}, {self.n_weights} weights, {self.dtype})"
