@@ -6,6 +6,7 @@ mod errors;
 mod network;
 mod pool;
 mod results;
+mod torch;
 mod wish;
 
 use pyo3::prelude::*;
@@ -17,4 +18,6 @@ mod _native {
     use crate::network::Network;
     #[pymodule_export]
     use crate::pool::{num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::torch::TorchNetwork;
 }

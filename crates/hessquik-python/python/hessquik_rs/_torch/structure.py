@@ -1,0 +1,181 @@
+"""What a module is made of: its layers of the one form, its weights, and what the engine calls them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import _native
+from .form import Form
+from .sites import Plan
+from .track import epoch, hooked
+
+if TYPE_CHECKING:
+    from ..layers import formLayer
+
+# the results of a call, as the native module reads them
+VALUE, GRADIENT, HESSIAN, LAPLACIAN = 1, 2, 4, 8
+
+
+class Attribute:
+    """A weight that is not a plain parameter (parametrized, pruned): read as the attribute it is."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor: Tensor = getattr(self.module, name)
+        return tensor
+
+
+class Structure:
+    """What was found out about a module, valid until some module of ours changes; never copied or pickled with it.
+
+    - **blocks** ``None`` if all layers have the one form; else layers of users' own, and networks of the ones between
+    - **layers** with nested networks flattened
+    - **slots** where each weight is, in the order of the engine
+    - **architecture** as model files describe it, ``None`` if a layer or activation is unknown to the engine
+    """
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.blocks: list[Any] | None = None
+        self.layers: list[formLayer] = []
+        self.present: list[list[bool]] = []
+        self.slots: list[tuple[Any, str]] = []
+        self.architecture: str | None = None
+        self.dims = (0, 0)
+        self.shapes: list[torch.Size] = []
+        self.n_weights = 0
+        self.networks: dict[torch.dtype, _native.TorchNetwork] = {}
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.planner: str | None = None
+
+    def __reduce__(self) -> tuple[type[Structure], tuple[()]]:
+        return Structure, ()
+
+    def inspect(self, module: nn.Module) -> None:
+        """Looks at the module again, after some module of ours changed."""
+        now = epoch[0]
+        members = list(flattened(module, top=True))
+        if members == [module] or all(fits(m) for m in members):
+            self.blocks = None
+            self._describe(members)
+        elif self.blocks is None or [m for b in self.blocks for m in flattened(b)] != members:
+            self.blocks = blocks(members)
+        self.epoch = epoch[0] if self.blocks is not None else now
+
+    def _describe(self, layers: list[formLayer]) -> None:
+
+        parts = [layer.architecture() for layer in layers]
+        inner = [m for layer in layers for m in layer.modules() if m is not layer]
+        known = all(p is not None and p.get("act", 0) is not None for p in parts) and not any(map(hooked, inner))
+        planned = [p and (p if p.get("act", 0) is not None else p | {"act": {"type": "tanh"}}) for p in parts]
+        planner = json.dumps({"type": "network", "layers": planned}) if all(planned) else None
+        architecture = planner if known else None
+        if planner != self.planner or architecture != self.architecture:
+            self.planner, self.architecture = planner, architecture
+            self.networks, self.plans = {}, {}
+        self.layers, self.slots, self.present = layers, [], []
+        for layer in layers:
+            places = [place(layer, name) for name in layer.names]
+            self.present.append([p is not None for p in places])
+            self.slots += [p for p in places if p is not None]
+        self.dims = (layers[0].dim_input(), layers[-1].dim_output()) if layers else (0, 0)
+        self.shapes = [torch.Size(shape) for layer in layers for shape in shapes(layer)] if known else []
+        self.n_weights = sum(shape.numel() for shape in self.shapes)
+
+    def weights(self) -> list[Tensor]:
+        """The weights as they are now."""
+        return [holder[name] for holder, name in self.slots]
+
+    def forms(self, weights: Sequence[Tensor]) -> list[Form]:
+        """The layers with these weights in the one form."""
+        rest = iter(weights)
+        return [
+            layer.form(*[next(rest) if there else None for there in present])
+            for layer, present in zip(self.layers, self.present, strict=True)
+        ]
+
+    def network(self, dtype: torch.dtype) -> _native.TorchNetwork:
+        """The engine's network of this precision."""
+        network = self.networks.get(dtype)
+        if network is None:
+            assert self.architecture is not None
+            network = self.networks[dtype] = _native.TorchNetwork(self.architecture, dtype == torch.float64)
+        return network
+
+    def plan(self, results: int, k: int, q: int, mode: str) -> Plan:
+        """The plan that the engine has for these results along k input and q output directions."""
+        depth = len(self.layers)
+        if not results & (HESSIAN | LAPLACIAN):
+            return Plan(depth) if k < q else Plan()
+        key = (results, k, q, mode)
+        plan = self.plans.get(key)
+        if plan is None:
+            if self.planner is None:  # a form that the engine does not know
+                plan = {"forward": Plan(depth), "backward": Plan(0, tuple(range(1, depth))), "sites": Plan()}.get(
+                    mode, Plan(depth) if k < q else Plan()
+                )
+            else:
+                prefix, pivots = _native.TorchNetwork(self.planner, False).plan(results, k, q, mode)
+                plan = Plan(prefix, tuple(pivots))
+            self.plans[key] = plan
+        return plan
+
+
+def flattened(module: nn.Module, top: bool = False) -> Iterator[Any]:
+    """The layers of a network, of networks in it, and so on; a layer itself."""
+    from ..networks import NN
+
+    plain = type(module).forward is NN.forward and type(module).backward is NN.backward and not hooked(module)
+    if isinstance(module, NN) and (top or plain):
+        for child in module.children():
+            yield from flattened(child)
+    else:
+        yield module
+
+
+def fits(module: nn.Module) -> bool:
+    """Whether a layer is its form and nothing else: no forward pass of a user's own, no hooks."""
+    from ..layers import formLayer
+
+    plain = type(module).forward is formLayer.forward and type(module).backward is formLayer.backward
+    return isinstance(module, formLayer) and plain and not hooked(module)
+
+
+def blocks(members: list[Any]) -> list[Any]:
+    """Layers of users' own, and the runs of others between them as networks."""
+    from ..networks import NN
+
+    found: list[Any] = []
+    run: list[Any] = []
+    for m in [*members, None]:
+        if m is not None and fits(m):
+            run.append(m)
+            continue
+        if run:
+            found.append(NN(*run))
+        run = []
+        if m is not None:
+            found.append(m)
+    return found
+
+
+def shapes(layer: formLayer) -> list[list[int]]:
+    """The shapes that the engine wants the weights of a layer to have."""
+    return [shape for _, shape in _native.TorchNetwork(json.dumps(layer.architecture()), False).weight_shapes()]
+
+
+def place(layer: nn.Module, name: str) -> tuple[Any, str] | None:
+    """Where the weight of this name is kept; ``None`` if the layer does without it."""
+    *path, last = name.split(".")
+    for part in path:
+        layer = getattr(layer, part)
+    if last in layer._parameters:
+        return None if layer._parameters[last] is None else (layer._parameters, last)
+    return Attribute(layer), last

@@ -1,0 +1,81 @@
+"""The base of all activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .._torch.track import Tracked
+
+
+class hessQuikActivationFunction(Tracked):
+    r"""Base class of all activations: a pointwise function with two derivatives.
+
+    An activation of one's own gives `value` and `compute_derivatives`; it works in every layer and network:
+
+    >>> import torch
+    >>> import hessquik_rs.activations as act, hessquik_rs.layers as lay
+    >>> class sine(act.hessQuikActivationFunction):
+    ...     def value(self, x):
+    ...         return torch.sin(x)
+    ...     def compute_derivatives(self, *args, do_Hessian=False):
+    ...         x, = args
+    ...         return torch.cos(x), -torch.sin(x) if do_Hessian else None
+    >>> f = lay.singleLayer(4, 7, act=sine())
+    >>> fx, dfdx, d2fd2x = f(torch.randn(10, 4), do_gradient=True, do_Hessian=True)
+    >>> d2fd2x.shape
+    torch.Size([10, 4, 4, 7])
+    """
+
+    ctx: tuple[Tensor, ...] | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ctx = None
+
+    def forward(
+        self, x: Tensor, do_gradient: bool = False, do_Hessian: bool = False, forward_mode: bool | None = True
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        r"""Applies the function to each entry.
+
+        - **x** of any shape
+        - **do_gradient**, **do_Hessian**: whether the first, and the first and second derivatives are computed
+        - **forward_mode**: with ``None``, derivatives are left to a later call of `backward`
+
+        Returns value, first and second derivative, each of the shape of `x`, or ``None``.
+        """
+        sigma = self.value(x)
+        if not (do_gradient or do_Hessian):
+            return sigma, None, None
+        saved = self.saves(x, sigma)
+        if forward_mode is None:
+            self.ctx = saved
+            return sigma, None, None
+        return (sigma, *self.compute_derivatives(*saved, do_Hessian=do_Hessian))
+
+    def backward(self, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
+        """First and, if asked for, second derivative at the `x` of the last call with ``forward_mode=None``."""
+        if self.ctx is None:
+            raise ValueError(
+                f"{type(self).__name__}.backward needs a forward call with forward_mode=None and derivatives before it"
+            )
+        return self.compute_derivatives(*self.ctx, do_Hessian=do_Hessian)
+
+    def value(self, x: Tensor) -> Tensor:
+        """The function of each entry of `x`."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method value")
+
+    def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
+        """What `compute_derivatives` is given, from `x` and the value: `x`, unless a subclass says otherwise."""
+        return (x,)
+
+    def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
+        """First and, if asked for, second derivative, each of the shape of `x`."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method compute_derivatives")
+
+    def architecture(self) -> dict[str, Any] | None:
+        """How model files and the engine call this activation; ``None`` if it is unknown to them."""
+        return None
+
+

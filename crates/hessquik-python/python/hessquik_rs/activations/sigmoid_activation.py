@@ -1,0 +1,41 @@
+"""The activation `sigmoid`: the logistic function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .hessQuik_activation_function import hessQuikActivationFunction
+
+
+class sigmoidActivation(hessQuikActivationFunction):
+    r"""Applies the logistic function to each entry, :math:`\sigma(x) = 1 / (1 + e^{-x})`.
+
+    >>> import torch, hessquik_rs.activations as act
+    >>> act_func = act.sigmoidActivation()
+    >>> sigma, dsigma, d2sigma = act_func(torch.randn(10, 4), do_gradient=True, do_Hessian=True)
+    >>> d2sigma.shape
+    torch.Size([10, 4])
+    >>> round(act_func(torch.tensor(0.0))[0].item(), 6)
+    0.5
+    """
+
+    def value(self, x: Tensor) -> Tensor:
+        r""":math:`\sigma(x) = 1 / (1 + e^{-x})` of each entry."""
+        return torch.sigmoid(x)
+
+    def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
+        """The value, of which the derivatives are made."""
+        return (sigma,)
+
+    def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
+        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, of `sigma`."""
+        (sigma,) = args
+        dsigma = sigma * (1 - sigma)
+        return dsigma, dsigma * (1 - 2 * sigma) if do_Hessian else None
+
+    def architecture(self) -> dict[str, Any]:
+        """The name of this activation in model files."""
+        return {"type": "sigmoid"}

@@ -1,0 +1,289 @@
+"""Networks, and two wrappers that differentiate one by automatic differentiation instead."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import grad
+from torch.autograd.functional import hessian
+
+from .. import _native
+from .._torch import propagate
+from .._torch.engine import Jet, of
+from .._torch.structure import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Structure
+from .._torch.track import Tracked, changed
+
+
+class NN(Tracked, nn.Sequential):
+    r"""Layers one after another; itself a layer, so networks nest.
+
+    - **args** layers and networks, where each has as many inputs as the one before has outputs
+
+    >>> import torch, hessquik_rs.activations as act, hessquik_rs.layers as lay, hessquik_rs.networks as net
+    >>> f = net.NN(lay.singleLayer(10, 32, act.antiTanhActivation()),
+    ...            lay.resnetLayer(32, h=1.0, act=act.softplusActivation()),
+    ...            lay.singleLayer(32, 64, act.quadraticActivation()))
+    >>> x = torch.randn(20, 10)
+    >>> fx, dfdx, d2fd2x = f(x, do_gradient=True, do_Hessian=True)
+    >>> print(fx.shape, dfdx.shape, d2fd2x.shape)
+    torch.Size([20, 64]) torch.Size([20, 10, 64]) torch.Size([20, 10, 10, 64])
+    >>> _, _, laplacian = f(x, do_gradient=True, do_Laplacian=True)
+    >>> bool(torch.allclose(laplacian[:, 0], d2fd2x.diagonal(dim1=1, dim2=2).sum(-1), atol=1e-4))
+    True
+    """
+
+    def __init__(self, *args: Any) -> None:
+        layers = list(args[0].values()) if len(args) == 1 and isinstance(args[0], dict) else list(args)
+        for i, (before, after) in enumerate(zip(layers[:-1], layers[1:], strict=True)):
+            n_out, n_in = before.dim_output(), after.dim_input()
+            if n_out != n_in:
+                raise ValueError(
+                    f"incompatible composition for block {i} to block {i + 1}: "
+                    f"block {i} has {n_out} outputs, block {i + 1} wants {n_in} inputs"
+                )
+        super().__init__(*args)
+        self.ctx: Tensor | None = None
+        self._structure = Structure()
+
+    def __getitem__(self, idx: Any) -> Any:
+        if isinstance(idx, slice):
+            return NN(*list(self)[idx])
+        return super().__getitem__(idx)
+
+    def insert(self, index: int, module: nn.Module) -> nn.Sequential:
+        """Puts a layer before the one at `index`."""
+        changed()
+        return super().insert(index, module)
+
+    def dim_input(self) -> int:
+        """Number of input features."""
+        return int(self[0].dim_input())
+
+    def dim_output(self) -> int:
+        """Number of output features."""
+        return int(self[-1].dim_output())
+
+    def setup_forward_mode(self, **kwargs: Any) -> bool | None:
+        r"""What a call without ``forward_mode`` takes for it: ``True`` if :math:`n_{in} < n_{out}`, else ``False``.
+
+        - ``True``: directions `v` are those of the input
+        - ``False``: they are those of the output
+        - ``None``: derivatives are left to a later call of `backward`, which lets networks compose
+
+        How derivatives are computed does not hang on it: the cheapest plan is found for each kind of call, and every
+        plan gives the same numbers. ``mode="forward"``, ``"backward"`` or ``"sites"`` forces one; see `explain`.
+        """
+        if "forward_mode" in kwargs:
+            mode: bool | None = kwargs["forward_mode"]
+            return mode
+        return self.dim_input() < self.dim_output()
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        do_gradient: bool = False,
+        do_Hessian: bool = False,
+        do_Laplacian: bool = False,
+        dudx: Tensor | None = None,
+        d2ud2x: Tensor | None = None,
+        v: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Jet:
+        r"""Value and derivatives.
+
+        - **x** points (n_s, d)
+        - **do_gradient**, **do_Hessian**, **do_Laplacian**: which derivatives are computed
+        - **dudx** (n_s, d, n_in) and **d2ud2x** (n_s, d, d, n_in): derivatives of the features that `x` stands for with
+          respect to the input of an outer network
+        - **v** directions of the input (k, d), or with ``forward_mode=False`` of the output (m, k)
+        - **forward_mode** see `setup_forward_mode`
+        - **mode** ``"auto"`` (default), ``"forward"``, ``"backward"`` or ``"sites"``
+
+        Returns **f** (n_s, m), **dfdx** (n_s, d, m) or ``None``, and **d2fd2x** (n_s, d, d, m), or the Laplacian
+        (n_s, 1, m), or ``None``; with directions, k takes the place of d or m.
+        """
+        if of(self).blocks is None:
+            # a call that says nothing about modes keeps nothing for a backward call either
+            forward_mode = self.setup_forward_mode(**kwargs) if kwargs or v is not None else True
+            mode = kwargs.get("mode", "auto")
+            return propagate.forward(
+                self, x, do_gradient, do_Hessian, do_Laplacian, forward_mode, dudx, d2ud2x, v, mode
+            )
+        return self._composed(x, do_gradient, do_Hessian, do_Laplacian, dudx, d2ud2x, v, **kwargs)
+
+    def _composed(
+        self,
+        x: Tensor,
+        do_gradient: bool,
+        do_Hessian: bool,
+        do_Laplacian: bool,
+        dudx: Tensor | None,
+        d2ud2x: Tensor | None,
+        v: Tensor | None,
+        **kwargs: Any,
+    ) -> Jet:
+        """A network with layers of users' own: block by block, in hessQuik's protocol."""
+        forward_mode = self.setup_forward_mode(**kwargs)
+        if do_Laplacian and not do_Hessian:
+            forward_mode = True
+            if not all("do_Laplacian" in inspect.signature(b.forward).parameters for b in self._blocks()):
+                f, df, d2f = self._composed(x, True, True, False, dudx, None, v, forward_mode=True)
+                assert d2f is not None
+                return f, df, d2f.diagonal(dim1=1, dim2=2).sum(-1, keepdim=True).mT
+        options: dict[str, Any] = {"do_gradient": do_gradient, "do_Hessian": do_Hessian}
+        if do_Laplacian:
+            options["do_Laplacian"] = True
+        if v is not None:
+            options["v"] = v
+        for block in self._blocks():
+            x, dudx, d2ud2x = block(
+                x, dudx=dudx, d2ud2x=d2ud2x, forward_mode=True if forward_mode is True else None, **options
+            )
+            if forward_mode is True:
+                options.pop("v", None)
+        if (do_gradient or do_Hessian) and forward_mode is False:
+            dudx, d2ud2x = self.backward(do_Hessian=do_Hessian, v=v)
+        return x, dudx, d2ud2x
+
+    def _blocks(self) -> list[Any]:
+        """Layers of users' own, and networks of the layers between them."""
+        blocks = of(self).blocks
+        assert blocks is not None
+        return blocks
+
+    def backward(
+        self,
+        do_Hessian: bool = False,
+        dgdf: Tensor | None = None,
+        d2gd2f: Tensor | None = None,
+        v: Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[Any, Any]:
+        r"""Derivatives of :math:`g(f(x))` with respect to the :math:`x` of the last forward call.
+
+        - **dgdf** (n_s, n_out, m) and **d2gd2f** (n_s, n_out, n_out, m): derivatives of :math:`g` with respect to the
+          output of the network; unless given, :math:`g` is the identity
+        - **v** directions of the output, (m, k)
+
+        Returns **dgdx** (n_s, d, m), and **d2gd2x** (n_s, d, d, m) or ``None``.
+        """
+        if of(self).blocks is None:
+            return propagate.backward(self, do_Hessian, dgdf, d2gd2f, v, kwargs.get("mode", "auto"))
+        options = {} if v is None else {"v": v}
+        for block in reversed(self._blocks()):
+            dgdf, d2gd2f = block.backward(do_Hessian=do_Hessian, dgdf=dgdf, d2gd2f=d2gd2f, **options)
+            options = {}
+        return dgdf, d2gd2f
+
+    def architecture(self) -> str:
+        """The network without its weights, as the metadata `architecture` of a model file has it.
+
+        >>> import hessquik_rs.layers as lay, hessquik_rs.networks as net
+        >>> net.NN(lay.quadraticLayer(3, 2)).architecture()
+        '{"type": "network", "layers": [{"type": "quadratic", "in_features": 3, "rank": 2}]}'
+        """
+        import json
+
+        def describe(module: Any) -> dict[str, Any]:
+            if isinstance(module, NN):
+                return {"type": "network", "layers": [describe(child) for child in module]}
+            description: dict[str, Any] | None = module.architecture() if hasattr(module, "architecture") else None
+            if description is None or description.get("act", 0) is None:
+                raise ValueError(f"model files do not know the layer {module}")
+            return description
+
+        return json.dumps(describe(self))
+
+    def explain(
+        self, points: int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: str = "auto"
+    ) -> str:
+        """How the engine computes second derivatives at so many points, what that costs, and the alternatives.
+
+        >>> import hessquik_rs.networks as net
+        >>> f = net.fullyConnectedNN([784, 64, 64, 10])
+        >>> "pivots" in f.explain(1000)
+        True
+        """
+        results = VALUE | GRADIENT | (HESSIAN if do_Hessian else 0) | (LAPLACIAN if do_Laplacian else 0)
+        planner = of(self).planner
+        if planner is None:
+            raise ValueError("the engine does not know every layer of this network, and has no plan for it")
+        return _native.TorchNetwork(planner, False).explain(points, results, mode)
+
+
+class NNPytorchAD(nn.Module):
+    r"""Derivatives of a network by ``torch.autograd.grad``, one entry after another; the implementation follows that of
+    `CP Flow <https://github.com/CW-Huang/CP-Flow>`_.
+
+    >>> import torch, hessquik_rs.networks as net
+    >>> f = net.fullyConnectedNN([3, 8, 2])
+    >>> fx, dfdx, d2fd2x = net.NNPytorchAD(f)(torch.randn(10, 3), do_gradient=True, do_Hessian=True)
+    >>> print(fx.shape, dfdx.shape, d2fd2x.shape)
+    torch.Size([10, 2]) torch.Size([10, 3, 2]) torch.Size([10, 3, 3, 2])
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, do_gradient: bool = False, do_Hessian: bool = False, **kwargs: Any) -> Jet:
+        """Value (n_s, m), gradient (n_s, d, m) and Hessian (n_s, d, d, m), or ``None``; other options are ignored."""
+        if not (do_gradient or do_Hessian):
+            return self.net(x)[0], None, None
+        differentiable = torch.is_grad_enabled()
+        with torch.enable_grad():
+            if not x.requires_grad:
+                x = x.detach().requires_grad_()
+            f = self.net(x)[0]
+            df = torch.stack([derivative(f[:, j], x) for j in range(f.shape[1])], dim=-1)
+            d2f = None
+            if do_Hessian:
+                rows = [derivative(r, x) for r in df.reshape(x.shape[0], -1).unbind(1)]
+                d2f = torch.stack(rows, dim=-1).reshape(*x.shape, x.shape[1], f.shape[1])
+        results = (f, df, d2f)
+        if differentiable:
+            return results
+        return f.detach(), df.detach(), None if d2f is None else d2f.detach()
+
+
+def derivative(f: Tensor, x: Tensor) -> Tensor:
+    """The gradient (n_s, d) of one output (n_s), to be differentiated again; zero where it is constant."""
+    if f.requires_grad:
+        g = grad(f.sum(), x, create_graph=True, allow_unused=True)[0]
+        if g is not None:
+            return g
+    return torch.zeros_like(x)
+
+
+class NNPytorchHessian(nn.Module):
+    r"""Derivatives of a network with one output by ``torch.autograd.functional.hessian``.
+
+    >>> import torch, hessquik_rs.networks as net
+    >>> f = net.fullyConnectedNN([3, 8, 1])
+    >>> fx, dfdx, d2fd2x = net.NNPytorchHessian(f)(torch.randn(10, 3), do_gradient=True, do_Hessian=True)
+    >>> print(fx.shape, dfdx.shape, d2fd2x.shape)
+    torch.Size([10, 1]) torch.Size([10, 3, 1]) torch.Size([10, 3, 3, 1])
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, do_gradient: bool = False, do_Hessian: bool = False, **kwargs: Any) -> Jet:
+        """Value (n_s, 1), gradient (n_s, d, 1) and Hessian (n_s, d, d, 1), or ``None``; other options are ignored."""
+        df = d2f = None
+        differentiable = torch.is_grad_enabled()
+        with torch.enable_grad():
+            if (do_gradient or do_Hessian) and not x.requires_grad:
+                x = x.detach().requires_grad_()
+            f = self.net(x)[0]
+            if f.squeeze().ndim > 1:
+                raise ValueError(f"{type(self).__name__} must have scalar outputs per example, found {list(f.shape)}")
+            if do_gradient:
+                df = grad(f.sum(), x, retain_graph=True)[0].unsqueeze(-1)
+            if do_Hessian:
+                d2f = hessian(lambda x: self.net(x)[0].sum(), x).sum(dim=2).unsqueeze(-1)
+        return f if differentiable else f.detach(), df, d2f
