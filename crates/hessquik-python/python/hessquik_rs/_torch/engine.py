@@ -42,6 +42,8 @@ def evaluate(
 
 def native(structure: Structure, x: Tensor, weights: list[Tensor], v: Tensor | None) -> bool:
     """Whether the engine can read these tensors where they are."""
+    if torch.compiler.is_compiling():
+        return False
     dtype = x.dtype
     if (
         structure.architecture is None
@@ -53,7 +55,6 @@ def native(structure: Structure, x: Tensor, weights: list[Tensor], v: Tensor | N
         or x.shape[0] == 0
         or x.layout is not torch.strided
         or x.is_neg()
-        or torch.compiler.is_compiling()
         or transforms()
         or forward_ad._current_level >= 0
     ):
@@ -61,6 +62,8 @@ def native(structure: Structure, x: Tensor, weights: list[Tensor], v: Tensor | N
     for w in weights:
         if w.dtype is not dtype or not w.is_cpu or not w.is_contiguous() or type(w) not in PLAIN:
             return False
+    if structure.shapes is None:
+        structure.network(dtype)
     if [w.shape for w in weights] != structure.shapes:
         return False
     return v is None or (type(v) in PLAIN and v.is_cpu and v.dtype is dtype and not v.requires_grad)
@@ -188,7 +191,11 @@ def check_directions(v: Tensor, n: int, outputs: bool) -> Tensor:
 
 def of(module: Tracked) -> Structure:
     """What is known about a module, looked up again if some module of ours changed since."""
-    structure: Structure = module._structure
+    if torch.compiler.is_compiling():  # compilers watch the modules themselves
+        structure = Structure()
+        structure.inspect(module)
+        return structure
+    structure = module._structure
     if structure.epoch != epoch[0]:
         structure.inspect(module)
     return structure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,9 @@ class Structure:
     - **blocks** ``None`` if all layers have the one form; else layers of users' own, and networks of the ones between
     - **layers** with nested networks flattened
     - **slots** where each weight is, in the order of the engine
-    - **architecture** as model files describe it, ``None`` if a layer or activation is unknown to the engine
+    - **planner** the architecture as model files describe it, where activations unknown to the engine are some other;
+      ``None`` if a layer is unknown
+    - **architecture** the same, ``None`` if an activation is unknown as well
     """
 
     def __init__(self) -> None:
@@ -47,47 +48,49 @@ class Structure:
         self.layers: list[formLayer] = []
         self.present: list[list[bool]] = []
         self.slots: list[tuple[Any, str]] = []
+        self.planner: str | None = None
         self.architecture: str | None = None
         self.dims = (0, 0)
-        self.shapes: list[torch.Size] = []
-        self.n_weights = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self.networks: dict[torch.dtype, _native.TorchNetwork] = {}
         self.plans: dict[tuple[Any, ...], Plan] = {}
-        self.planner: str | None = None
+        self.shapes: list[tuple[int, ...]] | None = None
+        self.n_weights = 0
 
     def __reduce__(self) -> tuple[type[Structure], tuple[()]]:
         return Structure, ()
 
     def inspect(self, module: nn.Module) -> None:
         """Looks at the module again, after some module of ours changed."""
-        now = epoch[0]
         members = list(flattened(module, top=True))
         if members == [module] or all(fits(m) for m in members):
             self.blocks = None
             self._describe(members)
+        elif torch.compiler.is_compiling():
+            self.blocks = members
         elif self.blocks is None or [m for b in self.blocks for m in flattened(b)] != members:
             self.blocks = blocks(members)
-        self.epoch = epoch[0] if self.blocks is not None else now
+        self.epoch = epoch[0]
 
     def _describe(self, layers: list[formLayer]) -> None:
-
         parts = [layer.architecture() for layer in layers]
-        inner = [m for layer in layers for m in layer.modules() if m is not layer]
-        known = all(p is not None and p.get("act", 0) is not None for p in parts) and not any(map(hooked, inner))
-        planned = [p and (p if p.get("act", 0) is not None else p | {"act": {"type": "tanh"}}) for p in parts]
-        planner = json.dumps({"type": "network", "layers": planned}) if all(planned) else None
-        architecture = planner if known else None
+        planner = architecture = None
+        if all(p is not None for p in parts):
+            known = all(p.get("act", 0) is not None for p in parts if p is not None)
+            inner = [m for layer in layers for m in layer.modules() if m is not layer]
+            planner = json({"type": "network", "layers": [any_act(p) for p in parts if p is not None]})
+            architecture = planner if known and not any(hooked(m) for m in inner) else None
         if planner != self.planner or architecture != self.architecture:
             self.planner, self.architecture = planner, architecture
-            self.networks, self.plans = {}, {}
+            self._forget()
         self.layers, self.slots, self.present = layers, [], []
         for layer in layers:
             places = [place(layer, name) for name in layer.names]
             self.present.append([p is not None for p in places])
             self.slots += [p for p in places if p is not None]
         self.dims = (layers[0].dim_input(), layers[-1].dim_output()) if layers else (0, 0)
-        self.shapes = [torch.Size(shape) for layer in layers for shape in shapes(layer)] if known else []
-        self.n_weights = sum(shape.numel() for shape in self.shapes)
 
     def weights(self) -> list[Tensor]:
         """The weights as they are now."""
@@ -107,6 +110,8 @@ class Structure:
         if network is None:
             assert self.architecture is not None
             network = self.networks[dtype] = _native.TorchNetwork(self.architecture, dtype == torch.float64)
+            self.shapes = [tuple(shape) for _, shape in network.weight_shapes()]
+            self.n_weights = sum(torch.Size(shape).numel() for shape in self.shapes)
         return network
 
     def plan(self, results: int, k: int, q: int, mode: str) -> Plan:
@@ -114,18 +119,41 @@ class Structure:
         depth = len(self.layers)
         if not results & (HESSIAN | LAPLACIAN):
             return Plan(depth) if k < q else Plan()
+        if self.planner is None:  # a form that the engine does not know
+            forced = {"forward": Plan(depth), "backward": Plan(0, tuple(range(1, depth))), "sites": Plan()}
+            return forced.get(mode, Plan(depth) if k < q else Plan())
+        if torch.compiler.is_compiling():
+            return Plan(*planned(self.planner, results, k, q, mode))
         key = (results, k, q, mode)
         plan = self.plans.get(key)
         if plan is None:
-            if self.planner is None:  # a form that the engine does not know
-                plan = {"forward": Plan(depth), "backward": Plan(0, tuple(range(1, depth))), "sites": Plan()}.get(
-                    mode, Plan(depth) if k < q else Plan()
-                )
-            else:
-                prefix, pivots = _native.TorchNetwork(self.planner, False).plan(results, k, q, mode)
-                plan = Plan(prefix, tuple(pivots))
-            self.plans[key] = plan
+            plan = self.plans[key] = Plan(*planned(self.planner, results, k, q, mode))
         return plan
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def planned(architecture: str, results: int, k: int, q: int, mode: str) -> tuple[int, tuple[int, ...]]:
+    """Prefix and pivots of the engine's plan."""
+    prefix, pivots = _native.TorchNetwork(architecture, False).plan(results, k, q, mode)
+    return prefix, tuple(pivots)
+
+
+def json(value: Any) -> str:
+    """JSON of dictionaries, lists, strings without quotes, numbers, ``None``; the library's is not traced by compilers."""
+    if isinstance(value, dict):
+        return "{" + ", ".join([f'"{k}": {json(v)}' for k, v in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join([json(v) for v in value]) + "]"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def any_act(description: dict[str, Any]) -> dict[str, Any]:
+    """The description of a layer, with some activation if its own is unknown."""
+    return description if description.get("act", 0) is not None else {**description, "act": {"type": "tanh"}}
 
 
 def flattened(module: nn.Module, top: bool = False) -> Iterator[Any]:
@@ -134,7 +162,7 @@ def flattened(module: nn.Module, top: bool = False) -> Iterator[Any]:
 
     plain = type(module).forward is NN.forward and type(module).backward is NN.backward and not hooked(module)
     if isinstance(module, NN) and (top or plain):
-        for child in module.children():
+        for child in module._modules.values():  # children() leaves out what is there twice
             yield from flattened(child)
     else:
         yield module
@@ -164,11 +192,6 @@ def blocks(members: list[Any]) -> list[Any]:
         if m is not None:
             found.append(m)
     return found
-
-
-def shapes(layer: formLayer) -> list[list[int]]:
-    """The shapes that the engine wants the weights of a layer to have."""
-    return [shape for _, shape in _native.TorchNetwork(json.dumps(layer.architecture()), False).weight_shapes()]
 
 
 def place(layer: nn.Module, name: str) -> tuple[Any, str] | None:

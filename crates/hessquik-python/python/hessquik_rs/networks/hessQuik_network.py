@@ -13,7 +13,7 @@ from torch.autograd.functional import hessian
 from .. import _native
 from .._torch import propagate
 from .._torch.engine import Jet, of
-from .._torch.structure import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Structure
+from .._torch.structure import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Structure, json
 from .._torch.track import Tracked, changed
 
 
@@ -185,7 +185,6 @@ class NN(Tracked, nn.Sequential):
         >>> net.NN(lay.quadraticLayer(3, 2)).architecture()
         '{"type": "network", "layers": [{"type": "quadratic", "in_features": 3, "rank": 2}]}'
         """
-        import json
 
         def describe(module: Any) -> dict[str, Any]:
             if isinstance(module, NN):
@@ -195,7 +194,7 @@ class NN(Tracked, nn.Sequential):
                 raise ValueError(f"model files do not know the layer {module}")
             return description
 
-        return json.dumps(describe(self))
+        return json(describe(self))
 
     def explain(
         self, points: int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: str = "auto"
