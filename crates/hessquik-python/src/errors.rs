@@ -50,9 +50,10 @@ pub fn raise(error: Error) -> PyErr {
         Error::File { .. } => "ModelFileError",
         Error::Architecture(_) => "ArchitectureError",
         Error::Io { path, source } => {
-            // with its number, Python makes of an OSError a FileNotFoundError and so on; ours keeps the number
             let (number, path) = (source.raw_os_error().unwrap_or(0), path.display().to_string());
-            return named("FileAccessError", (number, source.to_string(), path));
+            let missing = source.kind() == std::io::ErrorKind::NotFound;
+            let name = if missing { "MissingFileError" } else { "FileAccessError" };
+            return named(name, (number, source.to_string(), path));
         }
         _ => "HessquikError",
     };

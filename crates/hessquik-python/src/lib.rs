@@ -8,6 +8,7 @@ mod pool;
 mod results;
 mod torch;
 mod wish;
+mod xla;
 
 use pyo3::prelude::*;
 
@@ -17,7 +18,9 @@ mod _native {
     #[pymodule_export]
     use crate::network::Network;
     #[pymodule_export]
-    use crate::pool::{num_threads, set_num_threads};
+    use crate::pool::{fail, num_threads, set_num_threads};
     #[pymodule_export]
     use crate::torch::TorchNetwork;
+    #[pymodule_export]
+    use crate::xla::xla_handlers;
 }

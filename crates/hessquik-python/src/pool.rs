@@ -21,7 +21,7 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// The pool of this process. After a fork the threads of the parent are gone, so the child makes its own. No lock is
 /// taken, since a lock that the parent held would stay locked in the child; pools are never freed for the same reason.
-fn pool() -> PyResult<&'static ThreadPool> {
+pub fn pool() -> PyResult<&'static ThreadPool> {
     let current = POOL.load(Ordering::Acquire);
     // SAFETY: what POOL points to was leaked by `install` and is never freed.
     if let Some(pool) = unsafe { current.as_ref() }
@@ -101,4 +101,10 @@ pub fn run<R: Send>(py: Python<'_>, small: bool, work: impl FnOnce(GoOn<'_>) -> 
             }
         })
     })
+}
+
+/// Fails as a bug of the engine would, for the test that this arrives as an exception.
+#[pyfunction]
+pub fn fail(py: Python<'_>, small: bool) -> PyResult<()> {
+    run(py, small, |_| panic!("asked for by a test"))
 }

@@ -27,6 +27,7 @@ macro_rules! by_name {
         }
     };
 }
+pub(crate) use by_name;
 
 /// The jet as a dictionary of arrays in the order of `names`; the factored Hessian is a pair of its outer factor and its
 /// core.

@@ -55,10 +55,14 @@ impl Name {
         }
     }
 
+    /// The result of this name.
+    pub fn known(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|n| n.as_str() == name)
+    }
+
     /// From what users write.
     pub fn parse(name: &str) -> PyResult<Self> {
-        let found = Self::ALL.into_iter().find(|n| n.as_str() == name);
-        found.ok_or_else(|| {
+        Self::known(name).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
             errors::request(format!("request: unknown result {name:?}; known are {known}"))
         })

@@ -15,6 +15,12 @@ def num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Sets the number of threads that evaluations run on."""
 
+def fail(small: bool) -> None:
+    """Fails as a bug of the engine would, for the test that this arrives as an exception."""
+
+def xla_handlers() -> tuple[int, int]:
+    """The addresses of the functions that evaluate and pull back, for `jax.ffi.pycapsule`."""
+
 @final
 class Network:
     def __new__(cls, architecture: str, dtype: str = "float64", seed: int | None = None) -> Network: ...

@@ -49,6 +49,10 @@ class FileAccessError(HessquikError, OSError):
     """A file cannot be read or written; `errno` and `filename` say why and which."""
 
 
+class MissingFileError(FileAccessError, FileNotFoundError):
+    """A file is not there."""
+
+
 class OutOfMemoryError(HessquikError, MemoryError):
     """A result does not fit in memory."""
 

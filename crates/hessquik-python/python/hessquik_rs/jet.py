@@ -46,14 +46,17 @@ class FactoredHessian(NamedTuple):
     def diagonal(self) -> Array:
         """The diagonal (n_s, k, q)."""
         left = np.einsum("ki,sijq->skjq", self.outer, self.core)
-        return np.einsum("skjq,kj->skq", left, self.outer)
+        diagonal: Array = np.einsum("skjq,kj->skq", left, self.outer)
+        return diagonal
 
     def laplacian(self) -> Array:
         """The trace (n_s, q)."""
-        return np.einsum("sijq,ij->sq", self.core, self.outer.T @ self.outer)
+        trace: Array = np.einsum("sijq,ij->sq", self.core, self.outer.T @ self.outer)
+        return trace
 
     def _between(self, left: Array, right: Array) -> Array:
-        return np.einsum("saiq,bi->sabq", np.einsum("ai,sijq->sajq", left, self.core), right)
+        dense: Array = np.einsum("saiq,bi->sabq", np.einsum("ai,sijq->sajq", left, self.core), right)
+        return dense
 
 
 class Jet:

@@ -144,7 +144,7 @@ class Network:
         return self._engine.flat_weights()
 
     def set_flat_weights(self, weights: ArrayLike) -> None:
-        """Sets all weights from one vector (n_weights,)."""
+        """Sets all weights from one vector (n_weights,), of the precision of the network."""
         self._engine.set_flat_weights(weights)
 
     def astype(self, dtype: DTypeLike) -> Network:
@@ -283,6 +283,9 @@ class Network:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Network._of, (self._engine,)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return "hessquik_rs.Network", self._engine.architecture, self.flat_weights()
 
     def __copy__(self) -> Network:
         return self.copy()

@@ -1,0 +1,191 @@
+//! One call: from XLA's buffers, with the leading axes that `jax.vmap` adds, to evaluations and pullbacks.
+use super::abi::{Buffer, Frame};
+use super::spec::{Cached, Ready};
+use crate::array::Float;
+use crate::pool;
+use crate::results::by_name;
+use crate::wish::Name;
+use hessquik::{JetMut, JetView, Prepared};
+use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, IxDyn};
+use std::slice::ChunksMut;
+
+/// The leading axes of a batch: those of the results; an argument has 1 in the place of an axis that it does not have.
+struct Batch<'a> {
+    dims: &'a [i64],
+}
+
+impl Batch<'_> {
+    fn len(&self) -> usize {
+        self.dims.iter().product::<i64>() as usize
+    }
+
+    /// The part of an argument with these leading axes that element `b` of the batch reads.
+    fn part(&self, leading: &[i64], b: usize) -> usize {
+        let (mut rest, mut index, mut stride) = (b, 0, 1);
+        for (&all, &own) in self.dims.iter().zip(leading).rev() {
+            if own > 1 {
+                index += rest % all as usize * stride;
+                stride *= own as usize;
+            }
+            rest /= all as usize;
+        }
+        index
+    }
+}
+
+/// An argument, part by part of its leading axes.
+struct Parts<'a, F> {
+    data: &'a [F],
+    leading: &'a [i64],
+    shape: Vec<usize>,
+}
+
+impl<'a, F> Parts<'a, F> {
+    fn new(buffer: Buffer<'a>, axes: usize) -> Result<Self, String> {
+        let (leading, shape) = buffer.dims().split_at(axes);
+        Ok(Self { data: buffer.read()?, leading, shape: shape.iter().map(|&n| n as usize).collect() })
+    }
+
+    fn at(&self, batch: &Batch<'_>, b: usize) -> ArrayViewD<'a, F> {
+        let len = self.shape.iter().product::<usize>();
+        let part = batch.part(self.leading, b);
+        ArrayView::from_shape(IxDyn(&self.shape), &self.data[part * len..][..len]).expect("a part of that size")
+    }
+
+    fn shared(&self) -> bool {
+        self.leading.iter().all(|&n| n == 1)
+    }
+}
+
+/// A result, part by part of its leading axes.
+struct Results<'a, F> {
+    parts: ChunksMut<'a, F>,
+    shape: Vec<usize>,
+}
+
+impl<'a, F> Results<'a, F> {
+    fn new(buffer: Buffer<'a>, axes: usize, count: usize) -> Result<Self, String> {
+        // SAFETY: `all` below takes each result of a call once.
+        let data = unsafe { buffer.write()? };
+        let len = (data.len() / count.max(1)).max(1);
+        Ok(Self { parts: data.chunks_mut(len), shape: buffer.dims()[axes..].iter().map(|&n| n as usize).collect() })
+    }
+
+    fn all(frame: &'a Frame, axes: usize, count: usize) -> Result<Vec<Self>, String> {
+        frame.results().into_iter().map(|r| Self::new(r, axes, count)).collect()
+    }
+
+    /// The next part; empty results have none left.
+    fn next(&mut self) -> &'a mut [F] {
+        self.parts.next().unwrap_or_default()
+    }
+}
+
+/// From memory order (n_s, q, ..) to logical order (n_s, .., q).
+fn logical_axes(n: usize) -> Vec<usize> {
+    [0].into_iter().chain(2..n).chain([1]).take(n).collect()
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+fn names(spec: &str) -> Result<Vec<Name>, String> {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        names: String,
+    }
+    let found: Names = serde_json::from_str(spec).map_err(text)?;
+    found.names.split(',').map(|name| Name::known(name).ok_or_else(|| format!("unknown result {name}"))).collect()
+}
+
+/// On this thread if there is one tile, else on the thread pool.
+fn on_threads<R: Send>(small: bool, work: impl FnOnce() -> R + Send) -> Result<R, String> {
+    if small { Ok(work()) } else { Ok(pool::pool().map_err(text)?.install(work)) }
+}
+
+fn points<F: Float>(x: ArrayViewD<'_, F>) -> Result<ArrayView2<'_, F>, String> {
+    x.into_dimensionality().map_err(text)
+}
+
+/// Arguments x (n_s, d) and the weights in order; results in memory order, by the names of the spec.
+pub fn evaluate<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
+    let (arguments, results, names) = (frame.arguments(), frame.results(), names(spec)?);
+    let axes = arguments[0].dims().len() - 2;
+    let batch = Batch { dims: &results[0].dims()[..axes] };
+    let x = Parts::<F>::new(arguments[0], axes)?;
+    let weights = arguments[1..].iter().map(|&w| Parts::<F>::new(w, axes)).collect::<Result<Vec<_>, _>>()?;
+    // with the same weights for all, a batch of points is but more points
+    let merges = x.leading == batch.dims && weights.iter().all(Parts::shared);
+    let (count, n) = if merges { (1, batch.len() * x.shape[0]) } else { (batch.len(), x.shape[0]) };
+    let mut out = Results::<F>::all(frame, axes, count)?;
+    F::cache().with(spec, |ready| {
+        for b in 0..count {
+            let x = if merges {
+                ArrayView::from_shape(IxDyn(&[n, x.shape[1]]), x.data).map_err(text)?
+            } else {
+                x.at(&batch, b)
+            };
+            let prepared = prepare(ready, &weights, &batch, b)?;
+            let mut jet = JetMut::default();
+            for (&name, out) in names.iter().zip(&mut out) {
+                let shape: Vec<usize> = [n].iter().chain(&out.shape[1..]).copied().collect();
+                let array = ArrayViewMut::from_shape(IxDyn(&shape), out.next()).map_err(text)?;
+                let array = array.permuted_axes(logical_axes(shape.len()));
+                macro_rules! put {
+                    ($field:ident) => {
+                        jet.$field = Some(array.into_dimensionality().map_err(text)?)
+                    };
+                }
+                by_name!(name, put, factored: return Err("the factored Hessian is not a plain array".into()));
+            }
+            let x = points(x)?;
+            on_threads(n <= prepared.tile(), || prepared.evaluate_into(&x, jet))?.map_err(text)?;
+        }
+        Ok(())
+    })
+}
+
+/// Arguments x (n_s, d), the weights in order, and cotangents in memory order by the names of the spec; results are the
+/// gradients to x and to the weights.
+pub fn pullback<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
+    let (arguments, results, names) = (frame.arguments(), frame.results(), names(spec)?);
+    let axes = arguments[0].dims().len() - 2;
+    let batch = Batch { dims: &results[0].dims()[..axes] };
+    let x = Parts::<F>::new(arguments[0], axes)?;
+    let (weights, cotangents) = arguments[1..].split_at(results.len() - 1);
+    let weights = weights.iter().map(|&w| Parts::<F>::new(w, axes)).collect::<Result<Vec<_>, _>>()?;
+    let cotangents = cotangents.iter().map(|&c| Parts::<F>::new(c, axes)).collect::<Result<Vec<_>, _>>()?;
+    let mut out = Results::<F>::all(frame, axes, batch.len())?;
+    F::cache().with(spec, |ready| {
+        for b in 0..batch.len() {
+            let prepared = prepare(ready, &weights, &batch, b)?;
+            let mut view = JetView::default();
+            for (&name, cotangent) in names.iter().zip(&cotangents) {
+                let array = cotangent.at(&batch, b);
+                let axes = logical_axes(array.ndim());
+                macro_rules! put {
+                    ($field:ident) => {
+                        view.$field = Some(array.permuted_axes(axes).into_dimensionality().map_err(text)?)
+                    };
+                }
+                by_name!(name, put, factored: return Err("the factored Hessian has no pullback".into()));
+            }
+            let x = points(x.at(&batch, b))?;
+            let small = x.nrows() <= prepared.pullback_tile().map_err(text)?;
+            let gradients = on_threads(small, || prepared.pullback(&x, &view))?.map_err(text)?;
+            let flat = gradients.input.iter().chain(&gradients.weights);
+            out.iter_mut().flat_map(Results::next).zip(flat).for_each(|(to, &from)| *to = from);
+        }
+        Ok(())
+    })
+}
+
+fn prepare<'a, F: Cached>(
+    ready: &'a mut Ready<F>,
+    weights: &[Parts<'_, F>],
+    batch: &Batch<'_>,
+    b: usize,
+) -> Result<&'a Prepared<F>, String> {
+    ready.prepare(&weights.iter().map(|w| w.at(batch, b)).collect::<Vec<_>>()).map_err(text)
+}

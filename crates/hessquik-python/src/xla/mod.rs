@@ -1,0 +1,7 @@
+//! The engine as functions that XLA calls, which is how JAX compiles it into its programs: no Python in between.
+mod abi;
+mod call;
+mod handlers;
+mod spec;
+
+pub use handlers::xla_handlers;
