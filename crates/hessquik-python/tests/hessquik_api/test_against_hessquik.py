@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cases import ALL, LAYERS, NETWORKS, close, loss_of, ours
+from torch_cases import ALL, LAYERS, NETWORKS, close, loss_of, ours
 
 hessQuik = pytest.importorskip("hessQuik")
 import hessQuik.activations  # noqa: E402

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cases import ALL, close, loss_of, ours
+from torch_cases import ALL, close, loss_of, ours
 from torch import nn
 
 FULL = {"do_gradient": True, "do_Hessian": True}

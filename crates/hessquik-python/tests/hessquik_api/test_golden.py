@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import close, gap, ours
+from torch_cases import close, gap, ours
 
 safe_open = pytest.importorskip("safetensors").safe_open
 GOLDEN = Path(__file__).resolve().parents[4] / "tests" / "golden"

@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 import torch.nn.utils.prune
-from cases import ALL, close, loss_of, ours
+from torch_cases import ALL, Jets, close, loss_of, ours
 
 FULL = {"do_gradient": True, "do_Hessian": True}
 
@@ -267,21 +267,6 @@ def test_threads(f, x):
     for t in threads:
         t.join()
     assert not failures or all("functional" in str(e) for e in failures), failures
-
-
-class Jets(torch.utils.data.Dataset):
-    """Points with their value, gradient and Hessian, computed by the worker that loads them."""
-
-    def __init__(self, f):
-        self.f = f
-        self.points = torch.randn(8, 200, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-
-    def __len__(self):
-        return len(self.points)
-
-    def __getitem__(self, i):
-        with torch.no_grad():
-            return (self.points[i], *self.f(self.points[i], **FULL))
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])

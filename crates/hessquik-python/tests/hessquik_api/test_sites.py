@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from cases import ALL, close, loss_of, ours
+from torch_cases import ALL, close, loss_of, ours
 
 from hessquik_rs._torch.engine import differentiable, native, of
 from hessquik_rs._torch.sites import Plan, jet

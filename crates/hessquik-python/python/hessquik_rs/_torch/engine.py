@@ -42,12 +42,11 @@ def evaluate(
 
 def native(structure: Structure, x: Tensor, weights: list[Tensor], v: Tensor | None) -> bool:
     """Whether the engine can read these tensors where they are."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or type(x) not in PLAIN:
         return False
     dtype = x.dtype
     if (
         structure.architecture is None
-        or type(x) not in PLAIN
         or not x.is_cpu
         or not (dtype is torch.float64 or dtype is torch.float32)
         or x.dim() != 2

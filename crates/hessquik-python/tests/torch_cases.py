@@ -86,3 +86,54 @@ def loss_of(results, seed=1):
             weights = torch.randn(r.shape, generator=g, dtype=r.dtype)
             total = total + (weights * r).sum() + 0.5 * (r * r).sum()
     return total
+
+
+class Jets(torch.utils.data.Dataset):
+    """Points with their value, gradient and Hessian, computed by the worker that loads them."""
+
+    def __init__(self, f):
+        self.f = f
+        self.points = torch.randn(8, 200, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    def __len__(self):
+        return len(self.points)
+
+    def __getitem__(self, i):
+        with torch.no_grad():
+            return (self.points[i], *self.f(self.points[i], do_gradient=True, do_Hessian=True))
+
+
+def training_setup():
+    """A network for u'' + u = 1 on a square, its loss as a mean over points, and batches of points."""
+    torch.manual_seed(4)
+    f = ours.net.NN(
+        ours.lay.singleLayer(2, 8, act=ours.act.tanhActivation(), dtype=torch.float64),
+        ours.net.resnetNN(8, 2, h=0.5, act=ours.act.tanhActivation(), dtype=torch.float64),
+        ours.lay.singleLayer(8, 1, dtype=torch.float64),
+    )
+    batches = torch.rand(6, 20, 2, dtype=torch.float64)
+
+    def loss(f, x):
+        u, du, d2u = f(x, do_gradient=True, do_Hessian=True)
+        return ((d2u[:, 0, 0] + d2u[:, 1, 1] + u - 1) ** 2).mean() + (du**2).mean()
+
+    return f, loss, batches
+
+
+def distributed_steps(rank, size, folder, optimizer):
+    """One of `size` processes: a step for its part of each batch, with gradients averaged over all; saves the weights."""
+    dist = torch.distributed
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
+    f, loss, batches = training_setup()
+    if rank:  # DistributedDataParallel starts all processes with the weights of the first
+        with torch.no_grad():
+            for p in f.parameters():
+                p.zero_()
+    parallel = torch.nn.parallel.DistributedDataParallel(f)
+    stepper = getattr(torch.optim, optimizer)(parallel.parameters(), lr=0.01)
+    for x in batches:
+        stepper.zero_grad()
+        loss(parallel, x.chunk(size)[rank]).backward()
+        stepper.step()
+    torch.save({n: p.detach() for n, p in f.named_parameters()}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
