@@ -39,11 +39,14 @@ pub fn read<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<P
     if let Ok(array) = object.cast::<PyArrayDyn<F>>()
         && walkable(array)
     {
-        return Ok(array.try_readonly().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))?);
+        return borrowed(what, array);
     }
     let array = converted::<F>(what, object)?;
-    let array = array.cast::<PyArrayDyn<F>>()?;
-    Ok(array.try_readonly().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))?)
+    borrowed(what, array.cast()?)
+}
+
+fn borrowed<'py, F: Float>(what: &str, array: &Bound<'py, PyArrayDyn<F>>) -> PyResult<PyReadonlyArrayDyn<'py, F>> {
+    array.try_readonly().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))
 }
 
 /// By DLPack where there is one, else as numpy does; then in this precision and in order, copied if need be.
@@ -98,7 +101,7 @@ pub fn write<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<
     if !walkable(array) {
         return Err(PyValueError::new_err(format!("{what} is not aligned to its entries of {}", F::DTYPE)));
     }
-    Ok(array.try_readwrite().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))?)
+    array.try_readwrite().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))
 }
 
 /// A view with `D` axes.

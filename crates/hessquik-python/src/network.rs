@@ -4,7 +4,7 @@ use crate::checks;
 use crate::errors::{self, raise};
 use crate::pool;
 use crate::results::{Cotangents, Lent, dictionary, views};
-use crate::wish::{Options, Wish};
+use crate::wish::Wish;
 use hessquik::{Architecture, Error, Evaluate, Init, Layer, Prepared, Request};
 use ndarray::{Ix1, Ix2};
 use numpy::{PyArray1, PyArray2, PyReadonlyArrayDyn};
@@ -99,6 +99,9 @@ macro_rules! with {
         }
     };
 }
+
+/// What a pickle keeps: the class, its arguments, and the weights, which files would refuse if they are not finite.
+type Reduced<'py> = (Bound<'py, PyAny>, (String, &'static str), Bound<'py, PyAny>);
 
 /// A network; see `hessquik_rs.Network`, which wraps it.
 #[pyclass(frozen, module = "hessquik_rs._native")]
@@ -247,69 +250,42 @@ impl Network {
     }
 
     /// A dictionary of the results by name.
-    #[pyo3(signature = (x, request = None, *, directions = None, outputs = None, mode = None, operator = None,
-                        products = None, block = None, partials = None, out = None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (x, request = None, *, out = None, **options))]
     fn evaluate<'py>(
         &self,
         py: Python<'py>,
         x: &Bound<'py, PyAny>,
         request: Option<&Bound<'py, PyAny>>,
-        directions: Option<&Bound<'py, PyAny>>,
-        outputs: Option<&Bound<'py, PyAny>>,
-        mode: Option<&Bound<'py, PyAny>>,
-        operator: Option<&Bound<'py, PyAny>>,
-        products: Option<&Bound<'py, PyAny>>,
-        block: Option<(Vec<usize>, Vec<usize>)>,
-        partials: Option<Vec<(usize, usize)>>,
         out: Option<&Bound<'py, PyDict>>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let options = Options { directions, outputs, mode, operator, products, block, partials };
         with!(self, shared => evaluate::<F>(py, &shared.get(), x, Wish::parse(request, options)?, out))
     }
 
     /// The gradients of a loss with respect to all weights, flat, and to the points, from its derivatives with respect
     /// to the results by name.
-    #[pyo3(signature = (x, request, cotangents, *, directions = None, outputs = None, mode = None, operator = None,
-                        products = None, block = None, partials = None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (x, request, cotangents, **options))]
     fn pullback<'py>(
         &self,
         py: Python<'py>,
         x: &Bound<'py, PyAny>,
         request: Option<&Bound<'py, PyAny>>,
         cotangents: &Bound<'py, PyDict>,
-        directions: Option<&Bound<'py, PyAny>>,
-        outputs: Option<&Bound<'py, PyAny>>,
-        mode: Option<&Bound<'py, PyAny>>,
-        operator: Option<&Bound<'py, PyAny>>,
-        products: Option<&Bound<'py, PyAny>>,
-        block: Option<(Vec<usize>, Vec<usize>)>,
-        partials: Option<Vec<(usize, usize)>>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let options = Options { directions, outputs, mode, operator, products, block, partials };
         let keys = cotangents.keys().into_any();
         let request = request.unwrap_or(&keys);
         with!(self, shared => pullback::<F>(py, &shared.get(), x, Wish::parse(Some(request), options)?, cotangents))
     }
 
     /// The plan and its predicted cost beside the alternatives, as a table and as JSON.
-    #[pyo3(signature = (points, request = None, *, directions = None, outputs = None, mode = None, operator = None,
-                        products = None, block = None, partials = None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (points, request = None, **options))]
     fn explain<'py>(
         &self,
         points: usize,
         request: Option<&Bound<'py, PyAny>>,
-        directions: Option<&Bound<'py, PyAny>>,
-        outputs: Option<&Bound<'py, PyAny>>,
-        mode: Option<&Bound<'py, PyAny>>,
-        operator: Option<&Bound<'py, PyAny>>,
-        products: Option<&Bound<'py, PyAny>>,
-        block: Option<(Vec<usize>, Vec<usize>)>,
-        partials: Option<Vec<(usize, usize)>>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<(String, String)> {
-        let options = Options { directions, outputs, mode, operator, products, block, partials };
         with!(self, shared => {
             let request = Wish::<F>::parse(request, options)?.request;
             let explanation = shared.get().network.explain(points, &request).map_err(raise)?;
@@ -318,21 +294,8 @@ impl Network {
     }
 
     /// Number of points, whole tiles of them, whose results take about 16 MiB.
-    #[pyo3(signature = (request = None, *, directions = None, outputs = None, mode = None, operator = None,
-                        products = None, block = None, partials = None))]
-    #[allow(clippy::too_many_arguments)]
-    fn chunk<'py>(
-        &self,
-        request: Option<&Bound<'py, PyAny>>,
-        directions: Option<&Bound<'py, PyAny>>,
-        outputs: Option<&Bound<'py, PyAny>>,
-        mode: Option<&Bound<'py, PyAny>>,
-        operator: Option<&Bound<'py, PyAny>>,
-        products: Option<&Bound<'py, PyAny>>,
-        block: Option<(Vec<usize>, Vec<usize>)>,
-        partials: Option<Vec<(usize, usize)>>,
-    ) -> PyResult<usize> {
-        let options = Options { directions, outputs, mode, operator, products, block, partials };
+    #[pyo3(signature = (request = None, **options))]
+    fn chunk<'py>(&self, request: Option<&Bound<'py, PyAny>>, options: Option<&Bound<'py, PyDict>>) -> PyResult<usize> {
         with!(self, shared => {
             let request = Wish::<F>::parse(request, options)?.request;
             Ok(shared.get().prepare(request).map_err(raise)?.chunk())
@@ -350,9 +313,7 @@ impl Network {
         pool::run(py, false, |_| checks::all(&network, x, seed))?.map_err(raise)
     }
 
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (String, &'static str), Bound<'py, PyAny>)> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
         let this = slf.get();
         Ok((slf.get_type().into_any(), (this.architecture()?, this.dtype()), this.flat_weights(slf.py())))
     }

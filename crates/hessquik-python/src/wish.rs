@@ -3,8 +3,9 @@ use crate::array::{self, Float};
 use crate::errors;
 use hessquik::{Mode, Plan, Request};
 use ndarray::{Array2, Ix2};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 /// The results by name, in the order of `hessquik::Jet`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,21 +72,37 @@ impl Name {
 
 /// The keywords of a request beside the names of its results.
 #[derive(Debug, Default)]
-pub struct Options<'a, 'py> {
-    /// Input directions (k, d).
-    pub directions: Option<&'a Bound<'py, PyAny>>,
-    /// Output directions (m, q).
-    pub outputs: Option<&'a Bound<'py, PyAny>>,
-    /// `auto`, `forward`, `backward`, `sites`, or a plan (prefix, pivots).
-    pub mode: Option<&'a Bound<'py, PyAny>>,
-    /// `B` (k, k).
-    pub operator: Option<&'a Bound<'py, PyAny>>,
-    /// Vectors (kw, d).
-    pub products: Option<&'a Bound<'py, PyAny>>,
-    /// Rows and columns.
-    pub block: Option<(Vec<usize>, Vec<usize>)>,
-    /// Pairs of indices.
-    pub partials: Option<Vec<(usize, usize)>>,
+struct Options<'py> {
+    directions: Option<Bound<'py, PyAny>>,
+    outputs: Option<Bound<'py, PyAny>>,
+    mode: Option<Bound<'py, PyAny>>,
+    operator: Option<Bound<'py, PyAny>>,
+    products: Option<Bound<'py, PyAny>>,
+    block: Option<Bound<'py, PyAny>>,
+    partials: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Options<'py> {
+    fn read(keywords: Option<&Bound<'py, PyDict>>) -> PyResult<Self> {
+        let mut options = Self::default();
+        for (key, value) in keywords.into_iter().flatten() {
+            let option = match key.cast::<PyString>()?.to_str()? {
+                "directions" => &mut options.directions,
+                "outputs" => &mut options.outputs,
+                "mode" => &mut options.mode,
+                "operator" => &mut options.operator,
+                "products" => &mut options.products,
+                "block" => &mut options.block,
+                "partials" => &mut options.partials,
+                other => {
+                    let known = "directions, outputs, mode, operator, products, block, partials";
+                    return Err(PyTypeError::new_err(format!("unexpected argument {other:?}; options are {known}")));
+                }
+            };
+            *option = (!value.is_none()).then_some(value);
+        }
+        Ok(options)
+    }
 }
 
 /// A request with the names of its results in the order in which they were asked for.
@@ -99,7 +116,8 @@ pub struct Wish<F: Float> {
 impl<F: Float> Wish<F> {
     /// From names, as one text with commas or a sequence of them, and keywords; without either, value, gradient and
     /// Hessian.
-    pub fn parse(names: Option<&Bound<'_, PyAny>>, options: Options<'_, '_>) -> PyResult<Self> {
+    pub fn parse(names: Option<&Bound<'_, PyAny>>, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let options = Options::read(keywords)?;
         let mut wish = Self { names: names.map_or_else(|| Ok(Vec::new()), list)?, request: Request::new() };
         let given = [
             (Name::Operator, options.operator.is_some()),
@@ -133,25 +151,28 @@ impl<F: Float> Wish<F> {
                 Name::Operator | Name::Products | Name::Block | Name::Partials => request,
             };
         }
-        if let Some(b) = options.operator {
+        if let Some(b) = &options.operator {
             request = request.operator(matrix("operator", b)?);
         }
-        if let Some(w) = options.products {
+        if let Some(w) = &options.products {
             request = request.products(matrix("products", w)?);
         }
-        if let Some((rows, cols)) = &options.block {
-            request = request.block(rows, cols);
+        if let Some(block) = &options.block {
+            let wanted = "lists of indices (rows, columns)";
+            let (rows, cols): (Vec<usize>, Vec<usize>) = indices("block", block, wanted)?;
+            request = request.block(&rows, &cols);
         }
         if let Some(pairs) = &options.partials {
-            request = request.partials(pairs);
+            let pairs: Vec<(usize, usize)> = indices("partials", pairs, "a list of pairs of indices")?;
+            request = request.partials(&pairs);
         }
-        if let Some(v) = options.directions {
+        if let Some(v) = &options.directions {
             request = request.directions(matrix("directions", v)?);
         }
-        if let Some(u) = options.outputs {
+        if let Some(u) = &options.outputs {
             request = request.outputs(matrix("outputs", u)?);
         }
-        if let Some(mode) = options.mode {
+        if let Some(mode) = &options.mode {
             request = request.mode(parse_mode(mode)?);
         }
         wish.request = request;
@@ -185,6 +206,14 @@ fn list(names: &Bound<'_, PyAny>) -> PyResult<Vec<Name>> {
 fn matrix<F: Float>(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Array2<F>> {
     let array = array::read::<F>(what, object)?;
     Ok(array::fixed::<F, Ix2>(what, array.as_array())?.to_owned())
+}
+
+fn indices<'a, 'py: 'a, T: FromPyObject<'a, 'py>>(
+    what: &str,
+    object: &'a Bound<'py, PyAny>,
+    wanted: &str,
+) -> PyResult<T> {
+    object.extract().map_err(|_| errors::request(format!("{what} is {object}, expected {wanted}")))
 }
 
 fn parse_mode(mode: &Bound<'_, PyAny>) -> PyResult<Mode> {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hessquik_rs as hq
 import numpy as np
+
+import hessquik_rs as hq
 
 GOLDEN = sorted((Path(__file__).resolve().parents[3] / "tests" / "golden").glob("*.safetensors"))
 DTYPES = ("float32", "float64")

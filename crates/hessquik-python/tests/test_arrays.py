@@ -1,11 +1,12 @@
 """Arrays of every kind go in, and results come out and are written without a copy."""
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 from common import DTYPES, network, points, tolerance
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import hessquik_rs as hq
 
 
 def same(found, wanted):

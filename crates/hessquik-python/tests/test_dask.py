@@ -1,12 +1,14 @@
 """`hessquik_rs.dask` on threads, and on a cluster of two worker processes that write to Zarr."""
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 from common import network, points
 
+import hessquik_rs as hq
+
 da = pytest.importorskip("dask.array")
 import dask  # noqa: E402
+
 import hessquik_rs.dask  # noqa: E402
 
 NAMES = ("value", "gradient", "hessian", "laplacian")

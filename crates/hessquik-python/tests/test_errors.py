@@ -1,9 +1,10 @@
 """Errors: named, of the built-in kind that fits, with what was found and what was wanted."""
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 from common import network, points
+
+import hessquik_rs as hq
 from hessquik_rs import _native, errors
 
 NET, X = network(), points()
@@ -83,13 +84,25 @@ CASES = {
         ValueError,
         r"\[2, 2\], expected \[3, 3\]",
     ),
-    "block": (
+    "index of a block": (
         lambda: NET.evaluate(X, (), block=([3], [0])),
         errors.IndexRangeError,
         ValueError,
         "index 3 is out of range for 3",
     ),
-    "negative index": (lambda: NET.evaluate(X, (), partials=[(-1, 0)]), OverflowError, OverflowError, "negative"),
+    "negative index": (
+        lambda: NET.evaluate(X, (), partials=[(-1, 0)]),
+        errors.RequestError,
+        ValueError,
+        r"partials is \[\(-1, 0\)\], expected a list of pairs",
+    ),
+    "block": (lambda: NET.evaluate(X, (), block=3), errors.RequestError, ValueError, "block is 3, expected lists"),
+    "option": (
+        lambda: NET.evaluate(X, direction=X),
+        TypeError,
+        TypeError,
+        'unexpected argument "direction"; options are',
+    ),
     "lent shape": (
         lend(value=np.ones((2, 2))),
         errors.ShapeError,

@@ -1,13 +1,15 @@
 """`hessquik_rs.jax` against JAX's own derivatives of the same function."""
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 
+import hessquik_rs as hq
+
 jax = pytest.importorskip("jax")
 jax.config.update("jax_enable_x64", True)
-import hessquik_rs.jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+
+import hessquik_rs.jax  # noqa: E402
 
 DTYPES = ("float32", "float64")
 NET = hq.Network([hq.single(3, 8, "tanh"), hq.resnet(8, 2, "sin", h=0.5), hq.single(8, 2, "sigmoid")], seed=0)
@@ -34,6 +36,8 @@ def jet_of_jax(weights, x):
 
 
 NAMES = ("value", "gradient", "hessian", "laplacian")
+# compiled once for all tests that ask it for the same shapes
+reference = jax.jit(jax.vmap(jet_of_jax, (None, 0)))
 
 
 def given(dtype, n=7):
@@ -48,14 +52,14 @@ def close(found, wanted, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
-@pytest.mark.parametrize("n", [1, 7, 2000])
-def test_jets(dtype, transform, n):
+@pytest.mark.parametrize("n", [7, 2000])
+def test_jets(dtype, n):
     weights, x = given(dtype, n)
-    jet = transform(hq.jax.jet(NET, NAMES))(weights, x)
-    wanted = jax.vmap(jet_of_jax, (None, 0))(weights, x)
-    for name in NAMES:
-        close(getattr(jet, name), wanted[name], dtype)
+    f = hq.jax.jet(NET, NAMES)
+    wanted = reference(weights, x)
+    for jet in (f(weights, x), jax.jit(f)(weights, x)):
+        for name in NAMES:
+            close(getattr(jet, name), wanted[name], dtype)
 
 
 def total(jet, bars):
@@ -63,19 +67,26 @@ def total(jet, bars):
     return sum((get(name) * bar).sum() for name, bar in bars.items())
 
 
+def loss_of(jet):
+    """A loss whose derivatives with respect to the results are given."""
+    return lambda weights, x, bars: total(jet(weights, x), bars)
+
+
+reference_gradient = jax.jit(jax.grad(loss_of(jax.vmap(jet_of_jax, (None, 0))), (0, 1)))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("names", [NAMES, ("value",), ("hessian",), ("gradient", "laplacian")], ids=" ".join)
-@pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
-def test_gradients(dtype, names, transform):
+@pytest.mark.parametrize("names", [NAMES, ("value",), ("gradient", "laplacian")], ids=" ".join)
+def test_gradients(dtype, names):
     weights, x = given(dtype)
-    ours = hq.jax.jet(NET, NAMES)
-    shapes = {name: array.shape for name, array in vars(ours(weights, x)).items()}
+    shapes = {name: array.shape for name, array in vars(NET.evaluate(np.zeros((7, 3)), names)).items()}
     bars = {name: jnp.asarray(np.random.default_rng(1).normal(size=shapes[name]), dtype) for name in names}
-    found = transform(jax.grad(lambda w, x: total(ours(w, x), bars), (0, 1)))(weights, x)
-    wanted = jax.grad(lambda w, x: total(jax.vmap(jet_of_jax, (None, 0))(w, x), bars), (0, 1))(weights, x)
-    close(found[1], wanted[1], dtype)
-    for name, gradient in found[0].items():
-        close(gradient, wanted[0][name], dtype)
+    gradient = jax.grad(loss_of(hq.jax.jet(NET, NAMES)), (0, 1))
+    wanted = reference_gradient(weights, x, bars)
+    for found in (gradient(weights, x, bars), jax.jit(gradient)(weights, x, bars)):
+        close(found[1], wanted[1], dtype)
+        for name, array in found[0].items():
+            close(array, wanted[0][name], dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -86,8 +97,8 @@ def test_vmap_over_points(dtype):
         points, ours, theirs = x.reshape(*lead, 3), f, g
         for _ in lead:
             ours, theirs = jax.vmap(ours, (None, 0)), jax.vmap(theirs, (None, 0))
-        found, wanted = jax.jit(ours)(weights, points), theirs(weights, points)
-        whole = f(weights, points)
+        found, wanted = jax.jit(ours)(weights, points), jax.jit(theirs)(weights, points)
+        whole = jax.jit(f)(weights, points)
         for name in NAMES:
             close(getattr(found, name), wanted[name], dtype)
             close(getattr(whole, name), wanted[name], dtype)
@@ -102,15 +113,15 @@ def test_vmap_over_weights_and_gradients_under_vmap(dtype, axes):
     arguments = (ensemble if axes[0] == 0 else weights, points if axes[1] == 0 else x)
     f = hq.jax.jet(NET, NAMES)
     plain_jet = jax.vmap(jet_of_jax, (None, 0))
-    found, wanted = jax.vmap(f, axes)(*arguments), jax.vmap(plain_jet, axes)(*arguments)
+    found, wanted = (jax.jit(jax.vmap(g, axes))(*arguments) for g in (f, plain_jet))
     for name in NAMES:
         close(getattr(found, name), wanted[name], dtype)
 
     def gradient(jet):
-        return jax.vmap(jax.grad(lambda w, x: total(jet(w, x), dict.fromkeys(NAMES, 1.0)), (0, 1)), axes)
+        return jax.jit(jax.vmap(jax.grad(lambda w, x: total(jet(w, x), dict.fromkeys(NAMES, 1.0)), (0, 1)), axes))
 
     for a, b in zip(
-        jax.tree.leaves(jax.jit(gradient(f))(*arguments)), jax.tree.leaves(gradient(plain_jet)(*arguments)), strict=True
+        jax.tree.leaves(gradient(f)(*arguments)), jax.tree.leaves(gradient(plain_jet)(*arguments)), strict=True
     ):
         close(a, b, dtype)
 
@@ -188,16 +199,10 @@ def test_no_points():
 
 
 def test_programs_are_plain_custom_calls():
-    """No callback into Python is compiled in, and exported programs hold all that they need."""
+    """No callback into Python is compiled in."""
     weights, x = given("float32")
-    f = jax.jit(hq.jax.jet(NET, "hessian"))
-    text = f.lower(weights, x).as_text()
+    text = jax.jit(hq.jax.jet(NET, "hessian")).lower(weights, x).as_text()
     assert "hessquik_evaluate" in text and "callback" not in text
-    from jax import export
-
-    targets = [export.DisabledSafetyCheck.custom_call("hessquik_evaluate")]
-    again = export.deserialize(export.export(f, disabled_checks=targets)(weights, x).serialize())
-    np.testing.assert_array_equal(again.call(weights, x).hessian, f(weights, x).hessian)
 
 
 def test_errors():

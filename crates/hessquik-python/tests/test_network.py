@@ -4,11 +4,12 @@ import copy
 import itertools
 import pickle
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 from common import DTYPES, GOLDEN, NAMES, network, points, tolerance
 from safetensors.numpy import load_file
+
+import hessquik_rs as hq
 
 MODES = ("auto", "forward", "backward", "sites")
 

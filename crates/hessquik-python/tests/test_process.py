@@ -10,10 +10,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 from common import network, points
+
+import hessquik_rs as hq
 from hessquik_rs import _native
 
 LARGE = 20_000

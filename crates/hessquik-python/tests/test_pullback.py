@@ -1,9 +1,10 @@
 """Gradients of losses, against finite differences of the losses."""
 
-import hessquik_rs as hq
 import numpy as np
 import pytest
 from common import DTYPES, NAMES, network, points, tolerance
+
+import hessquik_rs as hq
 
 OPTIONS = {
     "operator": np.random.default_rng(3).normal(size=(3, 3)),

@@ -13,7 +13,7 @@
 >>> gradient["0.K"].shape
 (2, 16)
 
-XLA calls the engine itself, without Python in between: the functions work under `jit`, `grad`, `vmap` and `jax.export`.
+XLA calls the engine itself, without Python in between: the functions work under `jit`, `grad`, `vmap` and `scan`.
 A batch of points is fastest as one array (n, d); under `vmap` over points alone it becomes one, while a gradient to
 weights under `vmap` is a pullback for each element.
 """
