@@ -10,7 +10,6 @@ use numpy::{
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 /// `f32` or `f64` as numpy names them.
 pub trait Float: Real + Element {
@@ -52,42 +51,28 @@ fn borrowed<'py, F: Float>(what: &str, array: &Bound<'py, PyArrayDyn<F>>) -> PyR
 /// By DLPack where there is one, else as numpy does; then in this precision and in order, copied if need be.
 fn converted<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    let numpy = PyModule::import(py, "numpy")?;
-    let mut array = object.clone();
-    if object.cast::<PyUntypedArray>().is_err() {
-        let is_number_tree = !object.hasattr(intern!(py, "dtype"))?;
-        array = if object.hasattr(intern!(py, "__dlpack__"))? {
-            numpy.call_method1(intern!(py, "from_dlpack"), (object,))?
-        } else if is_number_tree {
-            // lists of Python's numbers have no precision of their own
-            let untyped = numpy.call_method1(intern!(py, "asarray"), (object,))?;
-            let kind: String = untyped.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
-            if !matches!(kind.as_str(), "b" | "i" | "u" | "f") {
-                return Err(errors::dtype(what, untyped.getattr(intern!(py, "dtype"))?, F::DTYPE));
-            }
-            untyped.call_method1(intern!(py, "astype"), (F::DTYPE,))?
-        } else {
-            numpy.call_method1(intern!(py, "asarray"), (object,))?
-        };
-    }
-    let untyped = array.cast::<PyUntypedArray>()?;
-    let found = untyped.dtype();
+    let exports = object.hasattr(intern!(py, "__dlpack__"))?;
+    let array = if object.cast::<PyUntypedArray>().is_ok() {
+        object.clone()
+    } else {
+        let make = if exports { intern!(py, "from_dlpack") } else { intern!(py, "asarray") };
+        PyModule::import(py, "numpy")?.call_method1(make, (object,))?
+    };
+    // lists of Python's numbers have no precision of their own
+    let typed = exports || object.hasattr(intern!(py, "dtype"))?;
+    let found = array.cast::<PyUntypedArray>()?.dtype();
     let exact = match found.kind() {
         b'b' | b'i' | b'u' => true,
-        b'f' => found.itemsize() <= size_of::<F>(),
+        b'f' => !typed || found.itemsize() <= size_of::<F>(),
         _ => false,
     };
     if !exact {
         return Err(errors::dtype(what, found, &format!("{}, which the network has", F::DTYPE)));
     }
-    if let Ok(same) = array.cast::<PyArrayDyn<F>>()
-        && walkable(same)
-    {
-        return Ok(array);
+    match array.cast::<PyArrayDyn<F>>() {
+        Ok(same) if walkable(same) => Ok(array),
+        _ => array.call_method1(intern!(py, "astype"), (F::DTYPE, "C")),
     }
-    let options = PyDict::new(py);
-    options.set_item("order", "C")?;
-    array.call_method(intern!(py, "astype"), (F::DTYPE,), Some(&options))
 }
 
 /// An array lent for a result: it is written in place, so it must be an array of this precision.

@@ -119,6 +119,11 @@ def test_dlpack(dtype):
     assert np.shares_memory(out, hessian) and out.strides == hessian.strides
 
 
+def test_dlpack_is_not_rounded():
+    with pytest.raises(TypeError, match="x has dtype float64, expected float32"):
+        network("float32").evaluate(Exporter(points()))
+
+
 def test_jax_arrays():
     jax = pytest.importorskip("jax")
     net, x = network("float32"), points(dtype="float32")
