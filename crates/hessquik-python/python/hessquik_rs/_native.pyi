@@ -101,3 +101,27 @@ class Network:
         partials: Sequence[tuple[int, int]] | None = None,
     ) -> int: ...
     def check(self, x: ArrayLike, seed: int) -> list[tuple[str, bool, str, str]]: ...
+
+@final
+class TorchNetwork:
+    """A network on the memory of tensors: addresses, sizes and strides. Its only caller is `_torch/engine.py`."""
+
+    def __new__(cls, architecture: str, double: bool) -> TorchNetwork: ...
+    def weight_shapes(self) -> list[tuple[str, list[int]]]: ...
+    def plan(self, results: int, k: int, q: int, mode: str) -> tuple[int, list[int]]: ...
+    def explain(self, points: int, results: int, mode: str) -> str: ...
+    def evaluate(
+        self,
+        weights: Sequence[int],
+        x: tuple[int, int, int, int],
+        call: tuple[int, str, tuple[int, int, int, bool] | None],
+        out: tuple[int, int, int],
+    ) -> None: ...
+    def pullback(
+        self,
+        weights: Sequence[int],
+        x: tuple[int, int, int, int],
+        call: tuple[int, str, tuple[int, int, int, bool] | None],
+        cotangents: Sequence[tuple[int, Sequence[int]] | None],
+        out: tuple[int, Sequence[int]],
+    ) -> None: ...
