@@ -113,14 +113,14 @@ class TorchNetwork:
     def evaluate(
         self,
         weights: Sequence[int],
-        x: tuple[int, int, int, int],
+        x: tuple[int, ...],
         call: tuple[int, str, tuple[int, int, int, bool] | None],
         out: tuple[int, int, int],
     ) -> None: ...
     def pullback(
         self,
         weights: Sequence[int],
-        x: tuple[int, int, int, int],
+        x: tuple[int, ...],
         call: tuple[int, str, tuple[int, int, int, bool] | None],
         cotangents: Sequence[tuple[int, Sequence[int]] | None],
         out: tuple[int, Sequence[int]],

@@ -66,7 +66,7 @@ def jet(
         f, (_, s1, s2) = forms[i], sites[i]
         assert G is not None
         E = adjoint(G, f.W)
-        curvatures[i] = scaled(E, s2) if s2 is not None else None
+        curvatures[i] = scaled(E, s2) if s2 is not None and isinstance(E, Tensor) else None
         G = add(adjoint(G, f.S), scaled(E, s1) @ f.M.mT if isinstance(E, Tensor) else 0.0)
 
     for f, (_, s1, s2) in zip(forms[:prefix], sites[:prefix], strict=True):  # the Hessian carried forward

@@ -53,10 +53,11 @@ class NN(Tracked, nn.Sequential):
             return NN(*list(self)[idx])
         return super().__getitem__(idx)
 
-    def insert(self, index: int, module: nn.Module) -> nn.Sequential:
+    def insert(self, index: int, module: nn.Module) -> NN:
         """Puts a layer before the one at `index`."""
         changed()
-        return super().insert(index, module)
+        super().insert(index, module)
+        return self
 
     def dim_input(self) -> int:
         """Number of input features."""

@@ -24,6 +24,6 @@ def laplacian_check_using_hessian(f: Callable[..., Any], x: Tensor, tol: float =
     lapf = f(x, do_gradient=True, do_Hessian=False, do_Laplacian=True)[2]
     trace = d2f0.diagonal(dim1=1, dim2=2).sum(-1)
     rel_err = (torch.norm(trace - lapf.view_as(trace)) / torch.norm(d2f0)).item()
-    passed = rel_err < tol
+    passed: bool = rel_err < tol
     print(f"Laplacian {'PASSED!' if passed else 'FAILED.'} : rel. err = {rel_err:0.4e}")
     return passed

@@ -52,7 +52,7 @@ def network_derivative_check(
 
     before = extract_data(f, "grad")
     loss0 = loss(forward_mode=forward_mode)
-    loss0.backward()  # type: ignore[no-untyped-call]
+    loss0.backward()
     loss0 = loss0.detach()
     theta0 = extract_data(f, "data").clone()
     dtheta = torch.randn_like(theta0)

@@ -71,7 +71,7 @@ def setup_icnn(in_features: int, out_features: int, width: int = 16, depth: int 
     if out_features > 1:
         raise ValueError(f"out_features is {int(out_features)}, wanted 1: the ICNN example has scalar output")
     return net.NN(
-        net.ICNN(in_features, [None] + depth * [width], act=act.tanhActivation()),
+        net.ICNN(in_features, [None, *depth * [width]], act=act.tanhActivation()),
         lay.quadraticICNNLayer(in_features, width, rank=2),
     )
 

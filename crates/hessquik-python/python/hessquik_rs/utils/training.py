@@ -59,13 +59,14 @@ def train_one_epoch(
     >>> loss, loss_f, loss_df = train_one_epoch(f, x, y, optimizer, do_gradient=True)
     """
     f.train()
-    n, running = x.shape[0], 0.0
+    n = x.shape[0]
+    running: Any = 0.0
     for batch in torch.randperm(n, device=x.device).split(batch_size):
         xb, yb = x[batch], y[batch]
         optimizer.zero_grad()
         jet = f(xb, do_gradient=do_gradient, do_Hessian=do_Hessian)
         parts = losses(jet, yb, x.shape[1], do_gradient, do_Hessian, loss_weights)
-        parts[0].backward()  # type: ignore[no-untyped-call]
+        parts[0].backward()
         optimizer.step()
         running = running + len(batch) * torch.stack(parts).detach()
     return summary(running / n, do_gradient)
@@ -116,7 +117,7 @@ def print_headers(
     >>> print(line.format(0, 1.5, *(3 * ("|", 0.1, 0.2, 0.3))).split()[:6])
     ['0', '1.5000', '|', '1.0000e-01', '2.0000e-01', '3.0000e-01']
     """
-    losses = ("loss", "loss_f")
+    losses: tuple[str, ...] = ("loss", "loss_f")
     if do_gradient or do_Hessian:
         losses += ("loss_df",)
         if do_Hessian:
