@@ -7,9 +7,9 @@ use crate::array::Float;
 use crate::errors::raise;
 use crate::pool;
 use hessquik::{
-    Architecture, Error, Evaluate, Gradients, Init, JetMut, JetView, Layer, Mode, Network, Prepared, Request,
+    Architecture, Error, Evaluate, Gradients, Init, JetMut, JetView, Layer, Mode, Network, Plan, Prepared, Request,
 };
-use ndarray::{Array2, ArrayView, ArrayView2, ArrayViewMut, Dimension, IntoDimension, ShapeBuilder};
+use ndarray::{Array2, ArrayView, ArrayView2, ArrayViewMut, Dimension, IntoDimension, ShapeBuilder, s};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,16 +73,25 @@ struct State<F: Float> {
     network: Network<F>,
     /// The weights one after another, and the number of entries of each.
     flat: Vec<F>,
-    lengths: Vec<usize>,
+    lengths: Arc<[usize]>,
     /// Requests without directions, by their results and mode.
     prepared: Vec<(u8, Mode, Arc<Prepared<F>>)>,
+    /// Their plans, which hang on sizes alone and outlive changes of weights.
+    plans: Vec<(u8, Mode, Plan)>,
+}
+
+/// A call resolved against the weights that it has.
+struct Resolved<F: Float> {
+    prepared: Arc<Prepared<F>>,
+    lengths: Arc<[usize]>,
 }
 
 impl<F: Float> State<F> {
     fn new(architecture: &Architecture) -> Result<Self, Error> {
         let network = architecture.build(&mut Init::zeros())?;
-        let lengths: Vec<usize> = network.weights().iter().map(|(_, w)| w.len()).collect();
-        Ok(Self { flat: vec![F::zero(); lengths.iter().sum()], network, lengths, prepared: Vec::new() })
+        let lengths: Arc<[usize]> = network.weights().iter().map(|(_, w)| w.len()).collect();
+        let flat = vec![F::zero(); lengths.iter().sum()];
+        Ok(Self { network, flat, lengths, prepared: Vec::new(), plans: Vec::new() })
     }
 
     /// Takes over the weights at these addresses if any differs. They are compared entry by entry: torch counts no
@@ -93,7 +102,7 @@ impl<F: Float> State<F> {
     unsafe fn update(&mut self, weights: &[usize]) -> Result<(), Error> {
         debug_assert_eq!(weights.len(), self.lengths.len());
         let (mut rest, mut changed) = (&mut self.flat[..], false);
-        for (&at, &length) in weights.iter().zip(&self.lengths) {
+        for (&at, &length) in weights.iter().zip(&*self.lengths) {
             let (kept, after) = rest.split_at_mut(length);
             // SAFETY: as the caller promises; an address of no entries may be null, and is not looked at.
             let given = if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(at as *const F, length) } };
@@ -122,6 +131,9 @@ impl<F: Float> State<F> {
             return Ok(found.clone());
         }
         let mut wish = request(results, "auto")?.mode(mode.clone());
+        if directions.is_none() && results & (GRADIENT | HESSIAN | LAPLACIAN) != 0 {
+            wish = wish.mode(Mode::Plan(self.plan(results, &mode)?));
+        }
         if let Some((at, rows, columns, outputs)) = directions {
             // SAFETY: as the caller promises.
             let v = unsafe { view(at, (rows, columns), (columns, 1)) }.to_owned();
@@ -132,6 +144,18 @@ impl<F: Float> State<F> {
             self.prepared.push((results, mode, new.clone()));
         }
         Ok(new)
+    }
+}
+
+impl<F: Float> State<F> {
+    /// The plan of a request without directions, found once.
+    fn plan(&mut self, results: u8, mode: &Mode) -> Result<Plan, Error> {
+        if let Some((.., found)) = self.plans.iter().find(|(r, m, _)| *r == results && m == mode) {
+            return Ok(found.clone());
+        }
+        let plan = self.network.plan(&request(results, "auto")?.mode(mode.clone()))?;
+        self.plans.push((results, mode.clone(), plan.clone()));
+        Ok(plan)
     }
 }
 
@@ -213,7 +237,7 @@ impl TorchNetwork {
         }
     }
 
-    /// Writes the gradients to the points and to all weights, one after another, given address and strides of the
+    /// Writes the gradients to the points and to each weight to these addresses, given address and strides of the
     /// cotangents of value, gradient, and Hessian or Laplacian.
     fn pullback(
         &self,
@@ -222,11 +246,11 @@ impl TorchNetwork {
         x: Points,
         call: Call<'_>,
         cotangents: [Option<(usize, Vec<usize>)>; 3],
-        out: (usize, usize),
+        out: (usize, Vec<usize>),
     ) -> PyResult<()> {
         match &self.state {
-            Precision::F32(state) => pullback(py, state, self.dims, &weights, x, call, &cotangents, out),
-            Precision::F64(state) => pullback(py, state, self.dims, &weights, x, call, &cotangents, out),
+            Precision::F32(state) => pullback(py, state, self.dims, &weights, x, call, &cotangents, &out),
+            Precision::F64(state) => pullback(py, state, self.dims, &weights, x, call, &cotangents, &out),
         }
     }
 }
@@ -235,16 +259,12 @@ impl TorchNetwork {
 ///
 /// # Safety
 /// Weights and directions must be where the call says.
-unsafe fn prepare<F: Float>(
-    state: &Mutex<State<F>>,
-    weights: &[usize],
-    call: Call<'_>,
-) -> Result<Arc<Prepared<F>>, Error> {
+unsafe fn prepare<F: Float>(state: &Mutex<State<F>>, weights: &[usize], call: Call<'_>) -> Result<Resolved<F>, Error> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: as the caller promises.
     unsafe {
         state.update(weights)?;
-        state.prepare(call)
+        Ok(Resolved { prepared: state.prepare(call)?, lengths: state.lengths.clone() })
     }
 }
 
@@ -269,7 +289,7 @@ fn evaluate<F: Float>(
     let (k, q) = directions(dims, call);
     let has = |bit| call.0 & bit != 0;
     // SAFETY: the caller has tensors of these shapes and strides, the results fresh ones, and keeps all of them.
-    let (prepared, x, out) = unsafe {
+    let (Resolved { prepared, .. }, x, out) = unsafe {
         let x: ArrayView2<F> = view(at, (n, dims.0), (row, column));
         let out = JetMut {
             value: has(VALUE).then(|| view_mut(value, (n, q), (q, 1))),
@@ -294,13 +314,13 @@ fn pullback<F: Float>(
     (at, n, row, column): Points,
     call: Call<'_>,
     cotangents: &[Option<(usize, Vec<usize>)>; 3],
-    (x_bar, flat_bar): (usize, usize),
+    (x_bar, weight_bars): &(usize, Vec<usize>),
 ) -> PyResult<()> {
     let (k, q) = directions(dims, call);
     let [value, gradient, second] = cotangents;
     let (hessian, laplacian) = if call.0 & HESSIAN != 0 { (second, &None) } else { (&None, second) };
     // SAFETY: the caller has tensors of these shapes and strides, the results fresh ones, and keeps all of them.
-    let (prepared, x, bars) = unsafe {
+    let (Resolved { prepared, lengths }, x, bars) = unsafe {
         let x: ArrayView2<F> = view(at, (n, dims.0), (row, column));
         let bars = JetView {
             value: value.as_ref().map(|(at, s)| view(*at, (n, q), (s[0], s[1]))),
@@ -316,8 +336,12 @@ fn pullback<F: Float>(
     if let Some(Gradients { weights, input }) = gradients {
         // SAFETY: as above.
         unsafe {
-            view_mut(x_bar, input.dim(), (dims.0, 1)).assign(&input);
-            view_mut(flat_bar, weights.len(), 1).assign(&weights);
+            view_mut(*x_bar, input.dim(), (dims.0, 1)).assign(&input);
+            let mut start = 0;
+            for (&at, &length) in weight_bars.iter().zip(&*lengths) {
+                view_mut(at, length, 1).assign(&weights.slice(s![start..start + length]));
+                start += length;
+            }
         }
     }
     Ok(())

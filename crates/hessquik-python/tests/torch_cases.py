@@ -17,8 +17,7 @@ ours = SimpleNamespace(
 SINGLE = {
     f"single {name}": ((lambda p, name=name: p.lay.singleLayer(4, 7, act=getattr(p.act, name)())), 4)
     for name in (
-        "antiTanhActivation identityActivation quadraticActivation sigmoidActivation softplusActivation "
-        "tanhActivation"
+        "antiTanhActivation identityActivation quadraticActivation sigmoidActivation softplusActivation tanhActivation"
     ).split()
 }
 LAYERS = SINGLE | {
@@ -121,7 +120,7 @@ def training_setup():
 
 
 def distributed_steps(rank, size, folder, optimizer):
-    """One of `size` processes: a step for its part of each batch, with gradients averaged over all; saves the weights."""
+    """One of `size` processes: steps for its part of each batch, gradients averaged; saves the weights."""
     dist = torch.distributed
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=size)
     f, loss, batches = training_setup()

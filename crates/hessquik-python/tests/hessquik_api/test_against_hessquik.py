@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_cases import ALL, LAYERS, NETWORKS, close, loss_of, ours
 
-hessQuik = pytest.importorskip("hessQuik")
+pytest.importorskip("hessQuik")
 import hessQuik.activations  # noqa: E402
 import hessQuik.layers  # noqa: E402
 import hessQuik.networks  # noqa: E402

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch_cases import ALL, close, loss_of, ours
 from torch import nn
+from torch_cases import ALL, close, loss_of, ours
 
 FULL = {"do_gradient": True, "do_Hessian": True}
 
@@ -59,7 +59,9 @@ class handWritten(ours.lay.hessQuikLayer):
             weights = weights @ v
         d2g = None
         if do_Hessian:
-            d2g = torch.einsum("ap,bp,sp,spr->sabr", self.K, self.K, -torch.sin(self.z), weights.expand(len(self.z), -1, -1))
+            d2g = torch.einsum(
+                "ap,bp,sp,spr->sabr", self.K, self.K, -torch.sin(self.z), weights.expand(len(self.z), -1, -1)
+            )
             if d2gd2f is not None:
                 d2g = d2g + torch.einsum("sap,spqr,sbq->sabr", jacobian, d2gd2f if v is None else d2gd2f @ v, jacobian)
         return jacobian @ weights, d2g
@@ -245,7 +247,9 @@ def test_a_residual_layer_of_ones_own_around_ours():
 
     f = ours.net.NN(ours.lay.singleLayer(2, 4), residual(4), ours.lay.quadraticLayer(4, 3))
     g = ours.net.NN(
-        ours.lay.singleLayer(2, 4), ours.lay.resnetLayer(4, act=ours.act.tanhActivation()), ours.lay.quadraticLayer(4, 3)
+        ours.lay.singleLayer(2, 4),
+        ours.lay.resnetLayer(4, act=ours.act.tanhActivation()),
+        ours.lay.quadraticLayer(4, 3),
     )
     g.load_state_dict(f.state_dict())
     x = torch.randn(7, 2)

@@ -84,7 +84,10 @@ def test_some_weights_frozen(f, x):
     assert [g is None for g in found] == [not p.requires_grad for p in f.parameters()]
     g = fresh(f).requires_grad_(True)
     loss_of(g(x, **FULL)).backward()
-    close([a for a in found if a is not None], [b.grad for a, b in zip(found, g.parameters(), strict=True) if a is not None])
+    close(
+        [a for a in found if a is not None],
+        [b.grad for a, b in zip(found, g.parameters(), strict=True) if a is not None],
+    )
 
 
 def test_results_can_be_changed_in_place(f, x):

@@ -52,7 +52,9 @@ assert input_derivative_check(f, x, do_Hessian=True, verbose=True, forward_mode=
 f = singleLayer(4, 7, act=act.tanhActivation())
 assert input_derivative_check_finite_difference(f, x, do_Hessian=True, verbose=True, forward_mode=True) == (True, True)
 width, depth = 8, 3
-f = net.NN(lay.singleLayer(4, width, act=act.tanhActivation()), net.resnetNN(width, depth, h=1.0, act=act.tanhActivation()), lay.singleLayer(width, 1, act=act.identityActivation()))
+f = net.NN(lay.singleLayer(4, width, act=act.tanhActivation()),
+           net.resnetNN(width, depth, h=1.0, act=act.tanhActivation()),
+           lay.singleLayer(width, 1, act=act.identityActivation()))
 assert network_derivative_check(f, x, do_Hessian=True, verbose=True, forward_mode=True)
 """
 PEAKS = """
@@ -77,7 +79,16 @@ ax.set_xlabel('x')
 def test_examples_of_the_manual(program):
     if "matplotlib" in program:
         pytest.importorskip("matplotlib")
-    exec(compile(program.replace("import hessQuik.", "import hessquik_rs.").replace(", hessQuik.", ", hessquik_rs.").replace("from hessQuik.", "from hessquik_rs."), "manual", "exec"), {})
+    exec(
+        compile(
+            program.replace("import hessQuik.", "import hessquik_rs.")
+            .replace(", hessQuik.", ", hessquik_rs.")
+            .replace("from hessQuik.", "from hessquik_rs."),
+            "manual",
+            "exec",
+        ),
+        {},
+    )
 
 
 def modules():

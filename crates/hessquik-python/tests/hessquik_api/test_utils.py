@@ -10,15 +10,13 @@ from torch_cases import ALL, close, ours
 from hessquik_rs.utils import timing, training
 from hessquik_rs.utils.laplacian_check import laplacian_check_using_hessian
 
-hessQuik = pytest.importorskip("hessQuik")
+pytest.importorskip("hessQuik")
 import hessQuik.activations  # noqa: E402
 import hessQuik.layers  # noqa: E402
 import hessQuik.networks  # noqa: E402
 import hessQuik.utils  # noqa: E402
 
-theirs = SimpleNamespace(
-    act=hessQuik.activations, lay=hessQuik.layers, net=hessQuik.networks, utils=hessQuik.utils
-)
+theirs = SimpleNamespace(act=hessQuik.activations, lay=hessQuik.layers, net=hessQuik.networks, utils=hessQuik.utils)
 
 
 def build(p):

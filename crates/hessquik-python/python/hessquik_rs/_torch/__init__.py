@@ -1,4 +1,4 @@
-"""What the PyTorch packages share: the layer form, the sums over sites in torch operations, and the way to the engine."""
+"""What the PyTorch packages share: the layer form, the sums over sites in torch operations, the way to the engine."""
 
 try:
     import torch as torch

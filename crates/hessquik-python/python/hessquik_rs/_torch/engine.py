@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._utils import _unflatten_dense_tensors as unflatten
 from torch.autograd import forward_ad
 
 from .sites import jet
@@ -14,6 +14,7 @@ from .structure import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Structure
 from .track import Tracked, epoch
 
 Jet = tuple[Tensor | None, Tensor | None, Tensor | None]
+CPU = torch.device("cpu")
 PLAIN = (Tensor, torch.nn.Parameter)
 transforms = torch._C._are_functorch_transforms_active
 
@@ -36,7 +37,7 @@ def evaluate(
         value = evaluate(structure, x, VALUE, mode=mode)[0]
         return (value, *evaluate(structure, x, results & ~VALUE, v, outputs, mode)[1:])
     if torch.is_grad_enabled() and (x.requires_grad or any(w.requires_grad for w in weights)):
-        return Evaluate.apply(structure, results, v, outputs, mode, x, *weights)  # type: ignore[no-any-return]
+        return Evaluate.apply((structure, results, v, outputs, mode), x, *weights)  # type: ignore[no-any-return]
     return lent(structure, x, weights, results, v, outputs, mode)
 
 
@@ -69,7 +70,13 @@ def native(structure: Structure, x: Tensor, weights: list[Tensor], v: Tensor | N
 
 
 def lent(
-    structure: Structure, x: Tensor, weights: list[Tensor], results: int, v: Tensor | None, outputs: bool, mode: str
+    structure: Structure,
+    x: Tensor,
+    weights: Sequence[Tensor],
+    results: int,
+    v: Tensor | None,
+    outputs: bool,
+    mode: str,
 ) -> Jet:
     """The engine's results, in tensors whose memory is lent to it: the output axis stands behind the sample axis."""
     n, dtype = x.shape[0], x.dtype
@@ -80,16 +87,16 @@ def lent(
     value = gradient = second = None
     at_value = at_gradient = at_second = 0
     if results & VALUE:
-        value = torch.empty(n, q, dtype=dtype)
+        value = torch.empty(n, q, dtype=dtype, device=CPU)
         at_value = value.data_ptr()
     if results & GRADIENT:
-        gradient = torch.empty_strided((n, k, q), (k * q, 1, k), dtype=dtype)
+        gradient = torch.empty_strided((n, k, q), (k * q, 1, k), dtype=dtype, device=CPU)
         at_gradient = gradient.data_ptr()
     if results & HESSIAN:
-        second = torch.empty_strided((n, k, k, q), (k * k * q, k, 1, k * k), dtype=dtype)
+        second = torch.empty_strided((n, k, k, q), (k * k * q, k, 1, k * k), dtype=dtype, device=CPU)
         at_second = second.data_ptr()
     elif results & LAPLACIAN:
-        second = torch.empty(n, 1, q, dtype=dtype)
+        second = torch.empty(n, 1, q, dtype=dtype, device=CPU)
         at_second = second.data_ptr()
     structure.network(dtype).evaluate(
         [w.data_ptr() for w in weights],
@@ -114,38 +121,39 @@ def differentiable(
         k, q = (k, v.shape[1]) if outputs else (v.shape[0], q)
     order = 2 if results & (HESSIAN | LAPLACIAN) else 1 if results & GRADIENT else 0
     plan = structure.plan(results, k, q, mode)
-    value, *derivatives = jet(forms, x, order, T=T, G=G, trace=bool(results & LAPLACIAN), plan=plan)
-    return (value if results & VALUE else None, *derivatives)
+    value, gradient, second = jet(forms, x, order, T=T, G=G, trace=bool(results & LAPLACIAN), plan=plan)
+    return value if results & VALUE else None, gradient, second
 
 
 class Evaluate(torch.autograd.Function):
     """The engine's results as an operation of autograd, whose backward is the engine's pullback."""
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> Jet:
-        structure, results, v, outputs, mode, x, *weights = args
+    def forward(ctx: Any, call: Any, x: Tensor, *weights: Tensor) -> Jet:
+        structure, *rest = ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, *weights)
-        ctx.call = (structure, results, v, outputs, mode)
-        return lent(structure, x, weights, results, v, outputs, mode)
+        return lent(structure, x, weights, *rest)
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor | None) -> Any:
         x, *weights = ctx.saved_tensors
-        if torch.is_grad_enabled() or transforms():  # backward of a backward: once more in torch operations
-            return (None,) * 5 + pulled_back(x, weights, bars, *ctx.call)
         structure, results, v, outputs, mode = ctx.call
+        # backward of a backward, and after a program put other data into a weight: once more in torch operations
+        if torch.is_grad_enabled() or not native(structure, x, weights, v):
+            return (None, *pulled_back(x, weights, bars, *ctx.call))
         if v is not None:
             v = v.contiguous()
-        x_bar, flat = torch.empty(x.shape, dtype=x.dtype), torch.empty(structure.n_weights, dtype=x.dtype)
+        x_bar = torch.empty(x.shape, dtype=x.dtype, device=CPU)
+        weight_bars = [torch.empty_like(w) for w in weights]
         structure.network(x.dtype).pullback(
             [w.data_ptr() for w in weights],
             (x.data_ptr(), x.shape[0], *x.stride()),
             (results, mode, None if v is None else (v.data_ptr(), *v.shape, outputs)),
             [None if bar is None else (bar.data_ptr(), bar.stride()) for bar in bars],
-            (x_bar.data_ptr(), flat.data_ptr()),
+            (x_bar.data_ptr(), [bar.data_ptr() for bar in weight_bars]),
         )
-        return None, None, None, None, None, x_bar, *unflatten(flat, weights)
+        return None, x_bar, *weight_bars
 
 
 def pulled_back(
@@ -191,10 +199,8 @@ def check_directions(v: Tensor, n: int, outputs: bool) -> Tensor:
 def of(module: Tracked) -> Structure:
     """What is known about a module, looked up again if some module of ours changed since."""
     if torch.compiler.is_compiling():  # compilers watch the modules themselves
-        structure = Structure()
-        structure.inspect(module)
-        return structure
-    structure = module._structure
+        return Structure().inspected(module)
+    structure: Structure = module._structure  # type: ignore[assignment]
     if structure.epoch != epoch[0]:
-        structure.inspect(module)
+        structure = module.__dict__["_structure"] = structure.inspected(module)
     return structure

@@ -84,7 +84,9 @@ def backward(
         dgdf, d2gd2f = dgdf @ v, None if d2gd2f is None else d2gd2f @ v
     plan = structure.plan(results, n, dgdf.shape[2], mode)
     order = 2 if do_Hessian else 1
-    _, gradient, second = jet(structure.forms(weights), u, order, G=dgdf.mT, K=d2gd2f if do_Hessian else None, plan=plan)
+    _, gradient, second = jet(
+        structure.forms(weights), u, order, G=dgdf.mT, K=d2gd2f if do_Hessian else None, plan=plan
+    )
     assert gradient is not None
     return gradient, second
 

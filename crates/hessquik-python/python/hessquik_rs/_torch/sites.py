@@ -1,10 +1,10 @@
 """All derivatives as one sum over the pointwise sites, in torch operations: every device, differentiable again.
 
-    A_i = T_{i-1} M_i            T_i = T_{i-1} S_i + (A_i . act'(z_i)) W_i                     T_0 = V
-    E_i = G_i W_i^T              G_{i-1} = G_i S_i^T + (E_i . act'(z_i)) M_i^T                  G_l = U^T
-    C_i = E_i . act''(z_i)
+A_i = T_{i-1} M_i            T_i = T_{i-1} S_i + (A_i . act'(z_i)) W_i                     T_0 = V
+E_i = G_i W_i^T              G_{i-1} = G_i S_i^T + (E_i . act'(z_i)) M_i^T                  G_l = U^T
+C_i = E_i . act''(z_i)
 
-    gradient V f' U = T_l U      Hessian[:, :, r] = sum_i A_i diag(C_i[r]) A_i^T
+gradient V f' U = T_l U      Hessian[:, :, r] = sum_i A_i diag(C_i[r]) A_i^T
 """
 
 from __future__ import annotations

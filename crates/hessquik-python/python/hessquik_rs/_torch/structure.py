@@ -51,41 +51,41 @@ class Structure:
         self.planner: str | None = None
         self.architecture: str | None = None
         self.dims = (0, 0)
-        self._forget()
-
-    def _forget(self) -> None:
         self.networks: dict[torch.dtype, _native.TorchNetwork] = {}
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.shapes: list[tuple[int, ...]] | None = None
-        self.n_weights = 0
 
     def __reduce__(self) -> tuple[type[Structure], tuple[()]]:
         return Structure, ()
 
-    def inspect(self, module: nn.Module) -> None:
-        """Looks at the module again, after some module of ours changed."""
+    def inspected(self, module: nn.Module) -> Structure:
+        """The structure of the module after some module of ours changed, with what still holds of this one.
+
+        This one stays as it is, for backward passes that are to come.
+        """
+        new = Structure()
         members = list(flattened(module, top=True))
         if members == [module] or all(fits(m) for m in members):
-            self.blocks = None
-            self._describe(members)
+            new._describe(members)
+            if new.architecture == self.architecture and new.planner == self.planner:
+                new.networks, new.plans, new.shapes = self.networks, self.plans, self.shapes
         elif torch.compiler.is_compiling():
-            self.blocks = members
-        elif self.blocks is None or [m for b in self.blocks for m in flattened(b)] != members:
-            self.blocks = blocks(members)
-        self.epoch = epoch[0]
+            new.blocks = members
+        elif self.blocks is not None and [m for b in self.blocks for m in flattened(b)] == members:
+            new.blocks = self.blocks  # which remember the last forward call
+        else:
+            new.blocks = blocks(members)
+        new.epoch = epoch[0]
+        return new
 
     def _describe(self, layers: list[formLayer]) -> None:
         parts = [layer.architecture() for layer in layers]
-        planner = architecture = None
         if all(p is not None for p in parts):
             known = all(p.get("act", 0) is not None for p in parts if p is not None)
             inner = [m for layer in layers for m in layer.modules() if m is not layer]
-            planner = json({"type": "network", "layers": [any_act(p) for p in parts if p is not None]})
-            architecture = planner if known and not any(hooked(m) for m in inner) else None
-        if planner != self.planner or architecture != self.architecture:
-            self.planner, self.architecture = planner, architecture
-            self._forget()
-        self.layers, self.slots, self.present = layers, [], []
+            self.planner = json({"type": "network", "layers": [any_act(p) for p in parts if p is not None]})
+            self.architecture = self.planner if known and not any(hooked(m) for m in inner) else None
+        self.layers = layers
         for layer in layers:
             places = [place(layer, name) for name in layer.names]
             self.present.append([p is not None for p in places])
@@ -111,7 +111,6 @@ class Structure:
             assert self.architecture is not None
             network = self.networks[dtype] = _native.TorchNetwork(self.architecture, dtype == torch.float64)
             self.shapes = [tuple(shape) for _, shape in network.weight_shapes()]
-            self.n_weights = sum(torch.Size(shape).numel() for shape in self.shapes)
         return network
 
     def plan(self, results: int, k: int, q: int, mode: str) -> Plan:
@@ -139,7 +138,7 @@ def planned(architecture: str, results: int, k: int, q: int, mode: str) -> tuple
 
 
 def json(value: Any) -> str:
-    """JSON of dictionaries, lists, strings without quotes, numbers, ``None``; the library's is not traced by compilers."""
+    """JSON of dictionaries, lists, strings without quotes, numbers, ``None``; compilers do not trace the library's."""
     if isinstance(value, dict):
         return "{" + ", ".join([f'"{k}": {json(v)}' for k, v in value.items()]) + "}"
     if isinstance(value, list):
@@ -160,7 +159,11 @@ def flattened(module: nn.Module, top: bool = False) -> Iterator[Any]:
     """The layers of a network, of networks in it, and so on; a layer itself."""
     from ..networks import NN
 
-    plain = type(module).forward is NN.forward and type(module).backward is NN.backward and not hooked(module)
+    plain = (
+        type(module).forward is NN.forward
+        and getattr(type(module), "backward", None) is NN.backward
+        and not hooked(module)
+    )
     if isinstance(module, NN) and (top or plain):
         for child in module._modules.values():  # children() leaves out what is there twice
             yield from flattened(child)
@@ -172,7 +175,7 @@ def fits(module: nn.Module) -> bool:
     """Whether a layer is its form and nothing else: no forward pass of a user's own, no hooks."""
     from ..layers import formLayer
 
-    plain = type(module).forward is formLayer.forward and type(module).backward is formLayer.backward
+    plain = type(module).forward is formLayer.forward and getattr(type(module), "backward", None) is formLayer.backward
     return isinstance(module, formLayer) and plain and not hooked(module)
 
 

@@ -17,7 +17,7 @@ def changed() -> None:
 
 
 class Tracked(nn.Module):
-    """A module that reports changes of its attributes, submodules and hooks; values of weights are compared elsewhere."""
+    """A module that reports changes of its attributes, submodules and hooks; weights are compared elsewhere."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -77,5 +77,3 @@ class hessQuikActivationFunction(Tracked):
     def architecture(self) -> dict[str, Any] | None:
         """How model files and the engine call this activation; ``None`` if it is unknown to them."""
         return None
-
-

@@ -27,7 +27,9 @@ class siluActivation(hessQuikActivationFunction):
         return torch.nn.functional.silu(x)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = s (1 + x (1 - s)),\ s = 1 / (1 + e^{-x})` and :math:`\sigma'' = s (1 - s) (2 + x (1 - 2 s))`, of `x`."""
+        r""":math:`\sigma' = s (1 + x (1 - s))` and :math:`\sigma'' = s (1 - s) (2 + x (1 - 2 s))` with
+        :math:`s = 1 / (1 + e^{-x})`, of `x`.
+        """
         (x,) = args
         s = torch.sigmoid(x)
         dsigma = s * (1 + x * (1 - s))

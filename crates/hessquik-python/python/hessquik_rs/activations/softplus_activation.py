@@ -15,7 +15,7 @@ class softplusActivation(hessQuikActivationFunction):
     r"""Applies the softplus to each entry, :math:`\sigma(x) = \frac{1}{\beta} \ln(1 + e^{\beta x})`.
 
     - **beta** steepness. Default: 1.0
-    - **threshold** the value is `x` itself where :math:`\beta x` is above it; derivatives need no such cut. Default: 20.0
+    - **threshold** the value is `x` itself where :math:`\beta x` is above it; derivatives have no cut. Default: 20.0
 
     >>> import torch, hessquik_rs.activations as act
     >>> act_func = act.softplusActivation(beta=2.0)

@@ -67,9 +67,7 @@ class formLayer(hessQuikLayer):
         mode: str = "auto",
     ) -> Jet:
         """As :meth:`hessQuikLayer.forward`; `mode` forces a plan: ``auto``, ``forward``, ``backward`` or ``sites``."""
-        return propagate.forward(
-            self, u, do_gradient, do_Hessian, do_Laplacian, forward_mode, dudx, d2ud2x, v, mode
-        )
+        return propagate.forward(self, u, do_gradient, do_Hessian, do_Laplacian, forward_mode, dudx, d2ud2x, v, mode)
 
     def backward(
         self,

@@ -10,7 +10,7 @@ from .._torch.track import Tracked
 
 
 class hessQuikLayer(Tracked):
-    r"""Base class of all layers. A layer of one's own gives `dim_input`, `dim_output`, `forward` and `backward` with the
+    r"""Base class of all layers. A layer of your own gives `dim_input`, `dim_output`, `forward`, `backward` with the
     arguments below, and then composes with every other layer; or see
     :class:`formLayer <hessquik_rs.layers.form_layer.formLayer>`, where nothing is derived by hand.
 

@@ -102,4 +102,3 @@ class ICNNLayer(formLayer):
             "act": self.act.architecture(),
             "bias": self.b is not None,
         }
-

@@ -197,9 +197,7 @@ class NN(Tracked, nn.Sequential):
 
         return json(describe(self))
 
-    def explain(
-        self, points: int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: str = "auto"
-    ) -> str:
+    def explain(self, points: int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: str = "auto") -> str:
         """How the engine computes second derivatives at so many points, what that costs, and the alternatives.
 
         >>> import hessquik_rs.networks as net

@@ -12,7 +12,7 @@ from .hessQuik_network import NN
 
 
 class ICNN(NN):
-    r"""Input convex layers one after another, :math:`u_i = \sigma(u_{i-1} L_i^+ + x K_i + b_i)`, with `x` carried along:
+    r"""Input convex layers one after another, :math:`u_i = \sigma(u_{i-1} L_i^+ + x K_i + b_i)`, with `x` kept beside:
     the output is :math:`[u, x]`.
 
     - **input_dim** dimension of the network's input, d

@@ -17,7 +17,8 @@ def laplacian_check_using_hessian(f: Callable[..., Any], x: Tensor, tol: float =
 
     >>> import torch, hessquik_rs.networks as net
     >>> from hessquik_rs.utils.laplacian_check import laplacian_check_using_hessian
-    >>> passed = laplacian_check_using_hessian(net.fullyConnectedNN([3, 8, 2]), torch.randn(10, 3))  # doctest: +ELLIPSIS
+    >>> f = net.fullyConnectedNN([3, 8, 2])
+    >>> passed = laplacian_check_using_hessian(f, torch.randn(10, 3))  # doctest: +ELLIPSIS
     Laplacian PASSED! : rel. err = ...
     """
     d2f0 = f(x, do_gradient=True, do_Hessian=True, do_Laplacian=False)[2]

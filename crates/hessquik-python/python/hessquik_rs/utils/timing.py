@@ -15,9 +15,7 @@ from .. import layers as lay
 from .. import networks as net
 
 
-def setup_device_and_gradient(
-    f: net.NN, network_wrapper: str = "hessQuik", device: str = "cpu"
-) -> torch.nn.Module:
+def setup_device_and_gradient(f: net.NN, network_wrapper: str = "hessQuik", device: str = "cpu") -> torch.nn.Module:
     """The network on a device, in a wrapper: ``hessQuik`` (none), ``PytorchAD`` or ``PytorchHessian``.
 
     >>> import hessquik_rs.networks as net
@@ -31,9 +29,7 @@ def setup_device_and_gradient(
     if network_wrapper == "PytorchHessian":
         return net.NNPytorchHessian(f)
     if network_wrapper != "hessQuik":
-        raise ValueError(
-            f"network_wrapper is {network_wrapper!r}, wanted 'hessQuik', 'PytorchAD' or 'PytorchHessian'"
-        )
+        raise ValueError(f"network_wrapper is {network_wrapper!r}, wanted 'hessQuik', 'PytorchAD' or 'PytorchHessian'")
     return f
 
 

@@ -38,7 +38,8 @@ def train_one_epoch(
 
     .. math::
 
-        L = \frac{1}{2 N} \left(w_0 \|f - y\|^2 + w_1 \|\nabla f - \nabla y\|^2 + w_2 \|\nabla^2 f - \nabla^2 y\|^2\right)
+        L = \frac{1}{2 N}
+            \left(w_0 \|f - y\|^2 + w_1 \|\nabla f - \nabla y\|^2 + w_2 \|\nabla^2 f - \nabla^2 y\|^2\right)
 
     - **f** a network with one output
     - **x** points (N, d)
