@@ -22,6 +22,7 @@ mod reverse_hessian;
 mod run;
 mod sizes;
 mod sweeps;
+mod symmetric;
 mod tape;
 mod tile;
 
@@ -30,7 +31,7 @@ pub use compiled::Compiled;
 #[cfg(test)]
 pub(crate) use kind::Kind;
 pub use lanes::Lanes;
-pub(crate) use memory::prefer_large;
+pub(crate) use memory::{prefer_large, unwritten};
 pub use program::Program;
 pub(crate) use program::Stage;
 pub(crate) use sizes::{StageSizes, Work};

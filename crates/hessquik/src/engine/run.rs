@@ -70,7 +70,7 @@ fn points<'a, F>(x: &ArrayView2<'a, F>, range: Range<usize>) -> ArrayView2<'a, F
 impl<F: Real> Call<F> {
     /// Evaluates all points into `out`, which is `lent` if it was touched before.
     pub fn run(&self, x: ArrayView2<F>, out: Arrays<'_, F>, lent: bool) {
-        const CACHES: usize = 32 << 20;
+        const CACHES: usize = 8 << 20;
         let n = x.nrows();
         let past_caches = lent && out.iter().map(|a| a.len() * size_of::<F>()).sum::<usize>() > CACHES;
         let one = |ws: &mut Workspace<F>, i: usize, arrays: Arrays<'_, F>| {
