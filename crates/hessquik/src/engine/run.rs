@@ -171,10 +171,8 @@ impl<F: Real> Call<F> {
         }
         let half = range.start + range.len() / 2;
         let (left, right) = x_bar.split_at_mut((half - range.start) * len);
-        let ((left, mut sum), (right, other)) = rayon::join(
-            || self.sum(range.start..half, len, left, one),
-            || self.sum(half..range.end, len, right, one),
-        );
+        let ((left, mut sum), (right, other)) =
+            rayon::join(|| self.sum(range.start..half, len, left, one), || self.sum(half..range.end, len, right, one));
         sum.add(other, &mut self.program.space().space.reverse);
         (left + right, sum)
     }
