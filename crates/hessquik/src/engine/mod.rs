@@ -2,6 +2,7 @@
 //!
 //! `program` lowers a network to the one form, `call` resolves a request against it, `sweeps` and `hessian` are the lines
 //! of the mathematics, `tile` runs them by the plan, `reverse` and `pullback` are their reverse, `run` goes over the tiles.
+mod bars;
 mod call;
 mod compiled;
 mod compose;
@@ -18,7 +19,9 @@ mod product;
 mod program;
 mod pullback;
 mod reverse;
+mod reverse_carry;
 mod reverse_hessian;
+mod reverse_kernels;
 mod run;
 mod sizes;
 mod sweeps;
