@@ -1,6 +1,6 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
 use crate::engine::{Call, Field, Program};
-use crate::jet::allocate;
+use crate::jet::{Contents, allocate};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
 use ndarray::{
     Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Data, Ix2, IxDyn, Slice,
@@ -46,7 +46,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// cannot be allocated.
     fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
         let call = call(self, x.view(), request, false)?;
-        let mut jet = Jet::zeros(&call, x.nrows())?;
+        let mut jet = Jet::allocate(&call, x.nrows(), Contents::Unwritten)?;
         let arrays = jet.view_mut().fields();
         F::run(&call, x.view(), in_order(&call, arrays), false);
         Ok(jet)
@@ -58,7 +58,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn zeros(&self, points: usize, request: &Request<F>) -> Result<Jet<F>, Error> {
-        Jet::zeros(&F::resolve(program(self)?, request, false)?, points)
+        Jet::allocate(&F::resolve(program(self)?, request, false)?, points, Contents::Zeros)
     }
 
     /// What `request` asks for, written into arrays that the caller lends, of any strides.
@@ -117,11 +117,11 @@ pub trait Evaluate<F: Real>: Layer<F> {
         let entries: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let tiles = (STREAM_BYTES / (entries.max(1) * size_of::<F>() * call.tile)).clamp(1, 64);
         let chunk = tiles * call.tile;
-        let mut jet = Jet::zeros(&call, chunk.min(x.nrows()))?;
+        let mut jet = Jet::allocate(&call, chunk.min(x.nrows()), Contents::Unwritten)?;
         for start in (0..x.nrows()).step_by(chunk) {
             let range = start..(start + chunk).min(x.nrows());
             if range.len() < chunk && start > 0 {
-                jet = Jet::zeros(&call, range.len())?;
+                jet = Jet::allocate(&call, range.len(), Contents::Unwritten)?;
             }
             let points = x.slice_axis(Axis(0), Slice::from(range.clone()));
             F::run(&call, points, in_order(&call, jet.view_mut().fields()), false);
@@ -377,7 +377,7 @@ pub(crate) fn reverse<F: Real>(
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
 ) -> Result<(F, Gradients<F>), Error> {
-    let input = allocate(format_args!("the gradient of the points"), IxDyn(x.shape()))?;
+    let input = allocate(format_args!("the gradient of the points"), IxDyn(x.shape()), Contents::Unwritten)?;
     let mut input: Array2<F> = input.into_dimensionality().expect("two axes, as the points");
     let x_bar = input.as_slice_mut().expect("fresh arrays are contiguous");
     let (total, weights) = call.reverse(x, x_bar, loss);

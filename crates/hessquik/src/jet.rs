@@ -1,9 +1,10 @@
 //! Results: the jet of a function at points, owned, lent, or as cotangents.
-use crate::engine::{Call, Field, prefer_large};
+use crate::engine::{Call, Field, prefer_large, unwritten};
 use crate::{Error, Real};
 use ndarray::{
-    Array, Array2, Array3, Array4, ArrayBase, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayView4, ArrayViewD,
-    ArrayViewMut, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, ArrayViewMutD, Axis, Data, Dimension, Ix2, IxDyn,
+    Array, Array1, Array2, Array3, Array4, ArrayBase, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayView4,
+    ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, ArrayViewMutD, Axis, Data, Dimension, Ix2,
+    IxDyn, s,
 };
 use std::fmt::Debug;
 
@@ -196,19 +197,38 @@ fn with_samples(ns: usize, shape: &[usize]) -> IxDyn {
     IxDyn(&std::iter::once(ns).chain(shape.iter().copied()).collect::<Vec<_>>())
 }
 
-/// An array of zeros, or an error that says how much was asked for.
-pub(crate) fn allocate<F: Real>(what: impl Debug, shape: IxDyn) -> Result<ArrayD<F>, Error> {
+/// What new arrays hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Contents {
+    Zeros,
+    /// Anything: all of it is to be written.
+    Unwritten,
+}
+
+/// An array, or an error that says how much was asked for. Large ones start on a cache line, where the system's allocator
+/// puts them just beside one.
+pub(crate) fn allocate<F: Real>(what: impl Debug, shape: IxDyn, contents: Contents) -> Result<ArrayD<F>, Error> {
+    const LINE: usize = 64;
     let wanted = shape.slice().iter().map(|&n| n as u128).product::<u128>() * size_of::<F>() as u128;
     let error = || Error::OutOfMemory { what: format!("{what:?} of shape {:?}", shape.slice()), bytes: wanted };
-    if wanted > isize::MAX as u128 {
+    if wanted > (isize::MAX as usize - LINE) as u128 {
         return Err(error());
     }
-    // asks first, since the zeroed allocation below would abort; it then costs no fill
     let len = wanted as usize / size_of::<F>();
-    Vec::<F>::new().try_reserve_exact(len).map_err(|_| error())?;
-    let mut zeros = vec![F::zero(); len];
-    prefer_large(&mut zeros);
-    Ok(ArrayD::from_shape_vec(shape, zeros).expect("as many zeros as the shape has"))
+    let spare = if wanted < 1 << 16 { 0 } else { LINE / size_of::<F>() };
+    let memory = match contents {
+        Contents::Unwritten => unwritten(len + spare).map_err(|_| error())?,
+        Contents::Zeros => {
+            // asks first, since the zeroed allocation below would abort; it then costs no fill
+            Vec::<F>::new().try_reserve_exact(len + spare).map_err(|_| error())?;
+            let mut zeros = vec![F::zero(); len + spare];
+            prefer_large(&mut zeros);
+            zeros
+        }
+    };
+    let start = if spare == 0 { 0 } else { memory.as_ptr().align_offset(LINE).min(spare) };
+    let array = Array1::from_vec(memory).slice_move(s![start..start + len]);
+    Ok(array.into_shape_with_order(shape).expect("as many entries as the shape has"))
 }
 
 impl<F: Real> Jet<F> {
@@ -230,11 +250,11 @@ impl<F: Real> Jet<F> {
 macro_rules! plain_fields {
     ($($name:ident $member:ident),*) => {
         impl<F: Real> Jet<F> {
-            /// Zeros for all results of `call` at `ns` samples.
-            pub(crate) fn zeros(call: &Call<F>, ns: usize) -> Result<Self, Error> {
+            /// Arrays for all results of `call` at `ns` samples.
+            pub(crate) fn allocate(call: &Call<F>, ns: usize, contents: Contents) -> Result<Self, Error> {
                 let mut jet = Self::default();
                 for (field, shape) in &call.fields {
-                    let array = logical(allocate(*field, with_samples(ns, shape))?);
+                    let array = logical(allocate(*field, with_samples(ns, shape), contents)?);
                     match field {
                         $(Field::$name => jet.$member = Some(fixed(array)),)*
                         Field::Factored => {

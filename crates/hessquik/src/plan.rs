@@ -154,8 +154,8 @@ impl Costs {
     fn carry(&self, i: usize) -> Cost {
         let (s, w) = (&self.stages[i], &self.work);
         let rows = if i == 0 { w.rows * s.w } else { w.rows * s.flops() };
-        let curvature = 3.0 * w.terms * if s.smooth { s.n * s.n_out } else { s.p };
-        let elements = w.rows * (3.0 * s.p + s.n_out) + curvature;
+        let curvature = 5.0 * w.terms * if s.smooth { s.n * s.n_out } else { s.p };
+        let elements = w.rows * (5.0 * s.p + 2.0 * s.n_out) + curvature;
         self.tangent(i, w.k, i == 0, true) + Cost { flops: rows, elements, outputs: 0.0 }
     }
 
@@ -184,7 +184,8 @@ impl Costs {
         if !last {
             let n = self.stages[b].n;
             cost.flops += q * (2.0 * r * n * n + 2.0 * terms * n);
-            cost.elements += q * (r * n + if folds { n * n } else { 0.0 });
+            // factors are packed, blocks mirrored
+            cost.elements += r * n + q * (r * n + r * r + if folds { n * n } else { 0.0 });
         }
         cost
     }

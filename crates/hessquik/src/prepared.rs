@@ -1,6 +1,7 @@
 //! A request resolved against a network once, to be evaluated and pulled back again and again.
 use crate::engine::{Call, Program};
 use crate::evaluate::{check_lent, check_points, fill_from, in_order, reverse};
+use crate::jet::Contents;
 use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
 use ndarray::{ArrayBase, ArrayViewMutD, Axis, Data, Ix2, Slice};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -70,7 +71,7 @@ impl<F: Real> Prepared<F> {
     /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate).
     pub fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<Jet<F>, Error> {
         check_points(&self.program, &x.view())?;
-        let mut jet = Jet::zeros(&self.forward, x.nrows())?;
+        let mut jet = Jet::allocate(&self.forward, x.nrows(), Contents::Unwritten)?;
         F::run(&self.forward, x.view(), in_order(&self.forward, jet.view_mut().fields()), false);
         Ok(jet)
     }
@@ -102,7 +103,7 @@ impl<F: Real> Prepared<F> {
         go_on: impl Fn() -> bool,
     ) -> Result<Option<Jet<F>>, Error> {
         check_points(&self.program, &x.view())?;
-        let mut jet = Jet::zeros(&self.forward, x.nrows())?;
+        let mut jet = Jet::allocate(&self.forward, x.nrows(), Contents::Unwritten)?;
         let arrays = in_order(&self.forward, jet.view_mut().fields());
         Ok(self.run_while(x, arrays, false, go_on).then_some(jet))
     }

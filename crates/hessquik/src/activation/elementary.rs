@@ -66,8 +66,11 @@ pub trait Elementary: Copy + 'static {
 #[inline(always)]
 pub(super) fn horner<F: Real, const N: usize>(x: F, coefficients: [F; N]) -> F {
     let mut sum = coefficients[N - 1];
-    for c in coefficients.into_iter().rev().skip(1) {
-        sum = sum.mul_add(x, c);
+    // by index: the compiler may not see through iterators, and then nothing here is vectorised
+    let mut i = N - 1;
+    while i > 0 {
+        i -= 1;
+        sum = sum.mul_add(x, coefficients[i]);
     }
     sum
 }

@@ -110,6 +110,8 @@ pub(crate) struct Call<F> {
 /// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
 /// as many, since most of them rest between the sweeps and their reverse.
 const TILE_BYTES: usize = 768 << 10;
+/// Bytes of the results of a tile, at most.
+const TILE_RESULTS: usize = 1 << 20;
 const MAX_TILE: usize = 252;
 
 impl<F: Real> Call<F> {
@@ -167,7 +169,10 @@ impl<F: Real> Call<F> {
         call.add_second_order(request, reverse)?;
         call.route(request.gradient);
         let bytes = if reverse { 2 * TILE_BYTES } else { TILE_BYTES };
-        let tile = (bytes / (call.floats_per_sample(reverse) * size_of::<F>())).clamp(1, MAX_TILE);
+        let tile = bytes / (call.floats_per_sample(reverse) * size_of::<F>());
+        // results are written and left behind, but few large ones should keep all threads busy
+        let results: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
         // whole blocks of rows for the products
         call.tile = if tile > 12 { tile - tile % 12 } else { tile };
         Ok(call)
@@ -436,7 +441,8 @@ impl<F: Real> Call<F> {
             let cores: usize = t.plan.pivots.iter().map(|&p| q * program.width(p).pow(2)).sum();
             let carried = if t.plan.prefix > 0 { 3 * t.kind.rows() * widest } else { 0 };
             let pivots: usize = t.plan.pivots.iter().map(|&p| program.width(p) * (sites + states)).max().unwrap_or(0);
-            largest = largest.max(r * (sites + states) + pivots + cores + carried + q * t.kind.len());
+            let slots = if reverse { q * t.kind.len() } else { 0 };
+            largest = largest.max(r * (sites + states) + pivots + cores + carried + slots);
         }
         floats += largest;
         if reverse { 2 * floats } else { floats }.max(1)

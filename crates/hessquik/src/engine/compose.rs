@@ -4,7 +4,7 @@ use super::program::Program;
 use super::sweeps::{adjoints, tangents, values};
 use super::tape::{Buffer, Tape, fit};
 use super::tile::{TaskTape, carry_through, one_segment};
-use crate::jet::allocate;
+use crate::jet::{Contents, allocate};
 use crate::{Error, Jet, Real};
 use ndarray::{Array, ArrayView2, ArrayView3, ArrayView4, Axis, Dimension, Ix3, Ix4, IxDyn, Slice, s};
 
@@ -144,7 +144,7 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
 
 /// Zeros, or an error that says how much was asked for.
 fn zeros<F: Real, D: Dimension, const N: usize>(what: &str, shape: [usize; N]) -> Result<Array<F, D>, Error> {
-    let array = allocate(format_args!("{what} of a composition"), IxDyn(&shape))?;
+    let array = allocate(format_args!("{what} of a composition"), IxDyn(&shape), Contents::Zeros)?;
     Ok(array.into_dimensionality().expect("as many axes as the shape has"))
 }
 

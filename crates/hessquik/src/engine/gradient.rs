@@ -2,6 +2,7 @@
 use super::gemm::{Mat, gemm};
 use super::linear::Lin;
 use super::program::{Program, Stage};
+use super::reverse_kernels::add_rows;
 use super::sweeps::Start;
 use crate::Real;
 
@@ -15,6 +16,12 @@ pub(crate) struct StageGradient<F> {
     pub c: Vec<F>,
 }
 
+impl<F> StageGradient<F> {
+    fn parts(&mut self) -> [&mut Vec<F>; 5] {
+        [&mut self.m, &mut self.s, &mut self.w, &mut self.b, &mut self.c]
+    }
+}
+
 /// Cotangents of the shared rows `R M` and `R S` that tangents start with, summed over samples.
 #[derive(Debug)]
 pub(crate) struct StartBar<F> {
@@ -25,6 +32,11 @@ pub(crate) struct StartBar<F> {
 impl<F: Real> StartBar<F> {
     pub fn new(start: &Start<F>) -> Self {
         Self { m: vec![F::zero(); start.through_m.len()], s: vec![F::zero(); start.through_s.len()] }
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        add_rows(1, &other.m, &mut self.m);
+        add_rows(1, &other.s, &mut self.s);
     }
 
     /// Adds the gradient of `M` and `S` at `stage` that they stand for.
@@ -71,6 +83,19 @@ impl<F: Real> WeightGradient<F> {
             },
         };
         Self { stages: program.stages.iter().map(of).collect() }
+    }
+
+    /// The same memory, all zero.
+    pub fn zeroed(mut self) -> Self {
+        self.stages.iter_mut().flat_map(StageGradient::parts).for_each(|part| part.fill(F::zero()));
+        self
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in self.stages.iter_mut().zip(&other.stages) {
+            let from = [&from.m, &from.s, &from.w, &from.b, &from.c];
+            to.parts().into_iter().zip(from).for_each(|(to, from)| add_rows(1, from, to));
+        }
     }
 
     /// Adds them to the flat gradient of all weights.

@@ -9,11 +9,12 @@
 //! ```
 use super::gemm::{Mat, gemm};
 use super::kernels::{Rows, dot, dot3, scale_rows, small_gram, vectorised, weighted_squares};
-use super::kind::{Kind, mirror};
-use super::memory::{stream, streamed};
-use super::product::{Onto, Packed, Product, Right};
+use super::kind::Kind;
+use super::memory::streamed;
+use super::product::Packed;
 use super::program::{Program, Stage};
 use super::sweeps::sum_of_two;
+use super::symmetric::{mirror, symmetric};
 use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
@@ -45,7 +46,6 @@ impl<'a, F> Lift<'a, F> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch<F> {
     pub rows: Buffer<F>,
-    left: Buffer<F>,
     right: Buffer<F>,
     block: Buffer<F>,
     /// Whether results go to memory that is too large to stay in any cache, and was written before.
@@ -121,14 +121,13 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
 ) {
     let (Sites { a, c, used }, n) = (sites, lift.map_or(0, |l| l.n));
     let inner = used + n;
-    let in_cache = k * k * size_of::<F>() <= CACHED;
     // one sample's factor on the right serves all if it is the same
     let shared = used == 0 && lift.is_some_and(|l| l.x.per_sample == 0);
     let factor = |s| {
         let part = |rows: Rows<'x, F>, n| Mat::new(rows.sample(s), k, n, rows.stride);
         [part(a, used), lift.map_or(part(a, 0), |l| part(l.x, n))]
     };
-    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), in_cache, memory);
+    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), true, memory);
     let mut right = pack(factor(0), std::mem::take(&mut scratch.right));
     for s in 0..ns {
         let x = factor(s);
@@ -144,74 +143,12 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
             if let Some(lift) = &lift {
                 gemm(false, x[1], lift.core(s * q + r), &mut y[used..], inner);
             }
-            let y = Mat::new(y, k, inner, inner);
             let h = &mut out[(s * q + r) * k * k..][..k * k];
-            if in_cache {
-                for first in (0..k).step_by(right.width()) {
-                    let cols = right.width().min(k - first);
-                    let (a, b) = (y.rows(0, first + cols), Right::Packed(&right, 0, first));
-                    Product { a, b, cols, onto: Onto::Zero, c: &mut h[first..], stride: k }.run();
-                }
-                mirror(h, k);
-            } else {
-                let left = Packed::stacked(&[y.t()], false, std::mem::take(&mut scratch.left));
-                by_rows(x, y, (&right, &left), h, &mut scratch.block, scratch.past_caches);
-                scratch.left = left.release();
-            }
+            symmetric(Mat::new(y, k, inner, inner), &right, h, &mut scratch.block, scratch.past_caches);
         }
     }
     scratch.right = right.release();
-}
-
-/// Bytes of a matrix up to which it is computed by halves and mirrored in the cache.
-const CACHED: usize = 1 << 20;
-
-/// Entries of a cache line, at least.
-const LINE: usize = 16;
-
-/// The symmetric product `h = y x^T` (k, k) of a matrix too large for the cache, row by row, so that memory sees nothing
-/// else: above the diagonal as `y x^T`, below as `x y^T`, which are sums of the same terms in the same order.
-fn by_rows<F: Real>(
-    x: [Mat<F>; 2],
-    y: Mat<F>,
-    (x_t, y_t): (&Packed<F>, &Packed<F>),
-    h: &mut [F],
-    block: &mut Buffer<F>,
-    past_caches: bool,
-) {
-    const ROWS: usize = 24;
-    let (k, width) = (y.rows, x_t.width());
-    // rows a power of two apart would compete for the same lines of the first-level cache
-    let (stride, across) = (k + LINE, width + LINE);
-    let (block, below) = fit(block, ROWS * (stride + across)).split_at_mut(ROWS * stride);
-    for (index, h) in h.chunks_mut(ROWS * k).enumerate() {
-        let (i0, count) = (index * ROWS, h.len() / k);
-        let lower = |first: usize, cols: usize, c: &mut [F], stride: usize| {
-            let (mut onto, mut row) = (Onto::Zero, 0);
-            for x in x {
-                let b = Right::Packed(y_t, row, first);
-                Product { a: x.rows(i0, count), b, cols, onto, c: &mut *c, stride }.run();
-                (onto, row) = (Onto::Itself, x.cols);
-            }
-        };
-        // the panels from `first` to `last` are those that the diagonal crosses in these rows
-        let (first, last) = (i0 / width * width, (i0 + count).next_multiple_of(width).min(k));
-        lower(0, first, block, stride);
-        let (a, b, c) = (y.rows(i0, count), Right::Packed(x_t, 0, first), &mut block[first..]);
-        Product { a, b, cols: k - first, onto: Onto::Zero, c, stride }.run();
-        for first in (first..last).step_by(width) {
-            let cols = width.min(k - first);
-            lower(first, cols, below, across);
-            for i in 0..count {
-                let len = (i0 + i).clamp(first, first + cols) - first;
-                block[i * stride + first..][..len].copy_from_slice(&below[i * across..][..len]);
-            }
-        }
-        for (from, to) in block.chunks_exact(stride).zip(h.chunks_exact_mut(k)) {
-            if past_caches { stream(&from[..k], to) } else { to.copy_from_slice(&from[..k]) }
-        }
-    }
-    if past_caches {
+    if scratch.past_caches {
         streamed();
     }
 }

@@ -36,6 +36,17 @@ impl<'a, F> Rows<'a, F> {
         &self.data[(s * self.per_sample).min(self.data.len())..]
     }
 
+    /// Where row `a` of sample `s` starts.
+    #[inline(always)]
+    pub fn start(&self, s: usize, a: usize) -> usize {
+        s * self.per_sample + a * self.stride
+    }
+
+    /// Whether `rows` rows of `len` entries for each of `ns` samples lie within the data.
+    pub fn holds(&self, (ns, rows, len): (usize, usize, usize)) -> bool {
+        ns == 0 || rows == 0 || self.data.len() >= self.start(ns - 1, rows - 1) + len
+    }
+
     /// The rows from column `from` on.
     pub fn from(self, from: usize) -> Self {
         Self { data: &self.data[from.min(self.data.len())..], ..self }
@@ -50,7 +61,7 @@ pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
 
 /// One vector of a row: the entries from `at` on, as many as fit; of the last one those that are left.
 #[derive(Clone, Copy)]
-struct Span<F: Lanes, S: Simd> {
+pub(super) struct Span<F: Lanes, S: Simd> {
     simd: S,
     at: usize,
     full: bool,
@@ -61,7 +72,7 @@ impl<F: Lanes, S: Simd> Span<F, S> {
     /// # Safety
     /// `row` must have the length of the row that the span is of.
     #[inline(always)]
-    unsafe fn load(self, row: &[F]) -> F::Vector<S> {
+    pub unsafe fn load(self, row: &[F]) -> F::Vector<S> {
         // SAFETY: the span lies within the row; where it is not full the mask ends with the row.
         unsafe {
             let from = row.as_ptr().add(self.at);
@@ -72,19 +83,35 @@ impl<F: Lanes, S: Simd> Span<F, S> {
     /// # Safety
     /// As for `load`.
     #[inline(always)]
-    unsafe fn store(self, row: &mut [F], x: F::Vector<S>) {
+    pub unsafe fn store(self, row: &mut [F], x: F::Vector<S>) {
         // SAFETY: as above.
         unsafe {
             let to = row.as_mut_ptr().add(self.at);
             if self.full { F::store(self.simd, to, x) } else { F::store_part(self.simd, self.mask, to, x) }
         }
     }
+
+    /// # Safety
+    /// `rows` must hold the row that the span is of from `start` on.
+    #[inline(always)]
+    pub unsafe fn load_at(self, rows: &[F], start: usize) -> F::Vector<S> {
+        // SAFETY: the caller's.
+        unsafe { self.load(rows.get_unchecked(start..)) }
+    }
+
+    /// # Safety
+    /// As for `load_at`.
+    #[inline(always)]
+    pub unsafe fn store_at(self, rows: &mut [F], start: usize, x: F::Vector<S>) {
+        // SAFETY: the caller's.
+        unsafe { self.store(rows.get_unchecked_mut(start..), x) }
+    }
 }
 
 /// Goes along a row of `len` entries in vectors. `op` must be `#[inline(always)]`, as everything here: a function of its
 /// own would be compiled for the least machine.
 #[inline(always)]
-fn along<F: Lanes, S: Simd>(simd: S, len: usize, mut op: impl FnMut(Span<F, S>)) {
+pub(super) fn along<F: Lanes, S: Simd>(simd: S, len: usize, mut op: impl FnMut(Span<F, S>)) {
     let lanes = F::lanes::<S>();
     let (body, rest) = (len - len % lanes, len % lanes);
     let mask = F::mask(simd, rest);
@@ -241,42 +268,6 @@ pub(crate) fn copy_rows<F: Real>(
     // rows without gaps are one long row
     let size = if x_stride == len && stride == len { (rows.min(1), rows * len) } else { (rows, len) };
     Arch::new().dispatch(CopyRows { accumulate, size, x: (x, x_stride), scale, out, stride });
-}
-
-struct DotRows<'a, F> {
-    size: (usize, usize, usize),
-    x: Rows<'a, F>,
-    y: Rows<'a, F>,
-    out: &'a mut [F],
-    stride: usize,
-}
-
-impl<F: Real> WithSimd for DotRows<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { size: (ns, rows, len), x, y, out, stride } = self;
-        for s in 0..ns {
-            let out = &mut out[s * stride..][..len];
-            for a in 0..rows {
-                let (x, y) = (x.row(s, a, len), y.row(s, a, len));
-                // SAFETY: all three are rows of `len` entries.
-                along(
-                    simd,
-                    len,
-                    #[inline(always)]
-                    |span| unsafe {
-                        span.store(out, F::fused(simd, span.load(x), span.load(y), span.load(out)));
-                    },
-                );
-            }
-        }
-    }
-}
-
-/// `out[s, j] += sum_a x[s, a, j] y[s, a, j]`.
-pub(crate) fn dot_rows<F: Real>(size: (usize, usize, usize), x: Rows<F>, y: Rows<F>, out: &mut [F], stride: usize) {
-    Arch::new().dispatch(DotRows { size, x, y, out, stride });
 }
 
 /// Sums over sites for few directions; see [`small_gram`].

@@ -101,22 +101,3 @@ impl<F: Real> Kind<F> {
         });
     }
 }
-
-/// Copies the upper half of a (k, k) matrix to the lower one.
-pub(crate) fn mirror<F: Copy>(h: &mut [F], k: usize) {
-    // In blocks, of which the part that is read stays in cache while rows are written from left to right.
-    const BLOCK: usize = 32;
-    for j0 in (0..k).step_by(BLOCK) {
-        let j1 = (j0 + BLOCK).min(k);
-        let (above, rows) = h.split_at_mut(j0 * k);
-        for i0 in (0..j0).step_by(BLOCK) {
-            for j in j0..j1 {
-                let row = &mut rows[(j - j0) * k + i0..][..BLOCK];
-                row.iter_mut().zip(above[i0 * k + j..].iter().step_by(k)).for_each(|(to, &from)| *to = from);
-            }
-        }
-        for j in j0..j1 {
-            (j0..j).for_each(|i| rows[(j - j0) * k + i] = rows[(i - j0) * k + j]);
-        }
-    }
-}

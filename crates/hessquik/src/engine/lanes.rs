@@ -23,6 +23,15 @@ pub trait Lanes: Copy {
     /// The sum of all entries.
     fn total<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
 
+    /// Rows and columns of the squares that [`transpose`](Self::transpose) handles.
+    const SQUARE: usize;
+
+    /// `to[j, i] = from[i, j]` for a square, with these strides from row to row.
+    ///
+    /// # Safety
+    /// `from` must be valid for reads, and `to` for writes, of the rows of a square.
+    unsafe fn transpose<S: Simd>(simd: S, from: *const Self, from_stride: usize, to: *mut Self, to_stride: usize);
+
     /// # Safety
     /// `from` must be valid for reads of a vector.
     unsafe fn load<S: Simd>(simd: S, from: *const Self) -> Self::Vector<S>;
@@ -42,12 +51,20 @@ pub trait Lanes: Copy {
     unsafe fn store_part<S: Simd>(simd: S, mask: Self::Mask<S>, to: *mut Self, x: Self::Vector<S>);
 }
 
+/// The first entries of a vector.
+#[derive(Clone, Copy)]
+pub struct Part<M> {
+    mask: MemMask<M>,
+    len: usize,
+}
+
 macro_rules! lanes {
     ($real:ident, $index:ident, $vector:ident, $mask:ident, $lanes:ident, $between:ident, $splat:ident, $mul_add:ident,
-     $sum:ident, $load_part:ident, $store_part:ident) => {
+     $sum:ident, $load_part:ident, $store_part:ident, $square:literal, $transpose:ident,
+     $store_first:ident) => {
         impl Lanes for $real {
             type Vector<S: Simd> = S::$vector;
-            type Mask<S: Simd> = MemMask<S::$mask>;
+            type Mask<S: Simd> = Part<S::$mask>;
 
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {
@@ -56,7 +73,8 @@ macro_rules! lanes {
             #[inline(always)]
             fn mask<S: Simd>(simd: S, len: usize) -> Self::Mask<S> {
                 // the bare mask: pulp's own `MemMask` calls a function for each access
-                MemMask::new(simd.$between(0, len.min(S::$lanes) as $index).mask())
+                let len = len.min(S::$lanes);
+                Part { mask: MemMask::new(simd.$between(0, len as $index).mask()), len }
             }
             #[inline(always)]
             fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S> {
@@ -70,6 +88,22 @@ macro_rules! lanes {
             fn total<S: Simd>(simd: S, a: S::$vector) -> Self {
                 simd.$sum(a)
             }
+            const SQUARE: usize = $square;
+            #[inline(always)]
+            unsafe fn transpose<S: Simd>(_: S, from: *const Self, from_stride: usize, to: *mut Self, to_stride: usize) {
+                // vectors of a square's rows exist only where there is AVX
+                #[cfg(target_arch = "x86_64")]
+                if S::$lanes >= $square {
+                    // SAFETY: the caller says that both squares are valid.
+                    return unsafe { $transpose(from, from_stride, to, to_stride) };
+                }
+                for j in 0..$square {
+                    for i in 0..$square {
+                        // SAFETY: the caller says that both squares are valid.
+                        unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
+                    }
+                }
+            }
             #[inline(always)]
             unsafe fn load<S: Simd>(_: S, from: *const Self) -> S::$vector {
                 // SAFETY: the caller says that a vector can be read here; it need not be aligned.
@@ -78,7 +112,7 @@ macro_rules! lanes {
             #[inline(always)]
             unsafe fn load_part<S: Simd>(simd: S, mask: Self::Mask<S>, from: *const Self) -> S::$vector {
                 // SAFETY: the caller says that the selected entries can be read.
-                unsafe { simd.$load_part(mask, from) }
+                unsafe { simd.$load_part(mask.mask, from) }
             }
             #[inline(always)]
             unsafe fn store<S: Simd>(_: S, to: *mut Self, x: S::$vector) {
@@ -87,8 +121,14 @@ macro_rules! lanes {
             }
             #[inline(always)]
             unsafe fn store_part<S: Simd>(simd: S, mask: Self::Mask<S>, to: *mut Self, x: S::$vector) {
+                // masked stores of AVX2 take as long as ten whole ones on some machines, so halves, quarters, eighths do it
+                #[cfg(target_arch = "x86_64")]
+                if size_of::<S::$vector>() == 32 {
+                    // SAFETY: the caller says that the first entries, as many as are selected, can be written.
+                    return unsafe { $store_first(mask.len, to, std::mem::transmute_copy(&x)) };
+                }
                 // SAFETY: the caller says that the selected entries can be written.
-                unsafe { simd.$store_part(mask, to, x) }
+                unsafe { simd.$store_part(mask.mask, to, x) }
             }
         }
     };
@@ -104,7 +144,10 @@ lanes!(
     mul_add_e_f32s,
     reduce_sum_f32s,
     mask_load_ptr_f32s,
-    mask_store_ptr_f32s
+    mask_store_ptr_f32s,
+    8,
+    transpose_f32,
+    store_first_f32
 );
 lanes!(
     f64,
@@ -117,5 +160,109 @@ lanes!(
     mul_add_e_f64s,
     reduce_sum_f64s,
     mask_load_ptr_f64s,
-    mask_store_ptr_f64s
+    mask_store_ptr_f64s,
+    4,
+    transpose_f64,
+    store_first_f64
 );
+
+/// [`Lanes::transpose`] in registers.
+///
+/// # Safety
+/// Both squares must be valid, and the machine must have AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_f32(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's.
+    unsafe {
+        // halves of rows i and i + 4 side by side, so that no step crosses the middle of a register
+        let half = |i: usize, j: usize| _mm256_castps128_ps256(_mm_loadu_ps(from.add(i * from_stride + j)));
+        let rows = |i: usize, j: usize| {
+            _mm256_insertf128_ps::<1>(half(i, j), _mm_loadu_ps(from.add((i + 4) * from_stride + j)))
+        };
+        for j in [0, 4] {
+            let [a, b, c, d] = [rows(0, j), rows(1, j), rows(2, j), rows(3, j)];
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            _mm256_storeu_ps(to.add(j * to_stride), _mm256_shuffle_ps::<0x44>(ab, cd));
+            _mm256_storeu_ps(to.add((j + 1) * to_stride), _mm256_shuffle_ps::<0xee>(ab, cd));
+            let (ab, cd) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            _mm256_storeu_ps(to.add((j + 2) * to_stride), _mm256_shuffle_ps::<0x44>(ab, cd));
+            _mm256_storeu_ps(to.add((j + 3) * to_stride), _mm256_shuffle_ps::<0xee>(ab, cd));
+        }
+    }
+}
+
+/// [`Lanes::transpose`] in registers.
+///
+/// # Safety
+/// Both squares must be valid, and the machine must have AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_f64(from: *const f64, from_stride: usize, to: *mut f64, to_stride: usize) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's.
+    unsafe {
+        let half = |i: usize, j: usize| _mm256_castpd128_pd256(_mm_loadu_pd(from.add(i * from_stride + j)));
+        let rows = |i: usize, j: usize| {
+            _mm256_insertf128_pd::<1>(half(i, j), _mm_loadu_pd(from.add((i + 2) * from_stride + j)))
+        };
+        for j in [0, 2] {
+            let (a, b) = (rows(0, j), rows(1, j));
+            _mm256_storeu_pd(to.add(j * to_stride), _mm256_unpacklo_pd(a, b));
+            _mm256_storeu_pd(to.add((j + 1) * to_stride), _mm256_unpackhi_pd(a, b));
+        }
+    }
+}
+
+/// Stores the first `len` <= 8 entries.
+///
+/// # Safety
+/// `to` must be valid for writes of `len` entries, and the machine must have AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn store_first_f32(len: usize, mut to: *mut f32, x: std::arch::x86_64::__m256) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut x4 = _mm256_castps256_ps128(x);
+        if len & 8 != 0 {
+            return _mm256_storeu_ps(to, x);
+        }
+        if len & 4 != 0 {
+            _mm_storeu_ps(to, x4);
+            (to, x4) = (to.add(4), _mm256_extractf128_ps::<1>(x));
+        }
+        if len & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(x4));
+            (to, x4) = (to.add(2), _mm_movehl_ps(x4, x4));
+        }
+        if len & 1 != 0 {
+            _mm_store_ss(to, x4);
+        }
+    }
+}
+
+/// Stores the first `len` <= 4 entries.
+///
+/// # Safety
+/// `to` must be valid for writes of `len` entries, and the machine must have AVX.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn store_first_f64(len: usize, mut to: *mut f64, x: std::arch::x86_64::__m256d) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut x2 = _mm256_castpd256_pd128(x);
+        if len & 4 != 0 {
+            return _mm256_storeu_pd(to, x);
+        }
+        if len & 2 != 0 {
+            _mm_storeu_pd(to, x2);
+            (to, x2) = (to.add(2), _mm256_extractf128_pd::<1>(x));
+        }
+        if len & 1 != 0 {
+            _mm_store_sd(to, x2);
+        }
+    }
+}

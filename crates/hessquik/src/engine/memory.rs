@@ -1,5 +1,30 @@
 //! Large results: large pages, and stores past the caches.
 
+use crate::Real;
+use std::collections::TryReserveError;
+
+/// A vector of `len` entries for results, with whatever the memory held before: each must be written before it is read.
+/// Zeros would cost as much as writing the results themselves.
+pub(crate) fn unwritten<F: Real>(len: usize) -> Result<Vec<F>, TryReserveError> {
+    let mut memory = Vec::<F>::new();
+    memory.try_reserve_exact(len)?;
+    let spare = memory.spare_capacity_mut();
+    prefer_large(spare);
+    if cfg!(any(debug_assertions, miri, not(any(target_arch = "x86_64", target_arch = "aarch64")))) {
+        // what is not written shows in tests
+        spare.fill(std::mem::MaybeUninit::new(F::nan()));
+    }
+    #[cfg(all(not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
+    // SAFETY: an empty instruction, which changes nothing. To the compiler it may have written to `spare`: from here on
+    // the memory has contents, although nobody knows which.
+    unsafe {
+        std::arch::asm!("/* {0} */", in(reg) spare.as_mut_ptr(), options(nostack, preserves_flags));
+    }
+    // SAFETY: the capacity is at least `len`, and every bit pattern is a number.
+    unsafe { memory.set_len(len) };
+    Ok(memory)
+}
+
 /// From this size on, in bytes.
 const LARGE: usize = 4 << 20;
 

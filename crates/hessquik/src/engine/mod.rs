@@ -2,6 +2,7 @@
 //!
 //! `program` lowers a network to the one form, `call` resolves a request against it, `sweeps` and `hessian` are the lines
 //! of the mathematics, `tile` runs them by the plan, `reverse` and `pullback` are their reverse, `run` goes over the tiles.
+mod bars;
 mod call;
 mod compiled;
 mod compose;
@@ -18,10 +19,13 @@ mod product;
 mod program;
 mod pullback;
 mod reverse;
+mod reverse_carry;
 mod reverse_hessian;
+mod reverse_kernels;
 mod run;
 mod sizes;
 mod sweeps;
+mod symmetric;
 mod tape;
 mod tile;
 
@@ -30,7 +34,7 @@ pub use compiled::Compiled;
 #[cfg(test)]
 pub(crate) use kind::Kind;
 pub use lanes::Lanes;
-pub(crate) use memory::prefer_large;
+pub(crate) use memory::{prefer_large, unwritten};
 pub use program::Program;
 pub(crate) use program::Stage;
 pub(crate) use sizes::{StageSizes, Work};

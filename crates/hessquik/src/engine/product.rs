@@ -49,14 +49,24 @@ pub(crate) struct Product<'a, F> {
     pub stride: usize,
 }
 
-/// Vectors of a panel: columns of the right factor that are handled together.
+/// Vectors of a panel: columns of the right factor that are handled together. The last panel of a whole matrix takes one
+/// more where that leaves no narrow rest.
 const fn panel_vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
 /// Of symmetric results, so that little of the lower half is computed.
-const fn upper_vectors<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 2 } else { 1 }
+const UPPER_VECTORS: usize = 2;
+
+/// First column and number of columns of each panel, where the last may have `more` columns than the `width`.
+fn panels(cols: usize, width: usize, more: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let left = cols - first;
+        let len = if left <= width + more { left } else { width };
+        first += len;
+        (len > 0).then_some((first - len, len))
+    })
 }
 
 /// A matrix in panels, each with its rows one after the other, the last one padded with zeros to whole vectors.
@@ -65,8 +75,9 @@ pub(crate) struct Packed<F> {
     rows: usize,
     cols: usize,
     panels: Buffer<F>,
-    /// Columns of a panel.
+    /// Columns of a panel, and how many more the last may have.
     width: usize,
+    more: usize,
     /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
     columns: Option<Vec<F>>,
 }
@@ -74,7 +85,7 @@ pub(crate) struct Packed<F> {
 struct Pack<'a, F> {
     /// On top of each other, with as many columns.
     parts: &'a [Mat<'a, F>],
-    panels: Buffer<F>,
+    memory: Buffer<F>,
     /// In narrow panels, for the upper half of a symmetric product.
     half: bool,
 }
@@ -85,14 +96,14 @@ impl<F: Real> WithSimd for Pack<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
-        let Self { parts, mut panels, half } = self;
+        let Self { parts, mut memory, half } = self;
         let rows = parts.iter().map(|part| part.rows).sum();
         let (cols, lanes) = (parts[0].cols, F::lanes::<S>());
-        let width = lanes * if half { upper_vectors::<S>() } else { panel_vectors::<S>() };
-        let out = fit(&mut panels, rows * cols.next_multiple_of(lanes));
+        let (vectors, more) = if half { (UPPER_VECTORS, 0) } else { (panel_vectors::<S>(), lanes) };
+        let width = lanes * vectors;
+        let out = fit(&mut memory, rows * cols.next_multiple_of(lanes));
         let mut at = 0;
-        for first in (0..cols).step_by(width) {
-            let len = (cols - first).min(width);
+        for (first, len) in panels(cols, width, more) {
             let step = len.next_multiple_of(lanes);
             let mut panel = out[at..][..rows * step].chunks_exact_mut(step);
             for part in parts {
@@ -104,14 +115,14 @@ impl<F: Real> WithSimd for Pack<'_, F> {
             }
             at += rows * step;
         }
-        (Packed { rows, cols, panels, width, columns: None }, lanes)
+        (Packed { rows, cols, panels: memory, width, more, columns: None }, lanes)
     }
 }
 
 impl<F: Real> Packed<F> {
     /// A matrix of weights.
     pub fn new(b: Mat<F>) -> Self {
-        let pack = Pack { parts: &[b], panels: Buffer::default(), half: false };
+        let pack = Pack { parts: &[b], memory: Buffer::default(), half: false };
         let (packed, lanes) = Arch::new().dispatch(pack);
         // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
         let narrow = b.cols * (b.rows / lanes + 8) < b.rows;
@@ -122,8 +133,8 @@ impl<F: Real> Packed<F> {
 
     /// Matrices on top of each other, in memory of an earlier one; in narrow panels where only the upper `half` of a
     /// symmetric product is wanted.
-    pub fn stacked(parts: &[Mat<F>], half: bool, panels: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { parts, panels, half }).0
+    pub fn stacked(parts: &[Mat<F>], half: bool, memory: Buffer<F>) -> Self {
+        Arch::new().dispatch(Pack { parts, memory, half }).0
     }
 
     /// The memory.
@@ -153,7 +164,8 @@ impl<F: Real> Product<'_, F> {
                 let whole = (row, col, inner, cols) == (0, 0, b.rows, b.cols);
                 assert!(whole || b.columns.is_none(), "weights are used as a whole");
                 assert!(row + inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.width));
-                assert!(cols.is_multiple_of(b.width) || col + cols == b.cols, "a part ends with a panel");
+                let ends = cols.is_multiple_of(b.width) && (b.more == 0 || col + cols + b.width <= b.cols);
+                assert!(ends || col + cols == b.cols, "a part ends with a panel");
             }
         }
         if let Onto::Row(row) = self.onto {
@@ -172,20 +184,19 @@ impl<F: Real> WithSimd for Product<'_, F> {
         if let (Right::Packed(Packed { columns: Some(columns), .. }, ..), 1) = (self.b, self.a.cs) {
             return self.dots(simd, columns);
         }
-        let width = match self.b {
-            Right::Packed(b, ..) => b.width,
-            Right::Rows(..) => panel_vectors::<S>() * lanes,
+        let (width, more) = match self.b {
+            Right::Packed(b, ..) => (b.width, b.more),
+            Right::Rows(..) => (panel_vectors::<S>() * lanes, lanes),
         };
-        for first in (0..self.cols).step_by(width) {
-            let len = (self.cols - first).min(width);
-            let (panel, step) = match self.b {
-                Right::Rows(data, stride) => (&data[first.min(data.len())..], stride),
+        for (first, len) in panels(self.cols, width, more) {
+            let (panel, step, padded) = match self.b {
+                Right::Rows(data, stride) => (&data[first.min(data.len())..], stride, false),
                 Right::Packed(b, row, col) => {
                     let step = len.next_multiple_of(lanes);
-                    (&b.panels[b.rows * (col + first) + row * step..], step)
+                    (&b.panels[b.rows * (col + first) + row * step..], step, true)
                 }
             };
-            let mut panel = Panel { product: &mut self, first, len, panel, step };
+            let mut panel = Panel { product: &mut self, first, len, panel, step, padded };
             let rows = panel.product.a.rows;
             // rows of a block such that it fills the registers, with room for a row of the panel and a broadcast entry
             match (len.div_ceil(lanes), S::REGISTER_COUNT >= 32) {
@@ -193,9 +204,11 @@ impl<F: Real> WithSimd for Product<'_, F> {
                 (2, true) if !rows.is_multiple_of(12) && rows.is_multiple_of(8) => panel.run::<S, 8, 2>(simd),
                 (2, true) => panel.run::<S, 12, 2>(simd),
                 (3, true) => panel.run::<S, 8, 3>(simd),
-                (_, true) => panel.run::<S, 6, 4>(simd),
+                (4, true) => panel.run::<S, 6, 4>(simd),
+                (_, true) => panel.run::<S, 4, 5>(simd),
                 (1, false) => panel.run::<S, 8, 1>(simd),
-                (_, false) => panel.run::<S, 6, 2>(simd),
+                (2, false) => panel.run::<S, 6, 2>(simd),
+                (_, false) => panel.run::<S, 4, 3>(simd),
             }
         }
     }
@@ -242,6 +255,8 @@ struct Panel<'p, 'a, F> {
     len: usize,
     panel: &'p [F],
     step: usize,
+    /// Whether the rows of `panel` are padded to whole vectors.
+    padded: bool,
 }
 
 impl<F: Real> Panel<'_, '_, F> {
@@ -280,12 +295,12 @@ impl<F: Real> Panel<'_, '_, F> {
         unsafe {
             let c = c.as_mut_ptr().add(row * stride + self.first);
             let x = a.data.as_ptr().add(row * a.rs);
-            let y = (self.panel.as_ptr(), self.step);
-            let out = (c, stride, skip);
+            let (y, full) = ((self.panel.as_ptr(), self.step), last == lanes);
+            let (load, out) = (full || self.padded, (c, stride, skip, full));
             // Each way to start has its own copy of the loop: what meets in one place goes through memory.
             let mut sums = [[F::splat(simd, F::zero()); V]; R];
             match onto {
-                Onto::Zero => sum_up(simd, mask, last == lanes, a, x, y, sums, out),
+                Onto::Zero => sum_up(simd, mask, load, a, x, y, sums, out),
                 Onto::Row(onto) => {
                     for v in 0..V {
                         let x = vector::<S, F, V>(simd, mask, false, onto.as_ptr().add(self.first), v);
@@ -293,7 +308,7 @@ impl<F: Real> Panel<'_, '_, F> {
                             sums[r][v] = x;
                         }
                     }
-                    sum_up(simd, mask, last == lanes, a, x, y, sums, out);
+                    sum_up(simd, mask, load, a, x, y, sums, out);
                 }
                 Onto::Itself => {
                     for r in 0..R {
@@ -301,7 +316,7 @@ impl<F: Real> Panel<'_, '_, F> {
                             sums[r][v] = vector::<S, F, V>(simd, mask, false, c.add(r * stride), v);
                         }
                     }
-                    sum_up(simd, mask, last == lanes, a, x, y, sums, out);
+                    sum_up(simd, mask, load, a, x, y, sums, out);
                 }
             }
         }
@@ -327,8 +342,8 @@ unsafe fn vector<S: Simd, F: Lanes, const V: usize>(
     }
 }
 
-/// `c[r, v] = sums[r][v] + sum_i x[r, i] y[i, v]`, without the first `skip` rows; the last vector is masked unless it is
-/// `full`.
+/// `c[r, v] = sums[r][v] + sum_i x[r, i] y[i, v]`, without the first `skip` rows; the last vector of `y` is masked unless it
+/// is whole, that of `c` unless it is `full`.
 ///
 /// # Safety
 /// `x` must be valid for reads of `R` rows of `a`, `y` of as many rows of vectors (see [`vector`]) as `a` has columns,
@@ -338,23 +353,23 @@ unsafe fn vector<S: Simd, F: Lanes, const V: usize>(
 unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
     mask: F::Mask<S>,
-    full: bool,
+    whole: bool,
     a: Mat<F>,
     x: *const F,
     y: (*const F, usize),
     sums: [[F::Vector<S>; V]; R],
-    out: (*mut F, usize, usize),
+    out: (*mut F, usize, usize, bool),
 ) {
     // SAFETY: the caller's.
     unsafe {
-        match full {
+        match whole {
             true => sum_rows(simd, mask, true, a, x, y, sums, out),
             false => sum_rows(simd, mask, false, a, x, y, sums, out),
         }
     }
 }
 
-/// [`sum_up`], for a `full` known when it is compiled.
+/// [`sum_up`], for a `whole` known when it is compiled.
 ///
 /// # Safety
 /// As for `sum_up`.
@@ -363,12 +378,12 @@ unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
 unsafe fn sum_rows<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
     mask: F::Mask<S>,
-    full: bool,
+    whole: bool,
     a: Mat<F>,
     mut x: *const F,
     (mut y, step): (*const F, usize),
     mut sums: [[F::Vector<S>; V]; R],
-    (c, stride, skip): (*mut F, usize, usize),
+    (c, stride, skip, full): (*mut F, usize, usize, bool),
 ) {
     let lanes = F::lanes::<S>();
     for _ in 0..a.cols {
@@ -376,7 +391,7 @@ unsafe fn sum_rows<S: Simd, F: Lanes, const R: usize, const V: usize>(
         unsafe {
             let mut row = [F::splat(simd, *x); V];
             for v in 0..V {
-                row[v] = vector::<S, F, V>(simd, mask, full, y, v);
+                row[v] = vector::<S, F, V>(simd, mask, whole, y, v);
             }
             for r in 0..R {
                 let entry = F::splat(simd, *x.add(r * a.rs));

@@ -1,13 +1,15 @@
 //! The pullback of one tile: its sweeps reversed, in the reverse of the order in which they ran.
-use super::call::{Call, Field, Job, Task, Via};
+use super::bars::Bars;
+use super::call::{Call, Field, Job, Sink, Task, Via};
 use super::gemm::{Mat, gemm};
 use super::gradient::{StartBar, WeightGradient};
 use super::kind::Kind;
-use super::reverse::{Bars, Reverse};
+use super::reverse::Reverse;
 use super::sweeps::Start;
-use super::tape::{Buffer, fit};
+use super::tape::{Buffer, Tape, fit};
 use super::tile::{TaskTape, Workspace, scatter};
 use crate::Real;
+use std::mem::swap;
 
 /// Gradients of the weights, summed over tiles in a fixed order.
 #[derive(Debug)]
@@ -21,16 +23,20 @@ pub(crate) struct GradientSum<F> {
 /// Working memory of the reverse, kept from tile to tile.
 #[derive(Debug, Default)]
 pub(crate) struct ReverseSpace<F> {
+    /// Gradients that nobody sums now.
+    spare: Vec<WeightGradient<F>>,
     bars: Bars<F>,
     slots: Buffer<F>,
+    by_row: Buffer<F>,
     cores: [Buffer<F>; 2],
 }
 
 impl<F: Real> GradientSum<F> {
-    pub fn new(call: &Call<F>) -> Self {
+    /// Zero, in memory of an earlier sum if there is some.
+    pub fn new(call: &Call<F>, space: &mut ReverseSpace<F>) -> Self {
         let of = |t: &Task<F>| std::iter::once(&t.start).chain(&t.pivots).map(StartBar::new).collect();
         Self {
-            weights: WeightGradient::new(&call.program),
+            weights: space.spare.pop().map_or_else(|| WeightGradient::new(&call.program), WeightGradient::zeroed),
             starts: call.tasks.iter().map(of).collect(),
             along: call.along.as_ref().map(StartBar::new),
         }
@@ -42,6 +48,14 @@ impl<F: Real> GradientSum<F> {
             std::iter::once(&t.start).chain(&t.pivots).map(|s| s.through_m.len() + s.through_s.len()).sum()
         };
         call.program.n_weights + call.tasks.iter().map(starts).sum::<usize>()
+    }
+
+    /// Adds another sum, whose memory goes to `space`.
+    pub fn add(&mut self, other: Self, space: &mut ReverseSpace<F>) {
+        self.weights.add(&other.weights);
+        let to = self.starts.iter_mut().flatten().chain(&mut self.along);
+        to.zip(other.starts.iter().flatten().chain(&other.along)).for_each(|(to, from)| to.add(from));
+        space.spare.push(other.weights);
     }
 
     /// Adds everything to the flat gradient of all weights.
@@ -60,6 +74,7 @@ impl<F: Real> GradientSum<F> {
             add(bar, start, 0);
         }
         self.weights.route(&call.program, theta);
+        call.program.space().space.reverse.spare.push(self.weights);
     }
 }
 
@@ -75,7 +90,7 @@ impl<F: Real> Call<F> {
         x_bar: &mut [F],
     ) {
         let (program, q, ns, depth) = (&*self.program, self.q, ws.tape.ns, self.program.depth());
-        rs.bars.reset(program, ns, q, self.lowest);
+        rs.bars.reset(program);
         let of = |field: Field| {
             let at = self.fields.iter().position(|(f, _)| *f == field);
             at.map(|i| cotangents[i]).filter(|c| !c.is_empty())
@@ -83,7 +98,7 @@ impl<F: Real> Call<F> {
         let gradient_bar = of(Field::Gradient);
         if let (Via::Adjoints, Some(bar)) = (self.gradient, gradient_bar) {
             let (d, k) = (self.d, self.k);
-            let g = &mut rs.bars.g[0][..ns * q * d];
+            let g = rs.bars.g[0].gather(ns * q * d).data;
             match &self.v {
                 None => g.copy_from_slice(bar),
                 Some(v) => gemm(false, Mat::new(bar, ns * q, k, k), Mat::new(v, k, d, d), g, d),
@@ -96,41 +111,46 @@ impl<F: Real> Call<F> {
             }
             debug_assert_eq!(task.job, Job::Curvature, "pullbacks resolve to curvatures alone");
             let mut slots = std::mem::take(&mut rs.slots);
-            let slots_bar = fit(&mut slots, ns * q * task.kind.len());
-            scatter(task, ns * q, cotangents, slots_bar);
-            self.reverse_task(task, bar, slots_bar, ws_parts(ws, i), rs, sum, i);
+            let slots_bar = match task.sinks[..] {
+                [(field, Sink::All)] => cotangents[field],
+                _ => {
+                    let slots = fit(&mut slots, ns * q * task.kind.len());
+                    scatter(task, ns * q, cotangents, slots);
+                    slots
+                }
+            };
+            self.reverse_task(task, bar, slots_bar, (&mut ws.tape, &ws.tasks[i]), rs, sum, i);
             rs.slots = slots;
         }
         if let (Via::Tangents, Some(bar)) = (self.gradient, gradient_bar) {
-            let t_end = self.through_outputs(ns, bar);
+            rs.bars.t.clear();
+            self.through_outputs(ns, bar, rs.bars.t.gather(ns * self.k * self.m).data);
             let (tape, segment) = (&mut ws.tape, &ws.tangents);
-            let mut sites_bar = vec![F::zero(); ns * segment.r * program.sites()];
             let start = self.along.as_ref().zip(sum.along.as_mut());
             let gradient = &mut sum.weights;
             let mut reverse = Reverse { program, q, tape, bars: &mut rs.bars, gradient };
-            reverse.tangents(start, segment, &mut sites_bar, Some(t_end), None, &mut Vec::new());
+            reverse.tangents(start, segment, None, None);
         }
-        let second = !self.tasks.is_empty();
-        let mut u_bar = vec![F::zero(); ns * self.m];
-        if let Some(bar) = of(Field::Value) {
-            match &self.u {
-                None => u_bar.copy_from_slice(bar),
-                Some(u) => gemm(false, Mat::new(bar, ns, q, q), Mat::new(u, q, self.m, self.m), &mut u_bar, self.m),
+        let (m, value_bar) = (self.m, of(Field::Value));
+        match (value_bar, &self.u) {
+            (None, _) => rs.bars.state.clear(),
+            (Some(bar), None) => rs.bars.state.gather(ns * m).data.copy_from_slice(bar),
+            (Some(bar), Some(u)) => {
+                gemm(false, Mat::new(bar, ns, q, q), Mat::new(u, q, m, m), rs.bars.state.gather(ns * m).data, m);
             }
         }
         let gradient = &mut sum.weights;
         let mut reverse = Reverse { program, q, tape: &mut ws.tape, bars: &mut rs.bars, gradient };
         if self.lowest < depth {
-            reverse.adjoints(self.lowest, second);
+            reverse.adjoints(self.lowest);
         }
-        reverse.values(second || self.gradient != Via::None, second, &mut u_bar);
-        x_bar.copy_from_slice(&u_bar);
+        reverse.values();
+        x_bar.copy_from_slice(rs.bars.state.total(ns * self.d));
     }
 
     /// `T_l_bar` (n_s, k, m) from the cotangent (n_s, q, k) of `T_l U`.
-    fn through_outputs(&self, ns: usize, bar: &[F]) -> Vec<F> {
+    fn through_outputs(&self, ns: usize, bar: &[F], out: &mut [F]) {
         let (q, k, m) = (self.q, self.k, self.m);
-        let mut out = vec![F::zero(); ns * k * m];
         for s in 0..ns {
             let bar = Mat::new(&bar[s * q * k..], q, k, k).t();
             let out = &mut out[s * k * m..][..k * m];
@@ -139,7 +159,6 @@ impl<F: Real> Call<F> {
                 None => (0..k * m).for_each(|i| out[i] = bar.data[i % m * k + i / m]),
             }
         }
-        out
     }
 
     /// Reverses one task, given the cotangents of its slots and, if the gradient came from it, of the gradient.
@@ -149,7 +168,7 @@ impl<F: Real> Call<F> {
         task: &Task<F>,
         gradient_bar: Option<&[F]>,
         slots_bar: &[F],
-        (tape, tt): (&mut super::tape::Tape<F>, &mut TaskTape<F>),
+        (tape, tt): (&mut Tape<F>, &TaskTape<F>),
         rs: &mut ReverseSpace<F>,
         sum: &mut GradientSum<F>,
         index: usize,
@@ -158,7 +177,7 @@ impl<F: Real> Call<F> {
         let (kind, prefix) = (&task.kind, task.plan.prefix);
         let (first, pivots) = sum.starts[index].split_at_mut(1);
         let mut reverse = Reverse { program, q, tape, bars: &mut rs.bars, gradient: &mut sum.weights };
-        let mut t_bar = Vec::new();
+        reverse.bars.t.clear();
         if prefix < depth {
             let mut core_bar = std::mem::take(&mut rs.cores);
             for (j, segment) in tt.segments.iter().enumerate() {
@@ -167,12 +186,17 @@ impl<F: Real> Call<F> {
                 match j {
                     0 => {
                         let start = (prefix == 0).then(|| (&task.start, &mut first[0]));
-                        reverse.segment(start, kind, lifts, segment, slots_bar, next, &mut t_bar);
+                        reverse.segment(start, kind, lifts, segment, slots_bar, next);
                     }
                     _ => {
                         let start = Some((&task.pivots[j - 1], &mut pivots[j - 1]));
                         let full = Kind::Full { k: segment.r };
-                        reverse.segment(start, &full, lifts, segment, bar, next, &mut Vec::new());
+                        // the first segment's stays, where it starts at the end of the prefix
+                        let bars = &mut *reverse.bars;
+                        swap(&mut bars.t, &mut bars.kept);
+                        reverse.segment(start, &full, lifts, segment, bar, next);
+                        let bars = &mut *reverse.bars;
+                        swap(&mut bars.t, &mut bars.kept);
                     }
                 }
                 core_bar.swap(0, 1);
@@ -183,26 +207,25 @@ impl<F: Real> Call<F> {
             return;
         }
         let (k, n, rows) = (kind.k(), program.width(prefix), kind.rows());
-        if t_bar.is_empty() && (prefix < depth || gradient_bar.is_some()) {
-            t_bar = vec![F::zero(); ns * k * n];
-        }
+        let all = ns * k * n;
         if let Some(bar) = gradient_bar {
             if prefix == depth {
-                t_bar = self.through_outputs(ns, bar);
+                self.through_outputs(ns, bar, reverse.bars.t.gather(all).data);
             } else {
-                let t = &tt.prefix.t[prefix];
+                let (t, t_bar) = (&tt.prefix.t[prefix], reverse.bars.t.total(all));
+                let g_bar = reverse.bars.g[prefix].total(ns * q * n);
                 for s in 0..ns {
                     let bar = Mat::new(&bar[s * q * k..], q, k, k);
                     let g = Mat::new(&reverse.tape.g[prefix][s * q * n..], q, n, n);
                     gemm(true, bar.t(), g, &mut t_bar[s * k * n..], n);
-                    let to = &mut reverse.bars.g[prefix][s * q * n..];
-                    gemm(true, bar, Mat::new(&t[s * k * n..], k, n, n), to, n);
+                    gemm(true, bar, Mat::new(&t[s * k * n..], k, n, n), &mut g_bar[s * q * n..], n);
                 }
             }
         }
         // H[slot, r] = sum_n H[row, n] G[r, n]
-        let mut h_bar = vec![F::zero(); ns * rows * n];
-        let mut by_row = vec![F::zero(); q * rows];
+        reverse.bars.h.clear();
+        let h_bar = reverse.bars.h.gather(ns * rows * n).data;
+        let by_row = fit(&mut rs.by_row, q * rows);
         let len = kind.len();
         for s in 0..ns {
             for r in 0..q {
@@ -216,30 +239,25 @@ impl<F: Real> Call<F> {
                     Kind::Pairs { .. } => by_row.copy_from_slice(slots),
                 }
             }
-            let bar = Mat::new(&by_row, q, rows, rows);
+            let bar = Mat::new(by_row, q, rows, rows);
             let to = &mut h_bar[s * rows * n..][..rows * n];
             match &self.u {
                 _ if prefix < depth => {
                     let g = Mat::new(&reverse.tape.g[prefix][s * q * n..], q, n, n);
                     gemm(false, bar.t(), g, to, n);
                     let h = Mat::new(&tt.h[prefix][s * rows * n..], rows, n, n);
-                    gemm(true, bar, h, &mut reverse.bars.g[prefix][s * q * n..], n);
+                    gemm(true, bar, h, &mut reverse.bars.g[prefix].total(ns * q * n)[s * q * n..], n);
                 }
                 Some(u) => gemm(false, bar.t(), Mat::new(u, q, n, n), to, n),
                 None => (0..rows * n).for_each(|i| to[i] = by_row[i % n * rows + i / n]),
             }
         }
-        let mut t_out = (!t_bar.is_empty()).then_some(t_bar);
         let width = program.offsets[prefix];
         for i in (0..prefix).rev() {
             let sites = &tt.prefix.sites[program.offsets[i].min(tt.prefix.sites.len())..];
             let along = (&tt.prefix.t[i][..], sites, width);
             let shared = (i == 0).then(|| (&task.start, &mut first[0]));
-            (h_bar, t_out) = reverse.carry(kind, i, i == 0, shared, along, (&tt.h[i], &tt.hm[i]), &h_bar, t_out);
+            reverse.carry(kind, i, i == 0, shared, along, (&tt.h[i], &tt.hm[i]));
         }
     }
-}
-
-fn ws_parts<F>(ws: &mut Workspace<F>, task: usize) -> (&mut super::tape::Tape<F>, &mut TaskTape<F>) {
-    (&mut ws.tape, &mut ws.tasks[task])
 }

@@ -2,64 +2,19 @@
 //!
 //! Each method reverses the function of the same name in `sweeps` or `hessian`, line by line; bars are cotangents:
 //! `X_bar` collects the derivative of the loss with respect to `X`.
+use super::bars::Bars;
 use super::gradient::{StartBar, WeightGradient};
-use super::hessian::add_curvature;
-use super::kernels::{Rows, copy_rows, dot_rows, scale_rows};
+use super::kernels::{Rows, scale_rows};
 use super::kind::Kind;
-use super::program::{Program, Stage};
-use super::reverse_hessian::{dense_weight, fold, gram, lift, smooth_curvature, smooth_rows};
+use super::program::{Program, Site, Stage};
+use super::reverse_hessian::{Weights, dense_weight, fold, gram, lift, smooth_curvature, smooth_rows};
+use super::reverse_kernels::{AdjointBars, Gather, ScaledBars, ValueBars, add_rows};
 use super::sweeps::{Segment, Start, sum_of_two};
-use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, view2, view3};
+use super::tile::fold_at;
 use crate::Real;
 use ndarray::Array4;
-
-/// Cotangents of the state of a tile.
-#[derive(Debug, Default)]
-pub(crate) struct Bars<F> {
-    /// Of `act'` and `act''` of each stage (n_s, p).
-    pub slope: Vec<Buffer<F>>,
-    pub curve: Vec<Buffer<F>>,
-    /// Of `C` (n_s, q, P).
-    pub c: Buffer<F>,
-    /// Of the adjoints `G_i` (n_s, q, n_i).
-    pub g: Vec<Buffer<F>>,
-    /// Of the states, where smooth maps add to them (n_s, n_i).
-    pub u: Vec<Buffer<F>>,
-    scratch: [Buffer<F>; 3],
-}
-
-fn zeroed<F: Real>(buffer: &mut Buffer<F>, len: usize) -> &mut [F] {
-    let out = fit(buffer, len);
-    out.fill(F::zero());
-    out
-}
-
-fn sum_rows<F: Real>(x: &[F], out: &mut [F]) {
-    let n = out.len();
-    x.chunks_exact(n.max(1)).for_each(|x| out.iter_mut().zip(x).for_each(|(o, &x)| *o += x));
-}
-
-impl<F: Real> Bars<F> {
-    /// All zero, for the adjoints from `lowest` on.
-    pub fn reset(&mut self, program: &Program<F>, ns: usize, q: usize, lowest: usize) {
-        let depth = program.depth();
-        self.slope.resize_with(depth, Buffer::default);
-        self.curve.resize_with(depth, Buffer::default);
-        self.g.resize_with(depth + 1, Buffer::default);
-        self.u.resize_with(depth + 1, Buffer::default);
-        for (i, stage) in program.stages.iter().enumerate() {
-            zeroed(&mut self.slope[i], ns * stage.p());
-            zeroed(&mut self.curve[i], ns * stage.p());
-            zeroed(&mut self.u[i], ns * stage.n());
-        }
-        if lowest < depth {
-            zeroed(&mut self.c, ns * q * program.sites());
-            for i in lowest..=depth {
-                zeroed(&mut self.g[i], ns * q * program.width(i));
-            }
-        }
-    }
-}
+use std::mem::swap;
 
 /// What the reverse of a tile works on.
 pub(crate) struct Reverse<'a, F> {
@@ -70,361 +25,305 @@ pub(crate) struct Reverse<'a, F> {
     pub gradient: &'a mut WeightGradient<F>,
 }
 
+/// Tangents that all samples share at the first stage, and the cotangents of what they go through.
+pub(crate) type Shared<'a, F> = Option<(&'a Start<F>, &'a mut StartBar<F>)>;
+
 impl<F: Real> Reverse<'_, F> {
     /// Reverse of one segment, given the cotangents `h` of its slots: tangents, sites and lift. Fills `core_bar` (the
-    /// cotangents of the next segment's slots) if the segment lifts, and `t_bar` (of the first tangents) if it does not
+    /// cotangents of the next segment's slots) if the segment lifts, and `bars.t` (of the first tangents) if it does not
     /// start from shared rows.
-    #[allow(clippy::too_many_arguments)]
     pub fn segment(
         &mut self,
-        start: Option<(&Start<F>, &mut StartBar<F>)>,
+        start: Shared<F>,
         kind: &Kind<F>,
         lifts: bool,
         segment: &Segment<F>,
         h: &[F],
         core_bar: &mut Buffer<F>,
-        t_bar: &mut Vec<F>,
     ) {
         let (program, ns, q) = (self.program, self.tape.ns, self.q);
         let (a, b, r) = (segment.a, segment.b, segment.r);
-        let (width, total) = (program.offsets[b] - program.offsets[a], program.sites());
-        let mut sites_bar = vec![F::zero(); ns * r * width];
-        let fold_scale = if lifts { super::tile::fold_at(program, b) } else { None };
-        let folded = fold_scale.map_or(0, |_| program.stages[b - 1].p());
-        let c = Rows::new(&self.tape.c, q, total).from(program.offsets[a]);
-        let c_bar = (&mut self.bars.c[program.offsets[a].min(ns * q * total)..], total);
-        let scratch = &mut self.bars.scratch;
-        let used = width - folded;
-        gram(kind, (ns, q), (&segment.sites, width, used), c, h, &mut sites_bar, c_bar, scratch);
-        let mut t_end = None;
-        if let Some(scale) = fold_scale {
-            let core_bar = fit(core_bar, ns * q * folded * folded);
-            let x = (&segment.sites[used..], width);
-            let size = (ns, q, folded);
-            lift(kind, size, x, &segment.folded, h, (&mut sites_bar[used..], width), core_bar, scratch);
-            let c_bar = (&mut self.bars.c[program.offsets[b - 1]..], total);
-            let slope = &self.tape.sig[b - 1][1];
-            fold(scale, size, slope, &segment.core, core_bar, &mut self.bars.slope[b - 1], c_bar);
-        } else if lifts {
+        let mut matrices = std::mem::take(&mut self.bars.b);
+        let weights = Weights::new(kind, h, ns * q, &mut matrices);
+        self.bars.t.clear();
+        if lifts && fold_at(program, b).is_none() {
             let n = program.width(b);
             let core_bar = fit(core_bar, ns * q * n * n);
-            let mut bar = vec![F::zero(); ns * r * n];
-            lift(kind, (ns, q, n), (&segment.t[b - a], n), &segment.core, h, (&mut bar, n), core_bar, scratch);
-            t_end = Some(bar);
+            let x = Rows::new(&segment.t[b - a], r, n);
+            let x_bar = self.bars.t.gather(ns * r * n).data;
+            lift(weights, (ns, q, n), x, &segment.core, x_bar, core_bar, &mut self.bars.scratch);
         }
         let has_smooth = program.stages[a..b].iter().any(|s| matches!(s, Stage::Smooth(_)));
         let weight = has_smooth.then(|| dense_weight(kind, (ns, q), h));
-        self.tangents(start, segment, &mut sites_bar, t_end, weight.as_ref(), t_bar);
+        self.tangents(start, segment, Some((weights, lifts, core_bar)), weight.as_ref());
+        self.bars.b = matrices;
     }
 
-    /// Reverse of `tangents`, given the cotangents of `A` and, if there is one, of the tangents after the last layer;
-    /// `weight` is the cotangent of the Hessian for smooth maps.
+    /// Reverse of `tangents`, given the cotangent `bars.t` of the tangents after the last stage, if there is one, and
+    /// `curvature`: the cotangents of the Hessians, from which those of `A` follow stage by stage, whether the segment
+    /// lifts, and where the cotangents of what it lifts go. `weight` is the cotangent of the Hessian for smooth maps.
     pub fn tangents(
         &mut self,
-        mut start: Option<(&Start<F>, &mut StartBar<F>)>,
+        mut start: Shared<F>,
         segment: &Segment<F>,
-        sites_bar: &mut [F],
-        mut t_end: Option<Vec<F>>,
+        mut curvature: Option<(Weights<F>, bool, &mut Buffer<F>)>,
         weight: Option<&Array4<F>>,
-        t_bar: &mut Vec<F>,
     ) {
-        let (a, b) = (segment.a, segment.b);
-        let width = self.program.offsets[b] - self.program.offsets[a];
+        let (program, a, b) = (self.program, segment.a, segment.b);
+        let width = program.offsets[b] - program.offsets[a];
         for i in (a..b).rev() {
-            let at = self.program.offsets[i] - self.program.offsets[a];
-            let shared = if i == a { start.as_mut().map(|(s, bar)| (*s, &mut **bar)) } else { None };
-            let sites = (&segment.sites[at.min(segment.sites.len())..], width);
-            let len = sites_bar.len();
-            let bar = &mut sites_bar[at.min(len)..];
-            let below = self.tangent_stage(i, shared, segment.r, &segment.t[i - a], sites, bar, t_end.take(), weight);
-            t_end = below;
-        }
-        if let Some(bar) = t_end {
-            *t_bar = bar;
+            let at = program.offsets[i] - program.offsets[a];
+            let sites = Rows::new(&segment.sites, segment.r, width).from(at);
+            self.bars.a.clear();
+            if let Some((weights, lifts, core_bar)) = &mut curvature {
+                match fold_at(program, b).filter(|_| *lifts && i + 1 == b) {
+                    Some(scale) => self.folded(*weights, scale, segment, sites, core_bar),
+                    None => self.sites(*weights, i, sites),
+                }
+            }
+            let shared = if i == a { start.take() } else { None };
+            self.tangent_stage(i, shared, segment.r, &segment.t[i - a], sites, weight);
         }
     }
 
-    /// Reverse of one stage of `tangents`; returns the cotangent of the tangents before it.
-    #[allow(clippy::too_many_arguments)]
-    fn tangent_stage(
+    /// Reverse of the sum over the site of stage `i`: assigns `bars.a`.
+    fn sites(&mut self, weights: Weights<F>, i: usize, sites: Rows<F>) {
+        let (ns, q, p) = (self.tape.ns, self.q, self.program.stages[i].p());
+        if p == 0 {
+            return;
+        }
+        let c = Rows::new(&self.tape.c, q, self.program.sites()).from(self.program.offsets[i]);
+        let a_bar = self.bars.a.gather(ns * weights.kind.k() * p).data;
+        gram(weights, (ns, q, p), sites, c, a_bar, self.bars.c[i].gather(ns * q * p), &mut self.bars.scratch[0]);
+    }
+
+    /// Reverse of the lift through the last site of `segment`, where the next one was folded: assigns `bars.a`.
+    fn folded(
+        &mut self,
+        weights: Weights<F>,
+        scale: F,
+        segment: &Segment<F>,
+        sites: Rows<F>,
+        core_bar: &mut Buffer<F>,
+    ) {
+        let (ns, q, i) = (self.tape.ns, self.q, segment.b - 1);
+        let p = self.program.stages[i].p();
+        let (size, core_bar) = ((ns, q, p), fit(core_bar, ns * q * p * p));
+        let x_bar = self.bars.a.gather(ns * segment.r * p).data;
+        lift(weights, size, sites, &segment.folded, x_bar, core_bar, &mut self.bars.scratch);
+        let (slope_bar, c_bar) = (self.bars.slope[i].total(ns * p), self.bars.c[i].total(ns * q * p));
+        fold(scale, size, &self.tape.sig[i][1], &segment.core, core_bar, slope_bar, c_bar);
+    }
+
+    /// Reverse of one stage of `tangents`: `bars.a` and, if started, `bars.t` to the cotangent of the tangents before it.
+    pub fn tangent_stage(
         &mut self,
         i: usize,
-        shared: Option<(&Start<F>, &mut StartBar<F>)>,
+        shared: Shared<F>,
         r: usize,
         t: &[F],
-        (sites, width): (&[F], usize),
-        sites_bar: &mut [F],
-        t_out: Option<Vec<F>>,
+        sites: Rows<F>,
         weight: Option<&Array4<F>>,
-    ) -> Option<Vec<F>> {
-        let (program, ns) = (self.program, self.tape.ns);
+    ) {
+        let (program, ns, bars) = (self.program, self.tape.ns, &mut *self.bars);
         match &program.stages[i] {
             Stage::Site(site) => {
                 let (n, p, m) = (site.n, site.p, site.n_out);
-                let size = (ns, r, p);
-                let slope = Rows::new(&self.tape.sig[i][1], 1, p);
+                let (size, rows) = ((ns, r, p), ns * r);
                 let gradient = &mut self.gradient.stages[i];
-                if let Some(out) = &t_out {
+                if let Some(out) = bars.t.get(rows * m) {
                     // T' = T S + (A . act') W
-                    let [b_bar, scaled, _] = &mut self.bars.scratch;
-                    let b_bar = fit(b_bar, ns * r * p);
-                    site.w.map_t(ns * r, out, m, b_bar, p);
-                    let rows = Rows::new(sites, r, width);
-                    dot_rows(size, rows, Rows::new(b_bar, r, p), &mut self.bars.slope[i], p);
-                    scale_rows(true, size, Rows::new(b_bar, r, p), slope, F::one(), sites_bar, width);
+                    let [b_bar, scaled] = &mut bars.scratch;
+                    let (b_bar, scale) = match site.w.as_identity() {
+                        Some(scale) => (out, scale),
+                        None => {
+                            let b_bar = fit(b_bar, rows * p);
+                            site.w.map_t(rows, out, m, b_bar, p);
+                            (&*b_bar, F::one())
+                        }
+                    };
+                    let slope = &self.tape.sig[i][1];
+                    let (slope_bar, a_bar) = (bars.slope[i].gather(ns * p), bars.a.gather(rows * p));
+                    ScaledBars { size, a: sites, b_bar: Rows::new(b_bar, r, p), scale, slope, slope_bar, a_bar }.run();
                     if site.w.trained() {
-                        let scaled = fit(scaled, ns * r * p);
-                        scale_rows(false, size, rows, slope, F::one(), scaled, p);
-                        site.w.add_gradient(ns * r, scaled, p, out, m, &mut gradient.w);
+                        let scaled = fit(scaled, rows * p);
+                        scale_rows(false, size, sites, Rows::new(slope, 1, p), F::one(), scaled, p);
+                        site.w.add_gradient(rows, scaled, p, out, m, &mut gradient.w);
                     }
                     if shared.is_none() && site.s.trained() {
-                        site.s.add_gradient(ns * r, t, n, out, m, &mut gradient.s);
+                        site.s.add_gradient(rows, t, n, out, m, &mut gradient.s);
                     }
                 }
                 // A = T M
+                let a_bar = &*bars.a.total(rows * p);
                 if let Some((_, bar)) = shared {
-                    (0..ns).for_each(|s| {
-                        copy_rows(true, (r, p), (&sites_bar[s * r * width..], width), F::one(), &mut bar.m, p);
-                    });
-                    if let (Some(out), true) = (&t_out, site.s.trained()) {
-                        sum_rows(out, &mut bar.s);
+                    add_rows(ns, a_bar, &mut bar.m);
+                    if let (Some(out), true) = (bars.t.get(rows * m), site.s.trained()) {
+                        add_rows(ns, out, &mut bar.s);
                     }
-                    return None;
+                    return bars.t.clear();
                 }
-                site.m.add_gradient(ns * r, t, n, sites_bar, width, &mut gradient.m);
-                let mut below = vec![F::zero(); ns * r * n];
-                match &t_out {
-                    Some(out) => {
-                        let bar = (&site.m, &*sites_bar, width);
-                        sum_of_two(true, site.backward, ns * r, (&site.s, out, m), bar, &mut below, n);
-                    }
-                    None => site.m.apply_t(true, ns * r, sites_bar, width, &mut below, n),
+                site.m.add_gradient(rows, t, n, a_bar, p, &mut gradient.m);
+                if !bars.t.started() {
+                    site.m.map_t(rows, a_bar, p, bars.t.gather(rows * n).data, n);
+                } else if site.skips() {
+                    site.m.apply_t(true, rows, a_bar, p, bars.t.total(rows * n), n);
+                } else {
+                    let below = bars.spare.gather(rows * n).data;
+                    let skip = (&site.s, &*bars.t.total(rows * m), m);
+                    sum_of_two(true, site.backward, rows, skip, (&site.m, a_bar, p), below, n);
+                    swap(&mut bars.t, &mut bars.spare);
                 }
-                Some(below)
             }
             Stage::Smooth(map) => {
-                let mut below = vec![F::zero(); ns * r * map.dim_input()];
-                let m = map.dim_output();
-                if let Some(out) = &t_out {
-                    let u = view2(&self.tape.u[i], ns, map.dim_input());
-                    copy_from(&mut below, map.adjoint(u, view3(out, ns, r, m)).iter());
-                    smooth_rows(program, i, self.tape, t, out, r, &mut self.bars.u[i]);
+                let (n, m) = (map.dim_input(), map.dim_output());
+                let below = bars.spare.gather(ns * r * n).data;
+                below.fill(F::zero());
+                if let Some(out) = bars.t.get(ns * r * m) {
+                    let u = view2(&self.tape.u[i], ns, n);
+                    copy_from(below, map.adjoint(u, view3(out, ns, r, m)).iter());
+                    smooth_rows(program, i, self.tape, t, out, r, bars.u[i].total(ns * n));
                 }
                 if let Some(weight) = weight {
                     let g = (&self.tape.g[i + 1][..], self.q);
-                    let g_bar = Some(&mut self.bars.g[i + 1][..ns * self.q * m]);
-                    smooth_curvature(program, i, self.tape, (t, r), g, weight, &mut below, g_bar, &mut self.bars.u[i]);
+                    let g_bar = Some(&mut *bars.g[i + 1].total(ns * self.q * m));
+                    let u_bar = bars.u[i].total(ns * n);
+                    smooth_curvature(program, i, self.tape, (t, r), g, weight, below, g_bar, u_bar);
                 }
-                shared.is_none().then_some(below)
+                swap(&mut bars.t, &mut bars.spare);
+                if shared.is_some() {
+                    bars.t.clear();
+                }
             }
         }
     }
 
-    /// Reverse of `carry` through stage `i`, given the cotangents of `H'` and of the tangents after the stage; returns
-    /// those of `H` (empty where `zero` says that `H` is zero) and of the tangents before it.
-    #[allow(clippy::too_many_arguments)]
-    pub fn carry(
-        &mut self,
-        kind: &Kind<F>,
-        i: usize,
-        zero: bool,
-        shared: Option<(&Start<F>, &mut StartBar<F>)>,
-        (t, sites, width): (&[F], &[F], usize),
-        (h, hm): (&[F], &[F]),
-        h_out: &[F],
-        t_out: Option<Vec<F>>,
-    ) -> (Vec<F>, Option<Vec<F>>) {
-        let (program, ns, rows, k) = (self.program, self.tape.ns, kind.rows(), kind.k());
-        match &program.stages[i] {
-            Stage::Site(site) => {
-                let (n, p, m) = (site.n, site.p, site.n_out);
-                let size = (ns, rows, p);
-                let slope = Rows::new(&self.tape.sig[i][1], 1, p);
-                let mut h_bar = vec![F::zero(); ns * rows * p];
-                site.w.map_t(ns * rows, h_out, m, &mut h_bar, p);
-                if site.w.trained() {
-                    // h = (H M) . act' + sum A_a . A_b . act'', computed again
-                    let mut site_h = vec![F::zero(); ns * rows * p];
-                    scale_rows(false, size, Rows::new(hm, rows, p), slope, F::one(), &mut site_h, p);
-                    add_curvature(kind, (ns, p), (sites, width), &self.tape.sig[i][2], &mut site_h);
-                    site.w.add_gradient(ns * rows, &site_h, p, h_out, m, &mut self.gradient.stages[i].w);
-                }
-                dot_rows(size, Rows::new(hm, rows, p), Rows::new(&h_bar, rows, p), &mut self.bars.slope[i], p);
-                let mut sites_bar = vec![F::zero(); ns * k * p];
-                for s in 0..ns {
-                    let curve = &self.tape.sig[i][2][s * p..][..p];
-                    let curve_bar = &mut self.bars.curve[i][s * p..][..p];
-                    let a = &sites[s * k * width..];
-                    let bar = &mut sites_bar[s * k * p..][..k * p];
-                    kind.each(|t| {
-                        let (x, y) = (&a[t.a * width..][..p], &a[t.b * width..][..p]);
-                        let w = &h_bar[(s * rows + t.row) * p..][..p];
-                        for j in 0..p {
-                            let w = t.coefficient * w[j];
-                            curve_bar[j] += w * x[j] * y[j];
-                            bar[t.a * p + j] += w * y[j] * curve[j];
-                            bar[t.b * p + j] += w * x[j] * curve[j];
-                        }
-                    });
-                }
-                let mut below = Vec::new();
-                if !zero {
-                    let mut scaled = vec![F::zero(); ns * rows * p];
-                    scale_rows(false, size, Rows::new(&h_bar, rows, p), slope, F::one(), &mut scaled, p);
-                    let gradient = &mut self.gradient.stages[i];
-                    site.m.add_gradient(ns * rows, h, n, &scaled, p, &mut gradient.m);
-                    if site.s.trained() {
-                        site.s.add_gradient(ns * rows, h, n, h_out, m, &mut gradient.s);
-                    }
-                    below = vec![F::zero(); ns * rows * n];
-                    let skip = (&site.s, h_out, m);
-                    sum_of_two(true, site.backward, ns * rows, skip, (&site.m, &scaled, p), &mut below, n);
-                }
-                // the sites of this stage alone, side by side with nothing
-                let alone = compact(sites, width, ns * k, p);
-                let t_bar = self.tangent_stage(i, shared, k, t, (&alone, p), &mut sites_bar, t_out, None);
-                (below, t_bar)
-            }
-            Stage::Smooth(map) => {
-                let (n, m) = (map.dim_input(), map.dim_output());
-                let mut below = Vec::new();
-                if !zero {
-                    let u = view2(&self.tape.u[i], ns, n);
-                    below = map.adjoint(u, view3(h_out, ns, rows, m)).iter().copied().collect();
-                    smooth_rows(program, i, self.tape, h, h_out, rows, &mut self.bars.u[i]);
-                }
-                let mut weight = Array4::zeros((ns, k, k, m));
-                for s in 0..ns {
-                    kind.each(|t| {
-                        for o in 0..m {
-                            let half = F::of(0.5) * t.coefficient * h_out[(s * rows + t.row) * m + o];
-                            weight[[s, t.a, t.b, o]] += half;
-                            weight[[s, t.b, t.a, o]] += half;
-                        }
-                    });
-                }
-                let unit = identities(ns, m);
-                let unit = unit.as_slice().expect("fresh arrays are contiguous");
-                let is_shared = shared.is_some();
-                let mut t_bar = self.tangent_stage(i, None, k, t, (&[], 0), &mut [], t_out, None).unwrap_or_default();
-                smooth_curvature(
-                    program,
-                    i,
-                    self.tape,
-                    (t, k),
-                    (unit, m),
-                    &weight,
-                    &mut t_bar,
-                    None,
-                    &mut self.bars.u[i],
-                );
-                (below, (!is_shared).then_some(t_bar))
-            }
+    /// `E` (n_s, q, p) of a stage, as rows and a scale.
+    fn e<'t>(site: &Site<F>, tape: &'t Tape<F>, i: usize, q: usize) -> (Rows<'t, F>, F) {
+        match site.w.as_identity() {
+            Some(scale) => (Rows::new(&tape.g[i + 1], q, site.p), scale),
+            None => (Rows::new(&tape.e[i], q, site.p), F::one()),
         }
     }
 
     /// Reverse of `adjoints`, from layer `lowest` to the last, given the cotangents of `G` at `lowest` and of `C`.
-    pub fn adjoints(&mut self, lowest: usize, curvature: bool) {
-        let (program, ns, q, total) = (self.program, self.tape.ns, self.q, self.program.sites());
+    pub fn adjoints(&mut self, lowest: usize) {
+        let (program, ns, q, bars) = (self.program, self.tape.ns, self.q, &mut *self.bars);
         for i in lowest..program.depth() {
             let stage = &program.stages[i];
-            let (below, above) = self.bars.g.split_at_mut(i + 1);
-            let (g_in, g_out) = (&below[i][..ns * q * stage.n()], &mut above[0][..ns * q * stage.n_out()]);
+            let (below, above) = bars.g.split_at_mut(i + 1);
+            let g_in = &*below[i].total(ns * q * stage.n());
             let g = &self.tape.g[i + 1][..ns * q * stage.n_out()];
             match stage {
                 Stage::Site(site) => {
                     let (n, p, m) = (site.n, site.p, site.n_out);
-                    let size = (ns, q, p);
+                    let (size, rows) = ((ns, q, p), ns * q);
                     let gradient = &mut self.gradient.stages[i];
-                    let e = Rows::new(&self.tape.e[i], q, p);
-                    let slope = Rows::new(&self.tape.sig[i][1], 1, p);
-                    let [q_bar, e_bar, _] = &mut self.bars.scratch;
-                    let (q_bar, e_bar) = (fit(q_bar, ns * q * p), fit(e_bar, ns * q * p));
-                    // G' = G S^T + (E . act') M^T
-                    site.m.map(ns * q, g_in, n, q_bar, p);
-                    scale_rows(false, size, e, slope, F::one(), e_bar, p);
-                    site.m.add_gradient(ns * q, g_in, n, e_bar, p, &mut gradient.m);
+                    let [e_bar, scaled] = &mut bars.scratch;
+                    let (e_bar, scaled) = (fit(e_bar, rows * p), fit(scaled, rows * p));
+                    let (e, scale) = Self::e(site, self.tape, i, q);
+                    // G' = G S^T + (E . act') M^T, C = E . act''
+                    site.m.map(rows, g_in, n, e_bar, p);
+                    let [_, slope, curve, _] = &self.tape.sig[i];
+                    let slope_bar = bars.slope[i].gather(ns * p);
+                    let c_bar = bars.c[i].get(rows * p);
+                    let curve = c_bar.map(|c_bar| (&curve[..], c_bar, bars.curve[i].gather(ns * p)));
+                    AdjointBars { size, e, scale, slope, e_bar: &mut *e_bar, scaled: &mut *scaled, slope_bar, curve }
+                        .run();
+                    site.m.add_gradient(rows, g_in, n, scaled, p, &mut gradient.m);
                     if site.s.trained() {
-                        site.s.add_gradient(ns * q, g_in, n, g, m, &mut gradient.s);
-                    }
-                    dot_rows(size, e, Rows::new(q_bar, q, p), &mut self.bars.slope[i], p);
-                    // C = E . act''
-                    scale_rows(false, size, Rows::new(q_bar, q, p), slope, F::one(), e_bar, p);
-                    if curvature {
-                        let c_bar = Rows::new(&self.bars.c, q, total).from(program.offsets[i]);
-                        scale_rows(true, size, c_bar, Rows::new(&self.tape.sig[i][2], 1, p), F::one(), e_bar, p);
-                        dot_rows(size, e, c_bar, &mut self.bars.curve[i], p);
+                        site.s.add_gradient(rows, g_in, n, g, m, &mut gradient.s);
                     }
                     // E = G W^T
                     if site.w.trained() {
-                        site.w.add_gradient(ns * q, e_bar, p, g, m, &mut gradient.w);
+                        site.w.add_gradient(rows, e_bar, p, g, m, &mut gradient.w);
                     }
-                    site.s.apply(true, ns * q, g_in, n, g_out, m);
-                    site.w.apply(true, ns * q, e_bar, p, g_out, m);
+                    if i + 1 == program.depth() {
+                        // the last adjoints are the output directions
+                    } else if site.skips() && !above[0].started() {
+                        swap(&mut below[i], &mut above[0]);
+                        site.w.apply(true, rows, e_bar, p, above[0].total(rows * m), m);
+                    } else {
+                        let Gather { data: g_out, started } = above[0].gather(rows * m);
+                        if started {
+                            site.s.apply(true, rows, g_in, n, g_out, m);
+                            site.w.apply(true, rows, e_bar, p, g_out, m);
+                        } else {
+                            let skip = (&site.s, g_in, n);
+                            sum_of_two(false, site.forward, rows, skip, (&site.w, e_bar, p), g_out, m);
+                        }
+                    }
                 }
                 Stage::Smooth(map) => {
                     let u = view2(&self.tape.u[i], ns, map.dim_input());
                     let bar = map.tangent(u, view3(g_in, ns, q, map.dim_input()));
+                    let g_out = above[0].total(ns * q * map.dim_output());
                     g_out.iter_mut().zip(bar.iter()).for_each(|(to, &b)| *to += b);
-                    smooth_rows(program, i, self.tape, g_in, g, q, &mut self.bars.u[i]);
+                    smooth_rows(program, i, self.tape, g_in, g, q, bars.u[i].total(ns * map.dim_input()));
                 }
             }
         }
     }
 
-    /// Reverse of `values`, given the cotangent of the last state in `u_bar`; leaves that of the points there.
-    /// `second` says that cotangents of `act''` (and of `act'`) were collected.
-    pub fn values(&mut self, first: bool, second: bool, u_bar: &mut Vec<F>) {
-        let (program, ns) = (self.program, self.tape.ns);
+    /// Reverse of `values`, given the cotangent of the last state in `bars.state`; leaves that of the points there.
+    pub fn values(&mut self) {
+        let (program, ns, bars) = (self.program, self.tape.ns, &mut *self.bars);
         for (i, stage) in program.stages.iter().enumerate().rev() {
-            let mut below = vec![F::zero(); ns * stage.n()];
+            let in_place = stage.skips();
             match stage {
                 Stage::Site(site) => {
                     let (n, p, m) = (site.n, site.p, site.n_out);
                     let gradient = &mut self.gradient.stages[i];
-                    let sig = &self.tape.sig[i];
-                    let z_bar = fit(&mut self.bars.scratch[0], ns * p);
-                    site.w.map_t(ns, u_bar, m, z_bar, p);
-                    for j in 0..ns * p {
-                        z_bar[j] *= sig[1][j];
-                        if first {
-                            z_bar[j] += sig[2][j] * self.bars.slope[i][j];
+                    let [act, slope, curve, third] = &self.tape.sig[i];
+                    let [z_bar, bar] = &mut bars.scratch;
+                    let z_bar = fit(z_bar, ns * p);
+                    let u_bar = bars.state.total(ns * m);
+                    // u' = u S + act(z) W + c
+                    let (bar, scale) = match site.w.as_identity() {
+                        Some(scale) => (&*u_bar, scale),
+                        None => {
+                            let bar = fit(bar, ns * p);
+                            site.w.map_t(ns, u_bar, m, bar, p);
+                            (&*bar, F::one())
                         }
-                        if second {
-                            z_bar[j] += sig[3][j] * self.bars.curve[i][j];
-                        }
-                    }
+                    };
+                    let (slope_bar, curve_bar) = (bars.slope[i].get(ns * p), bars.curve[i].get(ns * p));
+                    ValueBars { bar, scale, sig: [slope, curve, third], slope_bar, curve_bar, z_bar }.run();
                     let u = &self.tape.u[i];
-                    site.m.add_gradient(ns, u, n, z_bar, p, &mut gradient.m);
                     if site.s.trained() {
                         site.s.add_gradient(ns, u, n, u_bar, m, &mut gradient.s);
                     }
                     if site.w.trained() {
-                        site.w.add_gradient(ns, &sig[0], p, u_bar, m, &mut gradient.w);
-                    }
-                    if site.b_theta.is_some() {
-                        sum_rows(z_bar, &mut gradient.b);
+                        site.w.add_gradient(ns, act, p, u_bar, m, &mut gradient.w);
                     }
                     if site.c_theta.is_some() {
-                        sum_rows(&u_bar[..ns * m], &mut gradient.c);
+                        add_rows(ns, u_bar, &mut gradient.c);
                     }
-                    let skip = (&site.s, &u_bar[..], m);
-                    sum_of_two(true, site.backward, ns, skip, (&site.m, z_bar, p), &mut below, n);
+                    // z = u M + b
+                    site.m.add_gradient(ns, u, n, z_bar, p, &mut gradient.m);
+                    if site.b_theta.is_some() {
+                        add_rows(ns, z_bar, &mut gradient.b);
+                    }
+                    if in_place {
+                        site.m.apply_t(true, ns, z_bar, p, u_bar, n);
+                    } else {
+                        let below = bars.spare.gather(ns * n).data;
+                        sum_of_two(true, site.backward, ns, (&site.s, &*u_bar, m), (&site.m, z_bar, p), below, n);
+                    }
                 }
                 Stage::Smooth(map) => {
-                    let u = view2(&self.tape.u[i], ns, map.dim_input());
-                    copy_from(&mut below, map.adjoint(u, view3(u_bar, ns, 1, map.dim_output())).iter());
+                    let (n, m) = (map.dim_input(), map.dim_output());
+                    let u = view2(&self.tape.u[i], ns, n);
+                    let below = bars.spare.gather(ns * n).data;
+                    copy_from(below, map.adjoint(u, view3(bars.state.total(ns * m), ns, 1, m)).iter());
                 }
             }
-            below.iter_mut().zip(self.bars.u[i].iter()).for_each(|(to, &b)| *to += b);
-            *u_bar = below;
+            if !in_place {
+                swap(&mut bars.state, &mut bars.spare);
+            }
+            if let Some(bar) = bars.u[i].get(ns * stage.n()) {
+                bars.state.total(ns * stage.n()).iter_mut().zip(bar).for_each(|(to, &b)| *to += b);
+            }
         }
     }
-}
-
-/// The first `p` columns of rows with `width` entries.
-fn compact<F: Real>(x: &[F], width: usize, rows: usize, p: usize) -> Vec<F> {
-    let mut out = vec![F::zero(); rows * p];
-    copy_rows(false, (rows, p), (x, width), F::one(), &mut out, p);
-    out
 }

@@ -2,91 +2,117 @@
 //!
 //! With `B` the symmetric cotangent of the Hessian along the directions, the loss is tr(B H); bars are cotangents.
 use super::gemm::{Mat, gemm};
-use super::kernels::{Rows, copy_rows, dot_rows, scale_rows, vectorised};
+use super::kernels::{Rows, copy_rows, vectorised};
 use super::kind::Kind;
 use super::program::{Program, Stage};
+use super::reverse_kernels::{FEW, Gather, GramBars, WeighedBars};
 use super::tape::{Buffer, Tape, fit, identities, view2, view3};
 use crate::Real;
 use ndarray::{Array4, s};
 
-/// `Y = B X` with `B` the symmetric (k, k) cotangent of the Hessian, from the cotangents `h` of the slots: the loss is
-/// tr(B H). `x` has `stride` entries from row to row, of which `n` count; `y` (k, n).
-fn weigh<F: Real>(kind: &Kind<F>, h: &[F], (x, stride, n): (&[F], usize, usize), y: &mut [F], scratch: &mut Buffer<F>) {
-    if let Kind::Full { k } = kind {
-        let b = fit(scratch, k * k);
-        kind.weight_matrix(h, b);
-        return gemm(false, Mat::new(b, *k, *k, *k), Mat::new(x, *k, n, stride), y, n);
-    }
-    y.fill(F::zero());
-    vectorised(
-        #[inline(always)]
-        || {
-            kind.each(|t| {
-                let half = F::of(0.5) * t.coefficient * h[t.slot];
-                for (to, from) in [(t.a, t.b), (t.b, t.a)] {
-                    let (x, y) = (&x[from * stride..][..n], &mut y[to * n..][..n]);
-                    (0..n).for_each(|j| y[j] += half * x[j]);
-                }
-            });
-        },
-    );
+/// The cotangents of Hessians (n_s, q, slots): the loss is tr(B H).
+pub(crate) struct Weights<'a, F> {
+    pub kind: &'a Kind<F>,
+    h: &'a [F],
+    /// The symmetric matrices `B` (n_s, q, k, k), unless they are sparse and large.
+    b: Option<&'a [F]>,
 }
 
-/// Reverse of `gram`: with `Y = B A`, `A_bar += 2 Y . C` and `C_bar += sum_a A . Y`.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn gram<F: Real>(
-    kind: &Kind<F>,
-    (ns, q): (usize, usize),
-    (sites, width, used): (&[F], usize, usize),
-    c: Rows<F>,
-    h: &[F],
-    sites_bar: &mut [F],
-    (c_bar, c_stride): (&mut [F], usize),
-    scratch: &mut [Buffer<F>; 3],
-) {
-    if used == 0 {
-        return;
+impl<F> Clone for Weights<'_, F> {
+    fn clone(&self) -> Self {
+        *self
     }
-    let (k, len) = (kind.k(), kind.len());
-    let [y, matrix, _] = scratch;
-    let y = fit(y, k * used);
+}
+
+impl<F> Copy for Weights<'_, F> {}
+
+impl<'a, F: Real> Weights<'a, F> {
+    /// From the cotangents `h` of the slots of `count` Hessians.
+    pub fn new(kind: &'a Kind<F>, h: &'a [F], count: usize, b: &'a mut Buffer<F>) -> Self {
+        let (k, len) = (kind.k(), kind.len());
+        if k > FEW && !matches!(kind, Kind::Full { .. }) {
+            return Self { kind, h, b: None };
+        }
+        let b = fit(b, count * k * k);
+        for (b, h) in b.chunks_exact_mut(k * k).zip(h.chunks_exact(len)) {
+            kind.weight_matrix(h, b);
+        }
+        Self { kind, h, b: Some(b) }
+    }
+
+    /// `Y = B X` (k, n) for the Hessian counted `index`; `x` has `stride` entries from row to row.
+    fn weigh(&self, index: usize, (x, stride, n): (&[F], usize, usize), y: &mut [F]) {
+        let (k, len) = (self.kind.k(), self.kind.len());
+        if let Some(b) = self.b {
+            let b = Mat::new(&b[index * k * k..], k, k, k);
+            return gemm(false, b, Mat::new(x, k, n, stride), y, n);
+        }
+        let h = &self.h[index * len..][..len];
+        y.fill(F::zero());
+        vectorised(
+            #[inline(always)]
+            || {
+                self.kind.each(|t| {
+                    let half = F::of(0.5) * t.coefficient * h[t.slot];
+                    for (to, from) in [(t.a, t.b), (t.b, t.a)] {
+                        let (x, y) = (&x[from * stride..][..n], &mut y[to * n..][..n]);
+                        (0..n).for_each(|j| y[j] += half * x[j]);
+                    }
+                });
+            },
+        );
+    }
+}
+
+/// Reverse of `gram` at one stage: with `Y = B A`, `A_bar = 2 Y . C` and `C_bar += sum_a A . Y`.
+pub(crate) fn gram<F: Real>(
+    weights: Weights<F>,
+    size: (usize, usize, usize),
+    a: Rows<F>,
+    c: Rows<F>,
+    a_bar: &mut [F],
+    c_bar: Gather<F>,
+    scratch: &mut Buffer<F>,
+) {
+    let ((ns, q, p), k) = (size, weights.kind.k());
+    if let (Some(b), true) = (weights.b, k <= FEW) {
+        return GramBars { size, k, a, c, b, a_bar, c_bar }.run();
+    }
+    let y = fit(scratch, k * p);
+    let Gather { data: c_bar, started } = c_bar;
     for s in 0..ns {
-        let a = &sites[s * k * width..];
+        let (a, a_bar) = (Rows { data: a.sample(s), ..a }, &mut a_bar[s * k * p..][..k * p]);
         for r in 0..q {
-            weigh(kind, &h[(s * q + r) * len..][..len], (a, width, used), y, matrix);
-            let weights = Rows::shared(c.row(s, r, used), 0);
-            let to = &mut sites_bar[s * k * width..];
-            scale_rows(true, (1, k, used), Rows::new(y, k, used), weights, F::of(2.0), to, width);
-            let to = &mut c_bar[(s * q + r) * c_stride..];
-            dot_rows((1, k, used), Rows::new(a, k, width), Rows::new(y, k, used), to, c_stride);
+            weights.weigh(s * q + r, (a.data, a.stride, p), y);
+            let a_bar = Gather { data: &mut *a_bar, started: r > 0 };
+            let c_bar = Gather { data: &mut c_bar[(s * q + r) * p..][..p], started };
+            WeighedBars { size: (k, p), a, y, c: c.row(s, r, p), a_bar, c_bar }.run();
         }
     }
 }
 
-/// Reverse of `lift`: with `Y = B X`, `X_bar += 2 Y S` and `S_bar = X^T Y`.
-#[allow(clippy::too_many_arguments)]
+/// Reverse of `lift`: with `Y = B X`, `X_bar = 2 Y S` and `S_bar = X^T Y`.
 pub(crate) fn lift<F: Real>(
-    kind: &Kind<F>,
+    weights: Weights<F>,
     (ns, q, n): (usize, usize, usize),
-    (x, stride): (&[F], usize),
+    x: Rows<F>,
     core: &[F],
-    h: &[F],
-    (x_bar, bar_stride): (&mut [F], usize),
+    x_bar: &mut [F],
     core_bar: &mut [F],
-    scratch: &mut [Buffer<F>; 3],
+    scratch: &mut [Buffer<F>; 2],
 ) {
-    let (k, len) = (kind.k(), kind.len());
-    let [y, matrix, twice] = scratch;
+    let (k, stride) = (weights.kind.k(), x.stride);
+    let [y, twice] = scratch;
     let (y, twice) = (fit(y, k * n), fit(twice, k * n));
     for s in 0..ns {
-        let x = &x[s * k * stride..];
+        let x = x.sample(s);
         for r in 0..q {
-            weigh(kind, &h[(s * q + r) * len..][..len], (x, stride, n), y, matrix);
+            weights.weigh(s * q + r, (x, stride, n), y);
             let at = (s * q + r) * n * n;
             gemm(false, Mat::new(x, k, n, stride).t(), Mat::new(y, k, n, n), &mut core_bar[at..][..n * n], n);
             copy_rows(false, (1, k * n), (y, k * n), F::of(2.0), twice, k * n);
             let core = Mat::new(&core[at..][..n * n], n, n, n);
-            gemm(true, Mat::new(twice, k, n, n), core, &mut x_bar[s * k * bar_stride..], bar_stride);
+            gemm(r > 0, Mat::new(twice, k, n, n), core, &mut x_bar[s * k * n..], n);
         }
     }
 }
@@ -100,7 +126,7 @@ pub(crate) fn fold<F: Real>(
     core: &[F],
     core_bar: &mut [F],
     slope_bar: &mut [F],
-    (c_bar, c_stride): (&mut [F], usize),
+    c_bar: &mut [F],
 ) {
     for s in 0..ns {
         let d = &slope[s * p..][..p];
@@ -108,7 +134,7 @@ pub(crate) fn fold<F: Real>(
             let at = (s * q + r) * p * p;
             for i in 0..p {
                 let (core, bar) = (&core[at + i * p..][..p], &mut core_bar[at + i * p..][..p]);
-                c_bar[(s * q + r) * c_stride + i] += bar[i];
+                c_bar[(s * q + r) * p + i] += bar[i];
                 let mut sum = F::zero();
                 for j in 0..p {
                     sum += bar[j] * core[j] * d[j];

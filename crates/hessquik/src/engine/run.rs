@@ -70,7 +70,7 @@ fn points<'a, F>(x: &ArrayView2<'a, F>, range: Range<usize>) -> ArrayView2<'a, F
 impl<F: Real> Call<F> {
     /// Evaluates all points into `out`, which is `lent` if it was touched before.
     pub fn run(&self, x: ArrayView2<F>, out: Arrays<'_, F>, lent: bool) {
-        const CACHES: usize = 32 << 20;
+        const CACHES: usize = 8 << 20;
         let n = x.nrows();
         let past_caches = lent && out.iter().map(|a| a.len() * size_of::<F>()).sum::<usize>() > CACHES;
         let one = |ws: &mut Workspace<F>, i: usize, arrays: Arrays<'_, F>| {
@@ -128,13 +128,13 @@ impl<F: Real> Call<F> {
         let count = n.div_ceil(self.tile);
         let groups = (MEMORY / GradientSum::len(self).max(1)).clamp(4, 64).min(count.max(1));
         let per_group = count.div_ceil(groups).max(1) * self.tile;
-        let group = |(g, x_bar): (usize, &mut [F])| {
+        let group = |g: usize, x_bar: &mut [F]| {
             let mut space = self.program.space();
             let ws = &mut space.space;
-            let (mut total, mut sum) = (F::zero(), GradientSum::new(self));
             // taken out while the tape of the workspace is written, and put back below
             let (mut rs, mut results, mut bars) =
                 (take(&mut ws.reverse), take(&mut ws.results), take(&mut ws.cotangents));
+            let (mut total, mut sum) = (F::zero(), GradientSum::new(self, &mut rs));
             let range = rows(g, per_group, n);
             for (i, x_bar) in x_bar.chunks_mut(self.tile * d).enumerate() {
                 let start = range.start + i * self.tile;
@@ -152,18 +152,29 @@ impl<F: Real> Call<F> {
             (total, sum)
         };
         let mut theta = vec![F::zero(); self.program.n_weights];
-        let mut total = F::zero();
-        let chunks = x_bar.par_chunks_mut((per_group * d).max(1)).enumerate();
-        let sums: Vec<_> = if count <= 1 {
-            x_bar.chunks_mut((per_group * d).max(1)).enumerate().map(group).collect()
-        } else {
-            chunks.map(group).collect()
-        };
-        for (part, sum) in sums {
-            total += part;
-            F::finish(sum, self, &mut theta);
-        }
+        let (total, sum) = self.sum(0..n.div_ceil(per_group), per_group * d, x_bar, &group);
+        F::finish(sum, self, &mut theta);
         (total, theta)
+    }
+
+    /// The sum of `one` over the groups of points in `range`, whose points `x_bar` are in pieces of `len`, by halves: in
+    /// an order that depends on their number alone, and with few sums in memory at once.
+    fn sum(
+        &self,
+        range: Range<usize>,
+        len: usize,
+        x_bar: &mut [F],
+        one: &(impl Fn(usize, &mut [F]) -> (F, GradientSum<F>) + Sync),
+    ) -> (F, GradientSum<F>) {
+        if range.len() <= 1 {
+            return one(range.start, x_bar);
+        }
+        let half = range.start + range.len() / 2;
+        let (left, right) = x_bar.split_at_mut((half - range.start) * len);
+        let ((left, mut sum), (right, other)) =
+            rayon::join(|| self.sum(range.start..half, len, left, one), || self.sum(half..range.end, len, right, one));
+        sum.add(other, &mut self.program.space().space.reverse);
+        (left + right, sum)
     }
 
     fn slices<'a>(&self, buffers: &'a mut Vec<Buffer<F>>, ns: usize) -> Vec<&'a mut [F]> {

@@ -109,7 +109,7 @@ pub(crate) fn adjoints<F: Real>(
                 let (n, p, m) = (site.n, site.p, site.n_out);
                 let g = if in_place { &*g_in } else { &above[0][..ns * q * m] };
                 let (e, scale) = match site.w.as_identity() {
-                    Some(scale) if !tape.keep => (g, scale),
+                    Some(scale) => (g, scale),
                     _ => {
                         let e = fit(&mut tape.e[i], ns * q * p);
                         site.w.map_t(ns * q, g, m, e, p);

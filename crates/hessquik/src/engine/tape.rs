@@ -55,7 +55,7 @@ pub(crate) struct Tape<F> {
     pub sig: Vec<[Buffer<F>; 4]>,
     /// Adjoints `G_i` (n_s, q, n_i).
     pub g: Vec<Buffer<F>>,
-    /// `E_i` (n_s, q, p_i) of each stage, where all is kept.
+    /// `E_i` (n_s, q, p_i) of each stage whose `W` is not an identity, which would make it `G_i`.
     pub e: Vec<Buffer<F>>,
     /// `C` (n_s, q, P), all sites side by side.
     pub c: Buffer<F>,
