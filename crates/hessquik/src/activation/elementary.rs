@@ -63,11 +63,16 @@ pub trait Elementary: Copy + 'static {
 }
 
 /// The polynomial with these coefficients, constant first.
+///
+/// Loops in kernels go by index: an iterator's adaptors are functions of their own where the compiler does not inline
+/// them, and those are not compiled for vectors.
 #[inline(always)]
 pub(super) fn horner<F: Real, const N: usize>(x: F, coefficients: [F; N]) -> F {
     let mut sum = coefficients[N - 1];
-    for c in coefficients.into_iter().rev().skip(1) {
-        sum = sum.mul_add(x, c);
+    let mut i = N - 1;
+    while i > 0 {
+        i -= 1;
+        sum = sum.mul_add(x, coefficients[i]);
     }
     sum
 }
