@@ -367,7 +367,7 @@ mod tests {
             ];
             for (kind, gradient) in kinds.iter().flat_map(|k| [(k, false), (k, true)]) {
                 let program = network.program().unwrap();
-                let costs = Costs::new(&program, Work::new(kind, q, gradient));
+                let costs = Costs::new(program, Work::new(kind, q, gradient));
                 let seconds = |p: &Plan| costs.of(p).seconds(4);
                 let best = all_plans(widths.len() - 1).iter().map(seconds).fold(f64::INFINITY, f64::min);
                 let found = costs.cheapest(4);
