@@ -56,8 +56,8 @@ impl<F: Real> Network<F> {
     }
 
     /// The layers lowered to the one form.
-    pub(crate) fn program(&self) -> Result<&Arc<Program<F>>, Error> {
-        Ok(self.lower()?.program())
+    pub(crate) fn program(&self) -> Result<Arc<Program<F>>, Error> {
+        Ok(self.lower()?.program().clone())
     }
 
     fn lower(&self) -> Result<&Lowered<F>, Error> {

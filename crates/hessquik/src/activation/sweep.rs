@@ -90,8 +90,8 @@ fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK
     }
     // no early exit, or it does not vectorise
     let mut any = false;
-    for i in 0..BLOCK {
-        any |= K::HAS_RARE && kernel.is_rare(points[i]);
+    for z in points {
+        any |= K::HAS_RARE && kernel.is_rare(z);
     }
     if any {
         for i in 0..BLOCK {
