@@ -13,14 +13,23 @@ from workers import COMPILED, Failed
 class Effort:
     """How long to measure."""
 
-    rounds: int  # turns of every worker
-    turn: float  # seconds of short calls per turn
+    rounds: int  # turns of every mode
+    calls: int  # calls per turn that are enough
+    turn: tuple  # but at least, and at most so many seconds
     cap: float  # seconds of slow calls per mode, in all
-    sweep: float  # seconds for the plans of a case
+    far: float  # the same of modes that are far behind
+    sweep: tuple  # seconds for the plans of a case: all, and where the automatic one does not lead
 
 
-FULL = Effort(rounds=7, turn=0.15, cap=20.0, sweep=3.0)
-QUICK = Effort(rounds=2, turn=0.02, cap=0.5, sweep=0.3)
+FULL = Effort(rounds=7, calls=30, turn=(0.02, 0.1), cap=4.0, far=0.4, sweep=(0.5, 4.0))
+QUICK = Effort(rounds=2, calls=30, turn=(0.005, 0.02), cap=0.5, far=0.1, sweep=(0.2, 0.4))
+
+# A mode this many times slower than the fastest of all is far behind: how far exactly changes nothing.
+FAR = 20.0
+# A peer is known by its best mode; those of its modes that take so many times as long have no turns.
+BEHIND = 1.5
+# Where the first call of a peer that does not compile takes so many seconds, it is the only one.
+ONCE = 5.0
 
 
 class Timed:
@@ -29,32 +38,44 @@ class Timed:
     def __init__(self, worker, mode):
         self.worker, self.mode = worker, mode
         self.samples, self.estimate, self.difference = [], None, None
-        self.error, self.mismatch, self.warm = None, False, 0
+        self.error, self.mismatch, self.warm, self.far = None, False, 0, False
 
-    def first(self, folder, reference, dtype, cap):
-        """One call whose results are compared, and one that says about how long a call takes."""
+    def first(self, folder, reference, dtype, fastest):
+        """One call whose results are compared, and others that say about how long a call takes; `fastest` is what the
+        fastest mode of all takes, as far as known."""
         out = folder / "results.safetensors"
         try:
             cold = self.worker.ask("result", mode=self.mode, out=str(out))["seconds"]
             self.difference = compare.worst(out, reference, dtype)
-            if cold > cap and self.worker.name not in COMPILED:
+            if cold > ONCE and self.worker.name not in COMPILED:
                 self.samples.append(cold)
             else:
+                self.time(1)
                 # TorchScript, which PyTorch's forward mode uses, compiles at the second call
-                for least in (1, 2):
-                    if least == 1 or self.samples[0] < 5.0:
-                        answer = self.worker.ask("time", mode=self.mode, budget=0.0, least=least, most=least)
-                        self.samples += answer["seconds"]
+                if self.samples[0] < max(0.1, FAR * fastest):
+                    self.time(2)
             self.estimate = min(self.samples)
             self.warm = len(self.samples)
         except (Failed, ValueError) as error:
             self.error, self.mismatch = str(error), isinstance(error, ValueError)
         out.unlink(missing_ok=True)
 
+    def time(self, least, budget=0.0):
+        most = 5000 if budget else least
+        answer = self.worker.ask("time", mode=self.mode, budget=budget, least=least, most=most)
+        self.samples += answer["seconds"]
+
+    def wants(self, effort):
+        """Whether another turn is worth its time: slow calls are made at least three times more, those that are far
+        behind not at all."""
+        taken = self.samples[self.warm :]
+        cap, least = (effort.far, 0) if self.far else (effort.cap, 3)
+        return self.estimate <= cap and (len(taken) < least or sum(taken) + self.estimate <= cap)
+
     def turn(self, effort):
+        shortest, longest = effort.turn
         try:
-            answer = self.worker.ask("time", mode=self.mode, budget=effort.turn, least=1, most=5000)
-            self.samples += answer["seconds"]
+            self.time(1, min(longest, max(shortest, effort.calls * self.estimate)))
         except Failed as error:
             self.error = str(error)
 
@@ -67,27 +88,26 @@ class Timed:
         return {"median": median, "min": fastest, "samples": len(taken), "difference": self.difference}
 
 
-def load(worker, case_file, dtype, kind):
-    """The modes of a worker, or why there are none."""
+def load(worker, case_file, dtype, kind, only=None):
+    """The modes of a worker, or of these the `only` one; or why there are none."""
     try:
         modes = worker.ask("load", file=str(case_file), dtype=dtype, kind=kind)["modes"]
-        return [Timed(worker, mode) for mode in modes], None
+        return [Timed(worker, mode) for mode in modes if mode == only or only not in modes], None
     except Failed as error:
         return [], str(error)
 
 
 def turns(live, effort):
-    """Every mode in turns; slow ones at least three times, or once where that alone is too long."""
-    for i in range(effort.rounds):
+    """Every mode in turns."""
+    for _ in range(effort.rounds):
         for timed in live:
-            enough = len(timed.samples) >= timed.warm + 3 and timed.estimate * i > effort.cap
-            if timed.error is None and timed.estimate <= effort.cap and not enough:
+            if timed.error is None and timed.wants(effort):
                 time.sleep(1e-3)  # threads of the worker before go to sleep
                 timed.turn(effort)
 
 
-def cell(case, dtype, ours, peers, two, folder, effort, threads):
-    """Everything that is measured of a case in one precision."""
+def cell(case, dtype, ours, peers, two, folder, effort, threads, known):
+    """Everything that is measured of a case in one precision; `known` are the results of its peers in the other."""
     case_file, reference = folder / "case.safetensors", folder / "reference.safetensors"
     cases.write(case, {"f32": "float32", "f64": "float64"}[dtype], case_file)
     result = {
@@ -105,23 +125,31 @@ def cell(case, dtype, ours, peers, two, folder, effort, threads):
     ours.ask("result", mode=mine[0].mode, out=str(reference))
     all_modes = {"ours": mine}
     for worker in peers:
-        modes, error = load(worker, case_file, dtype, case.kind)
+        before = known.get(worker.name)
+        if before is not None and not before.get("best"):
+            result["peers"][worker.name] = {"error": "not tried: no mode of it was right in single precision"}
+            continue
+        modes, error = load(worker, case_file, dtype, case.kind, before and before["best"])
         all_modes[worker.name] = modes
         if error:
             result["peers"][worker.name] = {"error": error}
-    before = ours.ask("peaks", dtype=dtype, threads=threads)
-    live = []
+    order = 3 if case.kind == "training" else 2
+    rates = {"dtype": dtype, "threads": threads, "activations": list(case.activations()), "order": order}
+    before = ours.ask("peaks", **rates)
+    live, fastest = [], float("inf")
     for modes in all_modes.values():
         for timed in modes:
-            timed.first(folder, reference, dtype, effort.cap)
+            timed.first(folder, reference, dtype, fastest)
+            fastest = min(fastest, timed.estimate or fastest)
         right = [t for t in modes if t.error is None]
-        fastest = min((t.estimate for t in right), default=0.0)
-        # a peer is known by its best mode; those far behind need no more turns
-        live += [t for t in right if t.worker is ours or t.estimate <= 2.0 * fastest]
+        best = min((t.estimate for t in right), default=0.0)
+        live += [t for t in right if t.worker is ours or t.estimate <= BEHIND * best]
+    for timed in live:
+        timed.far = timed.estimate > FAR * fastest
     turns(live, effort)
     # the speed of a core may change within a run, by a factor of two for products on some machines: rates from beside
     # the cell, and the higher ones, so that the floor is not too high
-    after = ours.ask("peaks", dtype=dtype, threads=threads)
+    after = ours.ask("peaks", **rates)
     peaks = {name: max(before[name], after[name]) for name in before}
     result["peaks"] = {"before": before, "after": after}
     for name, modes in all_modes.items():
@@ -132,8 +160,9 @@ def cell(case, dtype, ours, peers, two, folder, effort, threads):
             right = {mode: s for mode, s in table.items() if "median" in s}
             best = min(right, key=lambda mode: right[mode]["median"]) if right else None
             result["peers"][name] = {"best": best, "modes": table}
-    result |= limits(case, dtype, ours, peaks, threads)
-    result["sweep"] = ours.ask("sweep", budget=effort.sweep, least=effort.rounds)
+    result |= limits(case, dtype, ours, peaks, threads, order)
+    budget, most = effort.sweep
+    result["sweep"] = ours.ask("sweep", budget=budget, most=most, least=effort.rounds)
     if two is not None and min(s.get("median", 0) for s in result["ours"].values()) > 2e-3:
         result["scaling"] = scaling(case, dtype, mine[-1], two, case_file, effort)
     for path in (case_file, reference):
@@ -141,12 +170,11 @@ def cell(case, dtype, ours, peers, two, folder, effort, threads):
     return result
 
 
-def limits(case, dtype, ours, peaks, threads):
+def limits(case, dtype, ours, peaks, threads, order):
     """The plan, and the least time that its flops, activations and results take on this machine."""
     plan = ours.ask("explain")
     size = case.output_bytes({"f32": "float32", "f64": "float64"}[dtype])
     writes = ours.ask("writes", bytes=size, threads=threads)
-    order = 3 if case.kind == "training" else 2
     counts = case.activations()
     activations = sum(n / peaks[f"{act}_{order}"] for act, n in counts.items())
     compute = plan["flops"] / peaks["gemm_flops"] + activations
@@ -170,8 +198,8 @@ def scaling(case, dtype, mine, two, case_file, effort):
         return {"error": error}
     pair = [Timed(mine.worker, mine.mode), next(t for t in modes if t.mode == mine.mode)]
     for timed in pair:
-        timed.turn(effort)
-        timed.estimate = timed.samples[0]
+        timed.time(2)
+        timed.estimate, timed.warm = min(timed.samples), 2
     turns(pair, effort)
     one, both = (t.summary() for t in pair)
     return {"mode": mine.mode, "one": one, "two": both, "ratio": one["median"] / both["median"]}

@@ -46,6 +46,11 @@ def line(cell):
     return "; ".join([f"ms {ours}", peers, f"over floor {floors}", f"plan {cell['sweep']['ratio']:.2f}", *errors])
 
 
+def marked(text, cell, number):
+    """Bold where the cell misses this target."""
+    return f"**{text}**" if number in targets.missed(cell) else text
+
+
 def table(cells, names):
     head = ["case", "ours fresh", "ours lent", *names, "best peer / ours", "hessQuik / ours"]
     head += ["floor fresh", "floor lent", "fresh / floor", "lent / floor", "plan", "auto / best plan", "1 / 2 threads"]
@@ -53,10 +58,12 @@ def table(cells, names):
     for c in cells:
         row = [c["case"], time_text(targets.seconds(c)), time_text(targets.seconds(c, "lent"))]
         row += [peer_text(c, name) for name in names]
-        row += [times_text(targets.ratio(c, names)), times_text(targets.ratio(c, ["hessQuik"]))]
+        row += [marked(times_text(targets.ratio(c, names)), c, "peers")]
+        row += [marked(times_text(targets.ratio(c, ["hessQuik"])), c, "hessQuik")]
         row += [time_text(c["floor"]["fresh"]), time_text(c["floor"]["lent"])]
-        row += [times_text(targets.over_floor(c, "fresh")), times_text(targets.over_floor(c, "lent"))]
-        row += [c["plan"]["plan"], f"{c['sweep']['ratio']:.2f}", times_text(c.get("scaling", {}).get("ratio"))]
+        row += [marked(times_text(targets.over_floor(c, mode)), c, mode) for mode in ("fresh", "lent")]
+        row += [c["plan"]["plan"], marked(f"{c['sweep']['ratio']:.2f}", c, "plan")]
+        row += [marked(times_text(c.get("scaling", {}).get("ratio")), c, "threads")]
         rows.append(row)
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -75,7 +82,7 @@ def targets_text(results):
 
 def spread(peaks, name):
     """The lowest and highest rate that was measured."""
-    rates = [p[name] / 1e9 for p in peaks]
+    rates = [p[name] / 1e9 for p in peaks if name in p]
     return f"{min(rates):.3g} to {max(rates):.3g}"
 
 
@@ -90,7 +97,8 @@ def head(results):
     for dtype in results["dtypes"]:
         seen = [p for c in results["cells"] if c["dtype"] == dtype for p in c["peaks"].values()]
         if seen:
-            rates = [f"{name} {spread(seen, name + '_2')}" for name in ("tanh", "anti_tanh", "softplus")]
+            names = ("tanh", "anti_tanh", "softplus")
+            rates = [f"{n} {spread(seen, n + '_2')}" for n in names if any(n + "_2" in p for p in seen)]
             products = f"products {spread(seen, 'gemm_flops')} Gflop/s"
             lines.append(f"Peaks {dtype}, lowest to highest beside any cell: {products}; activations with two")
             lines[-1] += f" derivatives, 10^9 a second: {', '.join(rates)}."
@@ -122,9 +130,34 @@ def write(results, out):
     plots.grid(results, out)
 
 
-if __name__ == "__main__":
-    import sys
+def merge(parts):
+    """The results of several runs as one: of cells measured more than once, and of all else, the last."""
+    cells = {(c["family"], c["case"], c["dtype"]): c for part in parts for c in part["cells"]}
+    merged = {name: value for part in parts for name, value in part.items()}
+    if len({part["threads"] for part in parts}) > 1:
+        raise SystemExit("the runs are on different numbers of threads")
+    dtypes = [d for d in ("f32", "f64") if any(c["dtype"] == d for c in cells.values())]
+    order = {name: i for i, name in enumerate(FAMILIES)}
+    shape = lambda c: (order[c["family"]], c["dtype"], c["shape"]["m"], c["shape"]["d"])  # noqa: E731
+    if len(parts) > 1:
+        merged["quick"] = any(part["quick"] for part in parts)
+        merged["started"] = " and ".join(part["started"] for part in parts)
+    listed = list(cells.values())
+    grid = sorted((c for c in listed if c["family"] == "grid"), key=shape)
+    rest = sorted((c for c in listed if c["family"] != "grid"), key=lambda c: order[c["family"]])
+    return merged | {"dtypes": dtypes, "cells": grid + rest}
 
-    # prints the Markdown of a results.json again
-    with open(sys.argv[1]) as file:
-        print(markdown(json.load(file)), end="")
+
+if __name__ == "__main__":
+    import argparse
+    from pathlib import Path
+
+    parser = argparse.ArgumentParser(description="Prints the Markdown of the results of one run or of several.")
+    parser.add_argument("results", nargs="+", type=Path, help="results.json of each; later cells win")
+    parser.add_argument("--out", type=Path, help="a folder for the merged results.json, results.md and plots")
+    options = parser.parse_args()
+    merged = merge([json.loads(path.read_text()) for path in options.results])
+    print(markdown(merged) + "\n" + targets_text(merged))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write(merged, options.out)

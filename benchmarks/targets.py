@@ -35,6 +35,24 @@ def over_floor(cell, mode):
     return ours / cell["floor"][mode] if ours else None
 
 
+def is_large(cell):
+    """Whether a call does or writes enough to be held against the floor."""
+    return cell["floor"]["flops"] > FLOOR_FLOPS or cell["floor"]["bytes"] > FLOOR_BYTES
+
+
+def missed(cell):
+    """The targets that the cell itself misses, by the names of the report's columns."""
+    names = cell["peers"].keys()
+    faster = [(ratio(cell, names), 1.0), (ratio(cell, names - {"hessQuik"}), FASTER.get(cell["family"], 1.0))]
+    against = [(ratio(cell, ["hessQuik"]), HESSQUIK_GRID if cell["family"] == "grid" else 1.0)]
+    scaled = [(cell.get("scaling", {}).get("ratio"), TWO_THREADS)]
+    least = {"peers": faster, "hessQuik": against, "threads": scaled}
+    found = {n for n, pairs in least.items() if any(v is not None and v < bound for v, bound in pairs)}
+    most = {mode: (over_floor(cell, mode) or 0.0, FLOOR) for mode in ("fresh", "lent") if is_large(cell)}
+    most["plan"] = (cell["sweep"]["ratio"], PLAN)
+    return found | {name for name, (value, bound) in most.items() if value > bound}
+
+
 def mismatches(cell):
     """Modes whose results are not ours."""
     tables = {"ours": cell["ours"]} | {name: peer.get("modes", {}) for name, peer in cell["peers"].items()}
@@ -91,7 +109,7 @@ def targets(results):
         every(2, f"{name}: {bound:g} times the other peers", [(ratio(c, others), c) for c in family(name)], bound)
     grid = [ratio(c, others) for c in family("grid")]
     average(2, f"grid: {GRID_MEAN:g} times the other peers, geometric mean", grid, GRID_MEAN)
-    large = [c for c in cells if c["floor"]["flops"] > FLOOR_FLOPS or c["floor"]["bytes"] > FLOOR_BYTES]
+    large = [c for c in cells if is_large(c)]
     for mode in ("fresh", "lent"):
         what = f"large calls within {FLOOR:g} of the floor, {mode}"
         every(3, what, [(over_floor(c, mode), c) for c in large], FLOOR, least=False)

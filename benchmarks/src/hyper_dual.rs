@@ -7,8 +7,8 @@ use num_dual::{DualNum, HyperDual};
 use std::error::Error;
 use std::hint::black_box;
 
-/// More evaluations of an entry of a weight matrix than this are too many to wait for: some twenty seconds.
-const MOST: f64 = 2.5e9;
+/// More evaluations of an entry of a weight matrix than this are too many to wait for: some two seconds.
+const MOST: f64 = 2.5e8;
 
 /// A real number that there are hyper-dual numbers of.
 pub trait Dualisable: Real {
@@ -107,7 +107,7 @@ impl<F: Dualisable> HyperDualCase<F> {
             return Err("hyper-dual numbers have no gradients of weights".into());
         }
         if ns * pairs * entries as f64 > MOST {
-            return Err("takes more than about twenty seconds a call".into());
+            return Err("takes more than about two seconds a call".into());
         }
         let outputs = points.network.dim_output();
         Ok(Self { layers, x: points.x, outputs, kind })

@@ -1,10 +1,8 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
 use crate::engine::{Call, Field, Program};
-use crate::jet::{Contents, allocate};
+use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
-use ndarray::{
-    Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Data, Ix2, IxDyn, Slice,
-};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView4, Axis, Data, Ix2, Slice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,9 +16,6 @@ pub struct Gradients<F> {
     /// With respect to the points (n_s, d).
     pub input: Array2<F>,
 }
-
-/// Bytes of results that [`Evaluate::stream`] holds at once.
-const STREAM_BYTES: usize = 16 << 20;
 
 /// Evaluation of a layer or network at points `x` (n_s, d), an array or view of any strides.
 ///
@@ -45,10 +40,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// [`Error::Request`] and [`Error::Setting`] for requests that make no sense; [`Error::OutOfMemory`] if a result
     /// cannot be allocated.
     fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
-        let call = call(self, x.view(), request, false)?;
+        let call = call(self, Some(x.view()), request, false)?;
         let mut jet = Jet::allocate(&call, x.nrows(), Contents::Unwritten)?;
-        let arrays = jet.view_mut().fields();
-        F::run(&call, x.view(), in_order(&call, arrays), false);
+        F::run(&call, x.view(), jet.view_mut(), false);
         Ok(jet)
     }
 
@@ -58,7 +52,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn zeros(&self, points: usize, request: &Request<F>) -> Result<Jet<F>, Error> {
-        Jet::allocate(&F::resolve(program(self)?, request, false)?, points, Contents::Zeros)
+        Jet::allocate(&*call(self, None, request, false)?, points, Contents::Zeros)
     }
 
     /// What `request` asks for, written into arrays that the caller lends, of any strides.
@@ -81,11 +75,11 @@ pub trait Evaluate<F: Real>: Layer<F> {
         &self,
         x: &ArrayBase<S, Ix2>,
         request: &Request<F>,
-        out: JetMut<'_, F>,
+        mut out: JetMut<'_, F>,
     ) -> Result<(), Error> {
-        let call = call(self, x.view(), request, false)?;
-        let arrays = check_lent(&call, x.nrows(), out.fields())?;
-        F::run(&call, x.view(), arrays, true);
+        let call = call(self, Some(x.view()), request, false)?;
+        check_lent(&call, x.nrows(), &mut out)?;
+        F::run(&call, x.view(), out, true);
         Ok(())
     }
 
@@ -113,10 +107,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
         request: &Request<F>,
         mut consume: impl FnMut(Range<usize>, &Jet<F>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let call = call(self, x.view(), request, false)?;
-        let entries: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tiles = (STREAM_BYTES / (entries.max(1) * size_of::<F>() * call.tile)).clamp(1, 64);
-        let chunk = tiles * call.tile;
+        let call = call(self, Some(x.view()), request, false)?;
+        let chunk = chunk(&call);
         let mut jet = Jet::allocate(&call, chunk.min(x.nrows()), Contents::Unwritten)?;
         for start in (0..x.nrows()).step_by(chunk) {
             let range = start..(start + chunk).min(x.nrows());
@@ -124,7 +116,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
                 jet = Jet::allocate(&call, range.len(), Contents::Unwritten)?;
             }
             let points = x.slice_axis(Axis(0), Slice::from(range.clone()));
-            F::run(&call, points, in_order(&call, jet.view_mut().fields()), false);
+            F::run(&call, points, jet.view_mut(), false);
             consume(range, &jet)?;
         }
         Ok(())
@@ -182,8 +174,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
         request: &Request<F>,
         cotangent: &Jet<F>,
     ) -> Result<Gradients<F>, Error> {
-        let call = call(self, x.view(), request, true)?;
-        Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), cotangent.view().fields())?)?.1)
+        let call = call(self, Some(x.view()), request, true)?;
+        Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?)?.1)
     }
 
     /// A loss that is a sum over points, and its gradients, in one pass: `loss` gets a range of points, their jet, and
@@ -211,9 +203,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
         request: &Request<F>,
         loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
     ) -> Result<(F, Gradients<F>), Error> {
-        let call = call(self, x.view(), request, true)?;
+        let call = call(self, Some(x.view()), request, true)?;
         reverse(&call, x.view(), |range, out, bars| {
-            let bars = bars.iter_mut().map(|b| &mut **b).collect();
+            let bars = bars.iter_mut().map(|b| &mut **b);
             loss(range.clone(), &JetView::over(&call, range.len(), out), &mut JetMut::over(&call, range.len(), bars))
         })
     }
@@ -266,7 +258,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn plan(&self, request: &Request<F>) -> Result<Plan, Error> {
-        Ok(F::resolve(program(self)?, request, false)?.plan().cloned().unwrap_or_default())
+        Ok(call(self, None, request, false)?.plan().cloned().unwrap_or_default())
     }
 
     /// The plan of a request, its predicted cost for `points` points, and the alternatives.
@@ -281,15 +273,15 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     fn explain(&self, points: usize, request: &Request<F>) -> Result<Explanation, Error> {
-        Ok(F::resolve(program(self)?, request, false)?.explain(points, request))
+        Ok(call(self, None, request, false)?.explain(points, request))
     }
 }
 
 impl<F: Real, L: Layer<F> + ?Sized> Evaluate<F> for L {}
 
-pub(crate) fn program<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Arc<Program<F>>, Error> {
+fn program<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Arc<Program<F>>, Error> {
     match layer.lowered() {
-        Some(program) => Ok(program),
+        Some(lowered) => Ok(lowered.program().clone()),
         None => Ok(Arc::new(Program::lower(layer)?)),
     }
 }
@@ -299,40 +291,43 @@ pub(crate) fn check_points<F: Real>(program: &Program<F>, x: &ArrayView2<F>) -> 
     if x.ncols() == d { Ok(()) } else { Err(Error::shape("the array of points", x.shape(), format!("[n_s, {d}]"))) }
 }
 
-fn call<F: Real, L: Layer<F> + ?Sized>(
+/// `request` resolved, by the network itself where it keeps what was resolved; checks the points if there are any.
+pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
     layer: &L,
-    x: ArrayView2<F>,
+    x: Option<ArrayView2<F>>,
     request: &Request<F>,
     reverse: bool,
-) -> Result<Call<F>, Error> {
+) -> Result<Arc<Call<F>>, Error> {
+    let check = |program: &Program<F>| x.map_or(Ok(()), |x| check_points(program, &x));
+    if let Some(lowered) = layer.lowered() {
+        check(lowered.program())?;
+        return lowered.call(request, reverse);
+    }
     let program = program(layer)?;
-    check_points(&program, &x)?;
-    F::resolve(program, request, reverse)
+    check(&program)?;
+    Ok(Arc::new(F::resolve(program, request, reverse)?))
 }
 
-/// The arrays in the order of the fields of `call`.
-pub(crate) fn in_order<A>(call: &Call<impl Real>, mut arrays: Vec<(Field, A)>) -> Vec<A> {
-    arrays.sort_by_key(|(field, _)| call.position(*field));
-    arrays.into_iter().map(|(_, array)| array).collect()
+/// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.
+pub(crate) fn chunk<F: Real>(call: &Call<F>) -> usize {
+    const BYTES: usize = 16 << 20;
+    let entries: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    (BYTES / (entries.max(1) * size_of::<F>() * call.tile)).clamp(1, 64) * call.tile
 }
 
-/// The arrays that are lent for the results, in the order of the fields of `call`, once all are there and fit.
-pub(crate) fn check_lent<'a, F: Real>(
-    call: &Call<F>,
-    ns: usize,
-    arrays: Vec<(Field, ArrayViewMutD<'a, F>)>,
-) -> Result<Vec<ArrayViewMutD<'a, F>>, Error> {
-    for (field, array) in &arrays {
-        let at = call.position(*field);
-        let at = at.ok_or_else(|| Error::Request(format!("an array is lent for {field:?}, which is not asked for")))?;
-        check_shape(call, at, ns, array.shape(), "the array lent for")?;
-    }
-    for (field, _) in &call.fields {
-        if !arrays.iter().any(|(f, _)| f == field) {
-            return Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it")));
+/// That the arrays lent are those of the results of `call` at `ns` points.
+pub(crate) fn check_lent<F: Real>(call: &Call<F>, ns: usize, out: &mut JetMut<'_, F>) -> Result<(), Error> {
+    let (mut lent, mut wrong) = ([false; Field::COUNT], None);
+    out.each(|field, array| {
+        if let Some(at) = place(call, field, (ns, array.shape()), "array lent", &mut wrong) {
+            lent[at] = true;
         }
+    });
+    wrong.map_or(Ok(()), Err)?;
+    match call.fields.iter().zip(lent).find(|(_, lent)| !lent) {
+        Some(((field, _), _)) => Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it"))),
+        None => Ok(()),
     }
-    Ok(in_order(call, arrays))
 }
 
 /// The loss whose derivatives are these cotangents, tile by tile, for [`reverse`].
@@ -340,16 +335,15 @@ pub(crate) fn check_lent<'a, F: Real>(
 pub(crate) fn fill_from<'a, F: Real>(
     call: &Call<F>,
     ns: usize,
-    cotangents: Vec<(Field, ArrayViewD<'a, F>)>,
+    cotangent: &JetView<'a, F>,
 ) -> Result<impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync + use<'a, F>, Error> {
-    let mut given: Vec<Option<ArrayViewD<F>>> = call.fields.iter().map(|_| None).collect();
-    for (field, array) in cotangents {
-        let at = call.position(field);
-        let at =
-            at.ok_or_else(|| Error::Request(format!("a cotangent is given for {field:?}, which is not asked for")))?;
-        check_shape(call, at, ns, array.shape(), "the cotangent of")?;
-        given[at] = Some(array);
-    }
+    let (mut given, mut wrong): ([Option<ArrayView4<F>>; Field::COUNT], _) = (Default::default(), None);
+    cotangent.each(|field, array| {
+        if let Some(at) = place(call, field, (ns, array.shape()), "cotangent given", &mut wrong) {
+            given[at] = Some(array);
+        }
+    });
+    wrong.map_or(Ok(()), Err)?;
     Ok(move |range: Range<usize>, _: &[&mut [F]], bars: &mut [&mut [F]]| {
         for (given, bar) in given.iter().zip(bars) {
             if let Some(given) = given {
@@ -361,15 +355,29 @@ pub(crate) fn fill_from<'a, F: Real>(
     })
 }
 
-/// Checks the shape of an array in memory order; the message gives logical shapes.
-fn check_shape<F: Real>(call: &Call<F>, at: usize, ns: usize, found: &[usize], what: &str) -> Result<(), Error> {
-    let (field, shape) = &call.fields[at];
-    if found.len() == shape.len() + 1 && found[0] == ns && found[1..] == shape[..] {
-        return Ok(());
+/// The place of a field among the results of `call`, for an array of this shape, in memory order with four axes, at `ns`
+/// points. `wrong` is the first error of several fields, with logical shapes.
+fn place<F: Real>(
+    call: &Call<F>,
+    field: Field,
+    (ns, found): (usize, &[usize]),
+    what: &str,
+    wrong: &mut Option<Error>,
+) -> Option<usize> {
+    let Some(at) = call.position(field) else {
+        let message = || format!("{what} for {field:?}, which is not asked for");
+        wrong.get_or_insert_with(|| Error::Request(message()));
+        return None;
+    };
+    let shape = &call.fields[at].1;
+    let wanted = four_axes(ns, shape);
+    if found != wanted {
+        let logical = |s: &[usize]| [&s[..1], &s[2..=shape.len()], &s[1..2]].concat();
+        let error =
+            || Error::shape(format!("the {what} for {field:?}"), &logical(found), format!("{:?}", logical(&wanted)));
+        wrong.get_or_insert_with(error);
     }
-    let logical = |s: &[usize]| [&s[..1], &s[2..], &s[1..2]].concat();
-    let wanted = logical(&[&[ns], &shape[..]].concat());
-    Err(Error::shape(format!("{what} {field:?}"), &logical(found), format!("{wanted:?}")))
+    Some(at)
 }
 
 pub(crate) fn reverse<F: Real>(
@@ -377,8 +385,8 @@ pub(crate) fn reverse<F: Real>(
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
 ) -> Result<(F, Gradients<F>), Error> {
-    let input = allocate(format_args!("the gradient of the points"), IxDyn(x.shape()), Contents::Unwritten)?;
-    let mut input: Array2<F> = input.into_dimensionality().expect("two axes, as the points");
+    let what = format_args!("the gradient of the points");
+    let mut input: Array2<F> = allocate(what, x.raw_dim(), Contents::Unwritten)?;
     let x_bar = input.as_slice_mut().expect("fresh arrays are contiguous");
     let (total, weights) = call.reverse(x, x_bar, loss);
     Ok((total, Gradients { weights: Array1::from_vec(weights), input }))

@@ -3,8 +3,8 @@ use crate::engine::{Call, Field, prefer_large, unwritten};
 use crate::{Error, Real};
 use ndarray::{
     Array, Array1, Array2, Array3, Array4, ArrayBase, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayView4,
-    ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, ArrayViewMutD, Axis, Data, Dimension, Ix2,
-    IxDyn, s,
+    ArrayViewMut, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, Axis, Data, Dimension, IntoDimension, Ix2, Ix3, Ix4,
+    RawData, s,
 };
 use std::fmt::Debug;
 
@@ -172,29 +172,49 @@ fn logical<A>(array: ArrayD<A>) -> ArrayD<A> {
     array.permuted_axes(axes)
 }
 
-/// The axes that bring logical order (n_s, .., q) to memory order (n_s, q, ..).
-fn memory_axes(n: usize) -> Vec<usize> {
-    [0, n - 1].into_iter().chain(1..n - 1).collect()
-}
-
 fn fixed<A, D: Dimension>(array: ArrayD<A>) -> Array<A, D> {
     array.into_dimensionality().expect("a field has a fixed number of axes")
 }
 
-fn view_mut<A, D: Dimension>(array: ArrayViewMutD<'_, A>) -> ArrayViewMut<'_, A, D> {
-    let n = array.ndim();
-    let axes: Vec<usize> = std::iter::once(0).chain(2..n).chain([1]).collect();
-    array.permuted_axes(axes).into_dimensionality().expect("a field has a fixed number of axes")
+/// Arrays of two to four axes (n_s, .., q), and the same as four axes in memory order (n_s, q, ..), those that are not
+/// there of length one.
+trait Axes: Dimension {
+    fn to_memory<S: RawData>(array: ArrayBase<S, Self>) -> ArrayBase<S, Ix4>;
+    fn from_memory<S: RawData>(array: ArrayBase<S, Ix4>) -> ArrayBase<S, Self>;
 }
 
-fn view<A, D: Dimension>(array: ArrayViewD<'_, A>) -> ArrayView<'_, A, D> {
-    let n = array.ndim();
-    let axes: Vec<usize> = std::iter::once(0).chain(2..n).chain([1]).collect();
-    array.permuted_axes(axes).into_dimensionality().expect("a field has a fixed number of axes")
+impl Axes for Ix4 {
+    fn to_memory<S: RawData>(array: ArrayBase<S, Self>) -> ArrayBase<S, Ix4> {
+        array.permuted_axes([0, 3, 1, 2])
+    }
+    fn from_memory<S: RawData>(array: ArrayBase<S, Ix4>) -> ArrayBase<S, Self> {
+        array.permuted_axes([0, 2, 3, 1])
+    }
 }
 
-fn with_samples(ns: usize, shape: &[usize]) -> IxDyn {
-    IxDyn(&std::iter::once(ns).chain(shape.iter().copied()).collect::<Vec<_>>())
+impl Axes for Ix3 {
+    fn to_memory<S: RawData>(array: ArrayBase<S, Self>) -> ArrayBase<S, Ix4> {
+        array.permuted_axes([0, 2, 1]).insert_axis(Axis(3))
+    }
+    fn from_memory<S: RawData>(array: ArrayBase<S, Ix4>) -> ArrayBase<S, Self> {
+        array.index_axis_move(Axis(3), 0).permuted_axes([0, 2, 1])
+    }
+}
+
+impl Axes for Ix2 {
+    fn to_memory<S: RawData>(array: ArrayBase<S, Self>) -> ArrayBase<S, Ix4> {
+        array.insert_axis(Axis(2)).insert_axis(Axis(3))
+    }
+    fn from_memory<S: RawData>(array: ArrayBase<S, Ix4>) -> ArrayBase<S, Self> {
+        array.index_axis_move(Axis(3), 0).index_axis_move(Axis(2), 0)
+    }
+}
+
+/// `shape` (q, ..) at `ns` samples as four axes.
+pub(crate) fn four_axes(ns: usize, shape: &[usize]) -> [usize; 4] {
+    let mut axes = [ns, 1, 1, 1];
+    axes[1..=shape.len()].copy_from_slice(shape);
+    axes
 }
 
 /// What new arrays hold.
@@ -207,8 +227,15 @@ pub(crate) enum Contents {
 
 /// An array, or an error that says how much was asked for. Large ones start on a cache line, where the system's allocator
 /// puts them just beside one.
-pub(crate) fn allocate<F: Real>(what: impl Debug, shape: IxDyn, contents: Contents) -> Result<ArrayD<F>, Error> {
+pub(crate) fn allocate<F: Real, D: Dimension>(
+    what: impl Debug,
+    shape: impl IntoDimension<Dim = D>,
+    contents: Contents,
+) -> Result<Array<F, D>, Error> {
     const LINE: usize = 64;
+    // larger ones may be refused
+    const SMALL: usize = 1 << 20;
+    let shape = shape.into_dimension();
     let wanted = shape.slice().iter().map(|&n| n as u128).product::<u128>() * size_of::<F>() as u128;
     let error = || Error::OutOfMemory { what: format!("{what:?} of shape {:?}", shape.slice()), bytes: wanted };
     if wanted > (isize::MAX as usize - LINE) as u128 {
@@ -219,8 +246,10 @@ pub(crate) fn allocate<F: Real>(what: impl Debug, shape: IxDyn, contents: Conten
     let memory = match contents {
         Contents::Unwritten => unwritten(len + spare).map_err(|_| error())?,
         Contents::Zeros => {
-            // asks first, since the zeroed allocation below would abort; it then costs no fill
-            Vec::<F>::new().try_reserve_exact(len + spare).map_err(|_| error())?;
+            if len > SMALL {
+                // asks first, since the zeroed allocation below would abort; it then costs no fill
+                Vec::<F>::new().try_reserve_exact(len + spare).map_err(|_| error())?;
+            }
             let mut zeros = vec![F::zero(); len + spare];
             prefer_large(&mut zeros);
             zeros
@@ -254,12 +283,12 @@ macro_rules! plain_fields {
             pub(crate) fn allocate(call: &Call<F>, ns: usize, contents: Contents) -> Result<Self, Error> {
                 let mut jet = Self::default();
                 for (field, shape) in &call.fields {
-                    let array = logical(allocate(*field, with_samples(ns, shape), contents)?);
+                    let array = allocate(*field, four_axes(ns, shape), contents)?;
                     match field {
-                        $(Field::$name => jet.$member = Some(fixed(array)),)*
+                        $(Field::$name => jet.$member = Some(Axes::from_memory(array)),)*
                         Field::Factored => {
                             let outer = call.outer.clone().expect("a factored Hessian has its outer factor");
-                            jet.factored = Some(FactoredHessian { outer, core: fixed(array) });
+                            jet.factored = Some(FactoredHessian { outer, core: Axes::from_memory(array) });
                         }
                     }
                 }
@@ -285,22 +314,30 @@ macro_rules! plain_fields {
 
         impl<'a, F: Real> JetMut<'a, F> {
             /// All arrays that are there, in memory order.
-            pub(crate) fn fields(self) -> Vec<(Field, ArrayViewMutD<'a, F>)> {
-                let mut out = Vec::new();
-                $(out.extend(self.$member.map(|a| (Field::$name, a.into_dyn())));)*
-                out.extend(self.factored.map(|a| (Field::Factored, a.into_dyn())));
-                out.into_iter().map(|(field, a)| { let axes = memory_axes(a.ndim()); (field, a.permuted_axes(axes)) }).collect()
+            pub(crate) fn each<'b>(&'b mut self, mut f: impl FnMut(Field, ArrayViewMut4<'b, F>)) {
+                $(if let Some(array) = &mut self.$member {
+                    f(Field::$name, Axes::to_memory(array.view_mut()));
+                })*
+                if let Some(array) = &mut self.factored {
+                    f(Field::Factored, Axes::to_memory(array.view_mut()));
+                }
+            }
+
+            /// The first `samples` samples, and those after them.
+            pub(crate) fn split_at(self, samples: usize) -> (Self, Self) {
+                $(let $member = self.$member.map(|a| a.split_at(Axis(0), samples)).unzip();)*
+                let factored = self.factored.map(|a| a.split_at(Axis(0), samples)).unzip();
+                (Self { $($member: $member.0,)* factored: factored.0 }, Self { $($member: $member.1,)* factored: factored.1 })
             }
 
             /// A jet over one slice per field of `call`, for `ns` samples.
-            pub(crate) fn over(call: &Call<F>, ns: usize, slices: Vec<&'a mut [F]>) -> Self {
+            pub(crate) fn over(call: &Call<F>, ns: usize, slices: impl Iterator<Item = &'a mut [F]>) -> Self {
                 let mut jet = Self { $($member: None,)* factored: None };
                 for ((field, shape), slice) in call.fields.iter().zip(slices) {
-                    let array = ArrayViewMut::from_shape(with_samples(ns, shape), slice);
-                    let array = array.expect("a slice of that size");
+                    let array = ArrayViewMut::from_shape(four_axes(ns, shape), slice).expect("a slice of that size");
                     match field {
-                        $(Field::$name => jet.$member = Some(view_mut(array)),)*
-                        Field::Factored => jet.factored = Some(view_mut(array)),
+                        $(Field::$name => jet.$member = Some(Axes::from_memory(array)),)*
+                        Field::Factored => jet.factored = Some(Axes::from_memory(array)),
                     }
                 }
                 jet
@@ -309,22 +346,23 @@ macro_rules! plain_fields {
 
         impl<'a, F: Real> JetView<'a, F> {
             /// All arrays that are there, in memory order.
-            pub(crate) fn fields(&self) -> Vec<(Field, ArrayViewD<'a, F>)> {
-                let mut out = Vec::new();
-                $(out.extend(self.$member.clone().map(|a| (Field::$name, a.into_dyn())));)*
-                out.extend(self.factored.clone().map(|a| (Field::Factored, a.into_dyn())));
-                out.into_iter().map(|(field, a)| { let axes = memory_axes(a.ndim()); (field, a.permuted_axes(axes)) }).collect()
+            pub(crate) fn each(&self, mut f: impl FnMut(Field, ArrayView4<'a, F>)) {
+                $(if let Some(array) = &self.$member {
+                    f(Field::$name, Axes::to_memory(array.clone()));
+                })*
+                if let Some(array) = &self.factored {
+                    f(Field::Factored, Axes::to_memory(array.clone()));
+                }
             }
 
             /// A jet over one slice per field of `call`, for `ns` samples.
             pub(crate) fn over(call: &Call<F>, ns: usize, slices: &'a [&mut [F]]) -> Self {
                 let mut jet = Self { $($member: None,)* factored: None };
                 for ((field, shape), slice) in call.fields.iter().zip(slices) {
-                    let array = ArrayView::from_shape(with_samples(ns, shape), slice);
-                    let array = array.expect("a slice of that size");
+                    let array = ArrayView::from_shape(four_axes(ns, shape), slice).expect("a slice of that size");
                     match field {
-                        $(Field::$name => jet.$member = Some(view(array)),)*
-                        Field::Factored => jet.factored = Some(view(array)),
+                        $(Field::$name => jet.$member = Some(Axes::from_memory(array)),)*
+                        Field::Factored => jet.factored = Some(Axes::from_memory(array)),
                     }
                 }
                 jet

@@ -1,6 +1,6 @@
 //! Networks: layers one after another, and a network is a layer.
 use crate::architecture::Architecture;
-use crate::engine::Program;
+use crate::engine::{Lowered, Program};
 use crate::layer::{Init, Parts};
 use crate::{Activation, Error, Icnn, Layer, Real, Resnet, Single};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
@@ -26,12 +26,12 @@ pub struct Network<F> {
     /// One layer standing alone: its weights keep their names (`K`, not `0.K`).
     bare: bool,
     /// The layers lowered to the one form, made at the first evaluation and dropped when weights change.
-    program: OnceLock<Arc<Program<F>>>,
+    lowered: OnceLock<Lowered<F>>,
 }
 
 impl<F: Real> Clone for Network<F> {
     fn clone(&self) -> Self {
-        Self { layers: self.layers.clone(), bare: self.bare, program: self.program.clone() }
+        Self { layers: self.layers.clone(), bare: self.bare, lowered: self.lowered.clone() }
     }
 }
 
@@ -42,12 +42,12 @@ impl<F: Real> Network<F> {
     /// [`Error::EmptyNetwork`]; [`Error::IncompatibleBlocks`] naming both blocks where widths do not fit;
     /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself.
     pub fn new(layers: Vec<Box<dyn Layer<F>>>) -> Result<Self, Error> {
-        Self { layers, bare: false, program: OnceLock::new() }.checked()
+        Self { layers, bare: false, lowered: OnceLock::new() }.checked()
     }
 
     /// A network of one layer, whose weights keep the names that the layer gave them (`K`, not `0.K`).
     pub fn bare(layer: Box<dyn Layer<F>>) -> Result<Self, Error> {
-        Self { layers: vec![layer], bare: true, program: OnceLock::new() }.checked()
+        Self { layers: vec![layer], bare: true, lowered: OnceLock::new() }.checked()
     }
 
     fn checked(self) -> Result<Self, Error> {
@@ -57,11 +57,15 @@ impl<F: Real> Network<F> {
 
     /// The layers lowered to the one form.
     pub(crate) fn program(&self) -> Result<Arc<Program<F>>, Error> {
-        if let Some(program) = self.program.get() {
-            return Ok(program.clone());
+        Ok(self.lower()?.program().clone())
+    }
+
+    fn lower(&self) -> Result<&Lowered<F>, Error> {
+        if let Some(lowered) = self.lowered.get() {
+            return Ok(lowered);
         }
-        let program = Arc::new(F::lower(self)?);
-        Ok(self.program.get_or_init(|| program).clone())
+        let program = F::lower(self)?;
+        Ok(self.lowered.get_or_init(|| Lowered::new(program)))
     }
 
     /// The layers.
@@ -203,7 +207,7 @@ impl<F: Real> Layer<F> for Network<F> {
         layers.flat_map(|(i, l)| l.weights().into_iter().map(move |(n, w)| (prefix(i, n), w))).collect()
     }
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
-        self.program = OnceLock::new();
+        self.lowered = OnceLock::new();
         let bare = self.bare;
         let prefix = move |i: usize, n: String| if bare { n } else { format!("{i}.{n}") };
         let layers = self.layers.iter_mut().enumerate();
@@ -212,8 +216,8 @@ impl<F: Real> Layer<F> for Network<F> {
     fn parts(&self) -> Parts<'_, F> {
         Parts::Chain(&self.layers)
     }
-    fn lowered(&self) -> Option<Arc<Program<F>>> {
-        self.program().ok()
+    fn lowered(&self) -> Option<&Lowered<F>> {
+        self.lower().ok()
     }
     fn architecture(&self) -> Option<Architecture> {
         if self.bare {

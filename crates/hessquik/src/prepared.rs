@@ -1,9 +1,9 @@
 //! A request resolved against a network once, to be evaluated and pulled back again and again.
-use crate::engine::{Call, Program};
-use crate::evaluate::{check_lent, check_points, fill_from, in_order, reverse};
+use crate::engine::Call;
+use crate::evaluate::{call, check_lent, check_points, chunk, fill_from, reverse};
 use crate::jet::Contents;
 use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
-use ndarray::{ArrayBase, ArrayViewMutD, Axis, Data, Ix2, Slice};
+use ndarray::{ArrayBase, Axis, Data, Ix2, Slice};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -21,16 +21,13 @@ use std::sync::{Arc, OnceLock};
 /// ```
 #[derive(Debug)]
 pub struct Prepared<F: Real> {
-    program: Arc<Program<F>>,
     request: Request<F>,
-    forward: Call<F>,
+    forward: Arc<Call<F>>,
     reverse: OnceLock<Call<F>>,
 }
 
 /// Tiles between two questions whether to go on, for each thread: seldom enough to cost nothing.
 const TILES_PER_THREAD: usize = 64;
-/// Bytes of results that a chunk of a stream holds.
-const STREAM_BYTES: usize = 16 << 20;
 
 impl<F: Real> Prepared<F> {
     /// Resolves `request` against `layer`.
@@ -38,9 +35,8 @@ impl<F: Real> Prepared<F> {
     /// # Errors
     /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), but for those of the points.
     pub fn new<L: Layer<F> + ?Sized>(layer: &L, request: Request<F>) -> Result<Self, Error> {
-        let program = crate::evaluate::program(layer)?;
-        let forward = F::resolve(program.clone(), &request, false)?;
-        Ok(Self { program, request, forward, reverse: OnceLock::new() })
+        let forward = call(layer, None, &request, false)?;
+        Ok(Self { request, forward, reverse: OnceLock::new() })
     }
 
     /// The request.
@@ -63,24 +59,22 @@ impl<F: Real> Prepared<F> {
 
     /// A number of points, whole tiles of them, whose results take about 16 MiB: good chunks of a stream.
     pub fn chunk(&self) -> usize {
-        let entries: usize = self.forward.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tiles = STREAM_BYTES / (entries.max(1) * size_of::<F>() * self.forward.tile);
-        tiles.clamp(1, 64) * self.forward.tile
+        chunk(&self.forward)
     }
 
     /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate).
     pub fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<Jet<F>, Error> {
-        check_points(&self.program, &x.view())?;
+        check_points(&self.forward.program, &x.view())?;
         let mut jet = Jet::allocate(&self.forward, x.nrows(), Contents::Unwritten)?;
-        F::run(&self.forward, x.view(), in_order(&self.forward, jet.view_mut().fields()), false);
+        F::run(&self.forward, x.view(), jet.view_mut(), false);
         Ok(jet)
     }
 
     /// As [`Evaluate::evaluate_into`](crate::Evaluate::evaluate_into).
-    pub fn evaluate_into<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, out: JetMut<'_, F>) -> Result<(), Error> {
-        check_points(&self.program, &x.view())?;
-        let arrays = check_lent(&self.forward, x.nrows(), out.fields())?;
-        F::run(&self.forward, x.view(), arrays, true);
+    pub fn evaluate_into<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, mut out: JetMut<'_, F>) -> Result<(), Error> {
+        check_points(&self.forward.program, &x.view())?;
+        check_lent(&self.forward, x.nrows(), &mut out)?;
+        F::run(&self.forward, x.view(), out, true);
         Ok(())
     }
 
@@ -102,10 +96,9 @@ impl<F: Real> Prepared<F> {
         x: &ArrayBase<S, Ix2>,
         go_on: impl Fn() -> bool,
     ) -> Result<Option<Jet<F>>, Error> {
-        check_points(&self.program, &x.view())?;
+        check_points(&self.forward.program, &x.view())?;
         let mut jet = Jet::allocate(&self.forward, x.nrows(), Contents::Unwritten)?;
-        let arrays = in_order(&self.forward, jet.view_mut().fields());
-        Ok(self.run_while(x, arrays, false, go_on).then_some(jet))
+        Ok(self.run_while(x, jet.view_mut(), false, go_on).then_some(jet))
     }
 
     /// As [`evaluate_into`](Self::evaluate_into), but asks `go_on` now and then, and gives up with `false` once it says
@@ -113,32 +106,32 @@ impl<F: Real> Prepared<F> {
     pub fn evaluate_into_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
-        out: JetMut<'_, F>,
+        mut out: JetMut<'_, F>,
         go_on: impl Fn() -> bool,
     ) -> Result<bool, Error> {
-        check_points(&self.program, &x.view())?;
-        let arrays = check_lent(&self.forward, x.nrows(), out.fields())?;
-        Ok(self.run_while(x, arrays, true, go_on))
+        check_points(&self.forward.program, &x.view())?;
+        check_lent(&self.forward, x.nrows(), &mut out)?;
+        Ok(self.run_while(x, out, true, go_on))
     }
 
     fn run_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
-        mut arrays: Vec<ArrayViewMutD<'_, F>>,
+        mut out: JetMut<'_, F>,
         lent: bool,
         go_on: impl Fn() -> bool,
     ) -> bool {
         let (n, chunk) = (x.nrows(), self.forward.tile * TILES_PER_THREAD * rayon::current_num_threads());
         let mut start = 0;
         while n - start > chunk {
-            let (now, later) = arrays.into_iter().map(|a| a.split_at(Axis(0), chunk)).unzip();
+            let (now, later) = out.split_at(chunk);
             F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..start + chunk)), now, lent);
-            (arrays, start) = (later, start + chunk);
+            (out, start) = (later, start + chunk);
             if !go_on() {
                 return false;
             }
         }
-        F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..n)), arrays, lent);
+        F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..n)), out, lent);
         true
     }
 
@@ -159,9 +152,9 @@ impl<F: Real> Prepared<F> {
         x: &ArrayBase<S, Ix2>,
         cotangent: &JetView<'_, F>,
     ) -> Result<Gradients<F>, Error> {
-        check_points(&self.program, &x.view())?;
+        check_points(&self.forward.program, &x.view())?;
         let call = self.reversed()?;
-        Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent.fields())?)?.1)
+        Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent)?)?.1)
     }
 
     /// As [`pullback`](Self::pullback), but asks `go_on` at every tile, from several threads, and gives up with `None`
@@ -173,9 +166,9 @@ impl<F: Real> Prepared<F> {
         go_on: impl Fn() -> bool + Sync,
     ) -> Result<Option<Gradients<F>>, Error> {
         struct Stopped;
-        check_points(&self.program, &x.view())?;
+        check_points(&self.forward.program, &x.view())?;
         let call = self.reversed()?;
-        let fill = fill_from(call, x.nrows(), cotangent.fields())?;
+        let fill = fill_from(call, x.nrows(), cotangent)?;
         // An unwinding is how a tile leaves a parallel loop for good; no panic hook sees it.
         let run = || {
             reverse(call, x.view(), |range, out, bars| {
@@ -194,7 +187,7 @@ impl<F: Real> Prepared<F> {
 
     fn reversed(&self) -> Result<&Call<F>, Error> {
         if self.reverse.get().is_none() {
-            let call = F::resolve(self.program.clone(), &self.request, true)?;
+            let call = F::resolve(self.forward.program.clone(), &self.request, true)?;
             return Ok(self.reverse.get_or_init(|| call));
         }
         Ok(self.reverse.get().expect("looked at above"))

@@ -22,13 +22,21 @@ impl<F: Real> Decay<F> {
     /// For x >= 0.
     #[inline(always)]
     pub(super) fn new(x: F) -> Self {
-        Self::reduced(x, |k| k * F::LN_2_LOW)
+        Self::reduced(
+            x,
+            #[inline(always)]
+            |k| k * F::LN_2_LOW,
+        )
     }
 
     /// For x + `low`, where `low` is the rounding error of x >= 0.
     #[inline(always)]
     pub(super) fn with_low(x: F, low: F) -> Self {
-        Self::reduced(x, |k| k.mul_add(F::LN_2_LOW, low))
+        Self::reduced(
+            x,
+            #[inline(always)]
+            |k| k.mul_add(F::LN_2_LOW, low),
+        )
     }
 
     /// With -x = k ln 2 + r, expm1(r) = r + tail: exp = 2^k (1 + r + tail).

@@ -63,6 +63,9 @@ pub trait Elementary: Copy + 'static {
 }
 
 /// The polynomial with these coefficients, constant first.
+///
+/// Loops in kernels go by index: an iterator's adaptors are functions of their own where the compiler does not inline
+/// them, and those are not compiled for vectors.
 #[inline(always)]
 pub(super) fn horner<F: Real, const N: usize>(x: F, coefficients: [F; N]) -> F {
     let mut sum = coefficients[N - 1];

@@ -46,13 +46,12 @@ impl<F: Real> Logistic<F> {
     pub(super) fn new(decay: Decay<F>) -> Self {
         let (sum, sum_low) = quick_two_sum(F::one(), decay.exp);
         let reciprocal = F::one() / sum;
-        let quotient = |x: F, x_low: Option<F>| {
-            let rough = x * reciprocal;
-            let remainder = (-rough).mul_add(sum_low, (-rough).mul_add(sum, x));
-            x_low.map_or(remainder, |low| remainder + low).mul_add(reciprocal, rough)
-        };
-        let c = quotient(decay.exp, Some(decay.rounding()));
-        let h = quotient(decay.complement().0, None);
+        let (x, rough) = (decay.exp, decay.exp * reciprocal);
+        let remainder = (-rough).mul_add(sum_low, (-rough).mul_add(sum, x));
+        let c = (remainder + decay.rounding()).mul_add(reciprocal, rough);
+        let (x, rough) = (decay.complement().0, decay.complement().0 * reciprocal);
+        let remainder = (-rough).mul_add(sum_low, (-rough).mul_add(sum, x));
+        let h = remainder.mul_add(reciprocal, rough);
         Self { s: F::one() - c, c, h, p: (-c).mul_add(c, c), decay, sum: [sum, sum_low], reciprocal }
     }
 

@@ -1,4 +1,6 @@
 //! The loop over a slice: one kernel, vectorised for the machine at hand.
+#![allow(clippy::needless_range_loop)] // the compiler may not see through iterators, and then nothing is vectorised
+
 use crate::Real;
 use pulp::{Arch, NullaryFnOnce};
 
@@ -87,9 +89,15 @@ fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK
         }
     }
     // no early exit, or it does not vectorise
-    if K::HAS_RARE && points.iter().fold(false, |any, &z| any | kernel.is_rare(z)) {
-        for (i, &z) in points.iter().enumerate().filter(|(_, z)| kernel.is_rare(**z)) {
-            [values[i], firsts[i], seconds[i], thirds[i]] = kernel.rare(z);
+    let mut any = false;
+    for z in points {
+        any |= K::HAS_RARE && kernel.is_rare(z);
+    }
+    if any {
+        for i in 0..BLOCK {
+            if kernel.is_rare(points[i]) {
+                [values[i], firsts[i], seconds[i], thirds[i]] = kernel.rare(points[i]);
+            }
         }
     }
     [values, firsts, seconds, thirds]

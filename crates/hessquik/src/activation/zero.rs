@@ -24,7 +24,9 @@ impl<const N: usize> Zero<N> {
         let d = (a - high) - low;
         let terms = F::terms(N, self.single);
         let mut quotient = F::of(self.quotient[terms - 1]);
-        for i in (0..terms - 1).rev() {
+        let mut i = terms - 1;
+        while i > 0 {
+            i -= 1;
             quotient = quotient.mul_add(d, F::of(self.quotient[i]));
         }
         if d.abs() < F::of(self.radius) { d * quotient } else { elsewhere }

@@ -25,6 +25,11 @@ pub(crate) enum Field {
     Factored,
 }
 
+impl Field {
+    /// How many there are.
+    pub const COUNT: usize = 11;
+}
+
 /// How a result is read off the slots of a task's [`Kind`].
 #[derive(Clone, Debug)]
 pub(crate) enum Sink<F> {

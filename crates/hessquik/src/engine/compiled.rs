@@ -4,10 +4,9 @@
 //! methods are not generic where they are implemented: programs that use the library need not compile the engine again.
 use super::call::Call;
 use super::pullback::{GradientSum, ReverseSpace};
-use super::run::Arrays;
 use super::tile::Workspace;
 use super::{Program, compose};
-use crate::{Error, Jet, Layer, Real, Request};
+use crate::{Error, Jet, JetMut, Layer, Real, Request};
 use ndarray::ArrayView2;
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ pub trait Compiled: Sized {
     fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error>
     where
         Self: Real;
-    fn run(call: &Call<Self>, x: ArrayView2<Self>, out: Arrays<'_, Self>, lent: bool)
+    fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool)
     where
         Self: Real;
     fn evaluate_tile(call: &Call<Self>, ws: &mut Workspace<Self>, out: &mut [&mut [Self]])
@@ -56,7 +55,7 @@ macro_rules! compiled {
             fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error> {
                 Call::new(program, request, reverse)
             }
-            fn run(call: &Call<Self>, x: ArrayView2<Self>, out: Arrays<'_, Self>, lent: bool) {
+            fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool) {
                 call.run(x, out, lent);
             }
             fn evaluate_tile(call: &Call<Self>, ws: &mut Workspace<Self>, out: &mut [&mut [Self]]) {

@@ -6,7 +6,7 @@ use super::tape::{Buffer, Tape, fit};
 use super::tile::{TaskTape, carry_through, one_segment};
 use crate::jet::{Contents, allocate};
 use crate::{Error, Jet, Real};
-use ndarray::{Array, ArrayView2, ArrayView3, ArrayView4, Axis, Dimension, Ix3, Ix4, IxDyn, Slice, s};
+use ndarray::{Array, ArrayView2, ArrayView3, ArrayView4, Axis, Dimension, IntoDimension, Slice, s};
 
 /// Samples that are composed at once.
 const TILE: usize = 32;
@@ -43,7 +43,7 @@ pub(crate) fn forward<F: Real>(program: &Program<F>, u: &Jet<F>) -> Result<Jet<F
         out.gradient = Some(zeros("the gradient", [ns, k, m])?);
     }
     if u.hessian.is_some() {
-        out.hessian = Some(zeros::<F, Ix4, 4>("the Hessian", [ns, m, k, k])?.permuted_axes([0, 2, 3, 1]));
+        out.hessian = Some(zeros("the Hessian", [ns, m, k, k])?.permuted_axes([0, 2, 3, 1]));
     }
     let order = usize::from(u.gradient.is_some()) + usize::from(u.hessian.is_some());
     let (mut tape, mut tt) = (Tape::default(), TaskTape::default());
@@ -106,9 +106,9 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
         return Err(Error::shape("the Hessian of g", h.shape(), format!("[{ns}, {n_out}, {n_out}, {q}]")));
     }
     let mut out = Jet { value: g.value.clone(), ..Jet::default() };
-    let mut gradient_out = zeros::<F, Ix3, 3>("the gradient", [ns, q, n])?.permuted_axes([0, 2, 1]);
+    let mut gradient_out = zeros("the gradient", [ns, q, n])?.permuted_axes([0, 2, 1]);
     let mut hessian_out = match g.hessian {
-        Some(_) => Some(zeros::<F, Ix4, 4>("the Hessian", [ns, q, n, n])?.permuted_axes([0, 2, 3, 1])),
+        Some(_) => Some(zeros("the Hessian", [ns, q, n, n])?.permuted_axes([0, 2, 3, 1])),
         None => None,
     };
     let second = g.hessian.is_some();
@@ -143,9 +143,8 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
 }
 
 /// Zeros, or an error that says how much was asked for.
-fn zeros<F: Real, D: Dimension, const N: usize>(what: &str, shape: [usize; N]) -> Result<Array<F, D>, Error> {
-    let array = allocate(format_args!("{what} of a composition"), IxDyn(&shape), Contents::Zeros)?;
-    Ok(array.into_dimensionality().expect("as many axes as the shape has"))
+fn zeros<F: Real, D: Dimension>(what: &str, shape: impl IntoDimension<Dim = D>) -> Result<Array<F, D>, Error> {
+    allocate(format_args!("{what} of a composition"), shape, Contents::Zeros)
 }
 
 fn load<F: Real>(tape: &mut Tape<F>, x: ArrayView2<F>) {

@@ -67,6 +67,8 @@ pub(crate) struct Lin<F> {
     pub copies: Vec<Copy<F>>,
     /// Whether each column, and each row, is written exactly once.
     covered: [bool; 2],
+    /// The columns that the map writes, as (first, number).
+    written: Vec<(usize, usize)>,
 }
 
 /// How often each row and column of a map is written: decides who may assign and who must add.
@@ -166,8 +168,15 @@ impl<F: Real> Lin<F> {
         for b in &mut blocks {
             b.packed = Some([Packed::new(b.matrix()), Packed::new(b.matrix().t())]);
         }
-        let mut lin = Self { rows, cols, blocks, copies, covered: [false; 2] };
+        let mut lin = Self { rows, cols, blocks, copies, covered: [false; 2], written: vec![] };
         lin.covered = [false, true].map(|of_rows| coverage(&lin, of_rows).iter().all(|&count| count == 1));
+        let mut col = 0;
+        for run in coverage(&lin, false).chunk_by(|a, b| (*a > 0) == (*b > 0)) {
+            if run[0] > 0 {
+                lin.written.push((col, run.len()));
+            }
+            col += run.len();
+        }
         Ok(lin)
     }
 
@@ -223,16 +232,12 @@ impl<F: Real> Lin<F> {
 
     /// `y (+)= R A` for every sample, given `R A` (r, cols), touching only the columns that the map writes.
     pub fn spread(&self, accumulate: bool, ns: usize, r: usize, mapped: &[F], y: &mut [F]) {
-        let (n, written) = (self.cols, coverage(self, false));
-        let mut col = 0;
-        for run in written.chunk_by(|a, b| (*a > 0) == (*b > 0)) {
-            if run[0] > 0 {
-                for s in 0..ns {
-                    let to = &mut y[s * r * n + col..];
-                    copy_rows(accumulate, (r, run.len()), (&mapped[col..], n), F::one(), to, n);
-                }
+        let n = self.cols;
+        for &(col, len) in &self.written {
+            for s in 0..ns {
+                let to = &mut y[s * r * n + col..];
+                copy_rows(accumulate, (r, len), (&mapped[col..], n), F::one(), to, n);
             }
-            col += run.len();
         }
     }
 

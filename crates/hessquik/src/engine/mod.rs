@@ -14,6 +14,7 @@ mod kernels;
 mod kind;
 mod lanes;
 mod linear;
+mod lowered;
 mod memory;
 mod product;
 mod program;
@@ -34,6 +35,7 @@ pub use compiled::Compiled;
 #[cfg(test)]
 pub(crate) use kind::Kind;
 pub use lanes::Lanes;
+pub use lowered::Lowered;
 pub(crate) use memory::{prefer_large, unwritten};
 pub use program::Program;
 pub(crate) use program::Stage;

@@ -1,21 +1,20 @@
 //! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
 use super::call::{Call, Field};
 use super::pullback::GradientSum;
-use super::tape::{Buffer, fit};
+use super::tape::{Buffer, fit, grow};
 use super::tile::Workspace;
-use crate::Real;
-use ndarray::{ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Slice};
-use rayon::prelude::*;
+use crate::{JetMut, Real};
+use ndarray::{ArrayView2, ArrayView4, ArrayViewMut4, Axis, Slice};
 use std::mem::take;
 use std::ops::Range;
 
-/// One array per field of a call, in memory order (n_s, q, ..).
-pub(crate) type Arrays<'a, F> = Vec<ArrayViewMutD<'a, F>>;
+/// One slice per field of a call, in memory order (n_s, q, ..); those past the fields are empty.
+pub(crate) type Slices<'a, F> = [&'a mut [F]; Field::COUNT];
 
 impl<F: Real> Workspace<F> {
     fn load(&mut self, x: ArrayView2<F>) {
         self.tape.ns = x.nrows();
-        self.tape.u.resize_with(1, Buffer::default);
+        grow(&mut self.tape.u, 1);
         let to = fit(&mut self.tape.u[0], x.len());
         match x.as_slice() {
             Some(x) => to.copy_from_slice(x),
@@ -25,10 +24,10 @@ impl<F: Real> Workspace<F> {
 }
 
 /// Copies results in memory order (n_s, q, ..) into an array of any strides.
-fn store<F: Real>(from: &[F], ns: usize, shape: &[usize], mut to: ArrayViewMutD<F>) {
-    let (q, entries) = (shape[0], shape[1..].iter().product::<usize>());
-    let logical: Vec<usize> = std::iter::once(0).chain(2..shape.len() + 1).chain([1]).collect();
-    if let Some(to) = to.view_mut().permuted_axes(logical).as_slice_mut() {
+fn store<F: Real>(from: &[F], mut to: ArrayViewMut4<F>) {
+    let (ns, q, rows, cols) = to.dim();
+    let (entries, shape) = (rows * cols, to.raw_dim());
+    if let Some(to) = to.view_mut().permuted_axes([0, 2, 3, 1]).as_slice_mut() {
         // C order of the logical shape (n_s, .., q): a transpose per sample
         for (from, to) in from.chunks_exact(q * entries).zip(to.chunks_exact_mut(q * entries)).take(ns) {
             for (e, to) in to.chunks_exact_mut(q).enumerate() {
@@ -37,26 +36,7 @@ fn store<F: Real>(from: &[F], ns: usize, shape: &[usize], mut to: ArrayViewMutD<
         }
         return;
     }
-    let shape: Vec<usize> = std::iter::once(ns).chain(shape.iter().copied()).collect();
-    let view = ArrayViewD::from_shape(shape, &from[..ns * q * entries]).expect("a buffer of that size");
-    to.assign(&view);
-}
-
-/// Splits arrays into tiles of `tile` samples.
-fn tiles<F>(arrays: Arrays<'_, F>, n: usize, tile: usize) -> Vec<Arrays<'_, F>> {
-    let mut out = Vec::with_capacity(n.div_ceil(tile));
-    let mut rest = arrays;
-    let mut left = n;
-    while left > tile {
-        let (now, later) = rest.into_iter().map(|a| a.split_at(Axis(0), tile)).unzip();
-        out.push(now);
-        rest = later;
-        left -= tile;
-    }
-    if left > 0 {
-        out.push(rest);
-    }
-    out
+    to.assign(&ArrayView4::from_shape(shape, &from[..ns * q * entries]).expect("a buffer of that size"));
 }
 
 fn rows(index: usize, tile: usize, n: usize) -> Range<usize> {
@@ -68,47 +48,61 @@ fn points<'a, F>(x: &ArrayView2<'a, F>, range: Range<usize>) -> ArrayView2<'a, F
 }
 
 impl<F: Real> Call<F> {
-    /// Evaluates all points into `out`, which is `lent` if it was touched before.
-    pub fn run(&self, x: ArrayView2<F>, out: Arrays<'_, F>, lent: bool) {
+    /// Evaluates all points into `out`, the arrays of the fields, which are `lent` if they were touched before.
+    pub fn run(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, lent: bool) {
         const CACHES: usize = 8 << 20;
+        let mut entries = 0;
+        out.each(|_, array| entries += array.len());
+        let past_caches = lent && entries * size_of::<F>() > CACHES;
+        let parallel = x.nrows() > self.tile && rayon::current_num_threads() > 1;
+        self.run_tiles(x, out, past_caches, parallel);
+    }
+
+    /// In halves of whole tiles, down to single ones.
+    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, past_caches: bool, parallel: bool) {
         let n = x.nrows();
-        let past_caches = lent && out.iter().map(|a| a.len() * size_of::<F>()).sum::<usize>() > CACHES;
-        let one = |ws: &mut Workspace<F>, i: usize, arrays: Arrays<'_, F>| {
-            ws.load(points(&x, rows(i, self.tile, n)));
-            ws.tape.past_caches = past_caches;
-            self.fill_arrays(ws, arrays);
-        };
         if n <= self.tile {
             if n > 0 {
-                one(&mut self.program.space().space, 0, out);
+                let mut space = self.program.space();
+                space.space.load(x);
+                space.space.tape.past_caches = past_caches;
+                self.fill_arrays(&mut space.space, &mut out);
             }
             return;
         }
-        let tiles = tiles(out, n, self.tile);
-        let each = |i: usize, arrays| one(&mut self.program.space().space, i, arrays);
-        tiles.into_par_iter().enumerate().for_each(|(i, arrays)| each(i, arrays));
+        let half = n.div_ceil(self.tile) / 2 * self.tile;
+        let (x, out) = (x.split_at(Axis(0), half), out.split_at(half));
+        let first = || self.run_tiles(x.0, out.0, past_caches, parallel);
+        let second = || self.run_tiles(x.1, out.1, past_caches, parallel);
+        if parallel {
+            rayon::join(first, second);
+        } else {
+            first();
+            second();
+        }
     }
 
     /// Evaluates a tile into arrays of any strides.
-    fn fill_arrays(&self, ws: &mut Workspace<F>, mut arrays: Arrays<'_, F>) {
-        let ns = ws.tape.ns;
-        let mut results = std::mem::take(&mut ws.results);
-        results.resize_with(arrays.len(), Buffer::default);
-        {
-            let mut slices: Vec<&mut [F]> = Vec::with_capacity(arrays.len());
-            for ((array, result), (_, shape)) in arrays.iter_mut().zip(&mut results).zip(&self.fields) {
-                match array.is_standard_layout() {
-                    true => slices.push(array.as_slice_mut().expect("standard layout")),
-                    false => slices.push(fit(result, ns * shape.iter().product::<usize>())),
-                }
+    fn fill_arrays(&self, ws: &mut Workspace<F>, out: &mut JetMut<'_, F>) {
+        let (ns, fields) = (ws.tape.ns, self.fields.len());
+        let mut results = take(&mut ws.results);
+        grow(&mut results, fields);
+        let (mut slices, mut in_place) = (Slices::default(), [false; Field::COUNT]);
+        out.each(|field, array| {
+            if let (Some(at), Some(slice)) = (self.position(field), array.into_slice()) {
+                (slices[at], in_place[at]) = (slice, true);
             }
-            self.evaluate_tile(ws, &mut slices);
-        }
-        for ((array, result), (_, shape)) in arrays.iter_mut().zip(&results).zip(&self.fields) {
-            if !array.is_standard_layout() {
-                store(result, ns, shape, array.view_mut());
+        });
+        for (at, ((_, shape), result)) in self.fields.iter().zip(&mut results).enumerate() {
+            if !in_place[at] {
+                slices[at] = fit(result, ns * shape.iter().product::<usize>());
             }
         }
+        self.evaluate_tile(ws, &mut slices[..fields]);
+        out.each(|field, array| match self.position(field) {
+            Some(at) if !in_place[at] => store(&results[at], array),
+            _ => {}
+        });
         ws.results = results;
     }
 
@@ -124,7 +118,7 @@ impl<F: Real> Call<F> {
         loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
     ) -> (F, Vec<F>) {
         const MEMORY: usize = 16 << 20;
-        let (n, d) = (x.nrows(), self.d);
+        let (n, d, fields) = (x.nrows(), self.d, self.fields.len());
         let count = n.div_ceil(self.tile);
         let groups = (MEMORY / GradientSum::len(self).max(1)).clamp(4, 64).min(count.max(1));
         let per_group = count.div_ceil(groups).max(1) * self.tile;
@@ -141,12 +135,12 @@ impl<F: Real> Call<F> {
                 let range = start..start + x_bar.len() / d;
                 ws.load(points(&x, range.clone()));
                 let mut out = self.slices(&mut results, range.len());
-                F::evaluate_tile(self, ws, &mut out);
+                F::evaluate_tile(self, ws, &mut out[..fields]);
                 let mut bar = self.slices(&mut bars, range.len());
                 bar.iter_mut().for_each(|b| b.fill(F::zero()));
-                total += loss(range, &out, &mut bar);
-                let bar: Vec<&[F]> = bar.iter().map(|b| &**b).collect();
-                F::pull_back_tile(self, (&mut *ws, &mut rs), &bar, &mut sum, x_bar);
+                total += loss(range, &out[..fields], &mut bar[..fields]);
+                let bar = bar.each_ref().map(|b| &**b);
+                F::pull_back_tile(self, (&mut *ws, &mut rs), &bar[..fields], &mut sum, x_bar);
             }
             (ws.reverse, ws.results, ws.cotangents) = (rs, results, bars);
             (total, sum)
@@ -177,10 +171,13 @@ impl<F: Real> Call<F> {
         (left + right, sum)
     }
 
-    fn slices<'a>(&self, buffers: &'a mut Vec<Buffer<F>>, ns: usize) -> Vec<&'a mut [F]> {
-        buffers.resize_with(self.fields.len(), Buffer::default);
-        let lens = self.fields.iter().map(|(_, shape)| ns * shape.iter().product::<usize>());
-        buffers.iter_mut().zip(lens).map(|(b, len)| fit(b, len)).collect()
+    fn slices<'a>(&self, buffers: &'a mut Vec<Buffer<F>>, ns: usize) -> Slices<'a, F> {
+        grow(buffers, self.fields.len());
+        let mut slices = Slices::default();
+        for ((slice, buffer), (_, shape)) in slices.iter_mut().zip(buffers).zip(&self.fields) {
+            *slice = fit(buffer, ns * shape.iter().product::<usize>());
+        }
+        slices
     }
 
     /// The place of a field among the results.

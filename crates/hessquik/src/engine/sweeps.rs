@@ -8,7 +8,7 @@
 use super::kernels::{Rows, copy_rows, scale_rows, scale_twice};
 use super::linear::{Cover, Lin};
 use super::program::{Program, Site, Stage};
-use super::tape::{Buffer, Tape, copy_from, fit, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, grow, view2, view3};
 use crate::Real;
 
 /// `out = x S + y W` (or `x S^T + y M^T`) for `n` rows.
@@ -40,10 +40,18 @@ pub(crate) fn sum_of_two<F: Real>(
 /// `order`; `tape.u[0]` and `tape.ns` are given.
 pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tape<F>) {
     let ns = tape.ns;
-    tape.u.resize_with(program.depth() + 1, Buffer::default);
-    tape.sig.resize_with(program.depth(), Default::default);
+    grow(&mut tape.u, program.depth() + 1);
+    grow(&mut tape.sig, program.depth());
+    let keep = tape.keep;
+    let in_place = |i: usize| program.stages[i].skips() && !keep;
+    // the swaps below taken back: every tile then works in the same memory, not each in another state's
+    for i in (1..program.depth()).rev() {
+        if in_place(i) {
+            tape.u.swap(i, i + 1);
+        }
+    }
     for (i, stage) in program.stages.iter().enumerate() {
-        let in_place = stage.skips() && !tape.keep;
+        let in_place = in_place(i);
         if in_place {
             tape.u.swap(i, i + 1);
         }
@@ -58,10 +66,10 @@ pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tap
                     Some(b) => site.m.map_onto(b, ns, u, n, z, p),
                     None => site.m.map(ns, u, n, z, p),
                 }
-                let mut orders = 0..4;
-                let sig = tape.sig[i]
-                    .each_mut()
-                    .map(|s| if orders.next().is_some_and(|o| o <= order) { fit(s, ns * p) } else { &mut [][..] });
+                let mut sig: [&mut [F]; 4] = Default::default();
+                for (sig, to) in sig.iter_mut().zip(&mut tape.sig[i]).take(order + 1) {
+                    *sig = fit(to, ns * p);
+                }
                 site.act.fill(order, z, sig);
                 match in_place {
                     true => site.w.apply(true, ns, &tape.sig[i][0], p, out, n),
@@ -92,13 +100,20 @@ pub(crate) fn adjoints<F: Real>(
     tape: &mut Tape<F>,
 ) {
     let (ns, total) = (tape.ns, program.sites());
-    tape.e.resize_with(program.depth(), Buffer::default);
+    grow(&mut tape.e, program.depth());
     if curvature {
         fit(&mut tape.c, ns * q * total);
     }
+    let keep = tape.keep;
+    let in_place = |i: usize| program.stages[i].skips() && !keep && !joins.contains(&(i + 1));
+    for i in lowest + 1..program.depth() {
+        if in_place(i - 1) {
+            tape.g.swap(i - 1, i);
+        }
+    }
     for i in (lowest..program.depth()).rev() {
         let stage = &program.stages[i];
-        let in_place = stage.skips() && !tape.keep && !joins.contains(&(i + 1));
+        let in_place = in_place(i);
         if in_place {
             tape.g.swap(i, i + 1);
         }
@@ -248,16 +263,23 @@ pub(crate) fn tangents<F: Real>(
 ) {
     let (a, b, r, ns) = (segment.a, segment.b, segment.r, tape.ns);
     let width = program.offsets[b] - program.offsets[a];
-    segment.t.resize_with(b - a + 1, Buffer::default);
+    grow(&mut segment.t, b - a + 1);
     fit(&mut segment.sites, ns * r * width);
     if let (Some(start), Some(Stage::Smooth(map))) = (start, program.stages.get(a)) {
         start.expand(ns, map.dim_input(), fit(&mut segment.t[0], ns * r * map.dim_input()));
     }
+    let keep = tape.keep;
+    let is_last = |i: usize| i + 1 == b && !to_state;
+    let in_place = |i: usize| program.stages[i].skips() && (i > a || start.is_none()) && !keep && !is_last(i);
+    for i in (a + 1..b).rev() {
+        if in_place(i) {
+            segment.t.swap(i - a, i - a + 1);
+        }
+    }
     for i in a..b {
         let stage = &program.stages[i];
         let shared = start.filter(|_| i == a);
-        let last = i + 1 == b && !to_state;
-        let in_place = stage.skips() && shared.is_none() && !tape.keep && !last;
+        let (last, in_place) = (is_last(i), in_place(i));
         if in_place {
             segment.t.swap(i - a, i - a + 1);
         }

@@ -29,15 +29,29 @@ impl<F> DerefMut for Buffer<F> {
 }
 
 /// The first `len` entries of a buffer; what is in them is not defined.
+#[inline]
 pub(crate) fn fit<F: Real>(buffer: &mut Buffer<F>, len: usize) -> &mut [F] {
     if buffer.len < len {
-        let spare = CACHE_LINE / size_of::<F>();
-        buffer.data = vec![F::zero(); len + spare];
-        // a machine that cannot say gets an unaligned buffer, which is slower and as right
-        buffer.start = buffer.data.as_ptr().align_offset(CACHE_LINE).min(spare);
-        buffer.len = len;
+        enlarge(buffer, len);
     }
-    &mut buffer[..len]
+    &mut buffer.data[buffer.start..][..len]
+}
+
+#[cold]
+fn enlarge<F: Real>(buffer: &mut Buffer<F>, len: usize) {
+    let spare = CACHE_LINE / size_of::<F>();
+    buffer.data = vec![F::zero(); len + spare];
+    // a machine that cannot say gets an unaligned buffer, which is slower and as right
+    buffer.start = buffer.data.as_ptr().align_offset(CACHE_LINE).min(spare);
+    buffer.len = len;
+}
+
+/// At least `len` of what is kept from call to call; there may be more of another call.
+#[inline]
+pub(crate) fn grow<T: Default>(list: &mut Vec<T>, len: usize) {
+    if list.len() < len {
+        list.resize_with(len, T::default);
+    }
 }
 
 /// The state of a tile: values, activations and adjoints of all stages.

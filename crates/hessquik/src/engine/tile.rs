@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
 use super::sweeps::{Segment, Start, adjoints, sum_of_two, tangents, values};
-use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
+use super::tape::{Buffer, Tape, copy_from, fit, grow, identities, view2, view3};
 use crate::Real;
 
 /// Working memory of one task.
@@ -20,6 +20,10 @@ pub(crate) struct TaskTape<F> {
     /// Hessians carried forward (n_s, rows, n_i) before each layer of the prefix and after it, and `H M` (n_s, rows, p).
     pub h: Vec<Buffer<F>>,
     pub hm: Vec<Buffer<F>>,
+    /// The identity (m, m), with which they are contracted at the end.
+    unit: Buffer<F>,
+    /// Of a product, the tangents of the adjoints after a layer, at its site and before it.
+    products: [Buffer<F>; 3],
     /// The segments between pivots.
     pub segments: Vec<Segment<F>>,
     /// Whether the slots are the results themselves.
@@ -51,7 +55,7 @@ impl<F: Real> Call<F> {
             self.seed_adjoints(&mut ws.tape);
             adjoints(program, self.q, self.lowest, !self.tasks.is_empty(), &self.joins, &mut ws.tape);
         }
-        ws.tasks.resize_with(self.tasks.len(), Default::default);
+        grow(&mut ws.tasks, self.tasks.len());
         for (i, task) in self.tasks.iter().enumerate() {
             let tt = &mut ws.tasks[i];
             match task.sinks[..] {
@@ -92,7 +96,7 @@ impl<F: Real> Call<F> {
     /// `G_l = U^T` for every sample.
     fn seed_adjoints(&self, tape: &mut Tape<F>) {
         let (ns, q, m, depth) = (tape.ns, self.q, self.m, self.program.depth());
-        tape.g.resize_with(depth + 1, Buffer::default);
+        grow(&mut tape.g, depth + 1);
         let g = fit(&mut tape.g[depth], ns * q * m);
         match &self.u {
             Some(u) => g.chunks_exact_mut(q * m).for_each(|g| g.copy_from_slice(u)),
@@ -174,13 +178,15 @@ impl<F: Real> Call<F> {
     fn join(&self, kind: &Kind<F>, prefix: usize, tape: &Tape<F>, tt: &mut TaskTape<F>, out: &mut [F]) {
         let (program, q, depth) = (&*self.program, self.q, self.program.depth());
         let size = (tape.ns, q, program.width(prefix));
-        let unit;
         let g = match &self.u {
             _ if prefix < depth => Rows::new(&tape.g[prefix], q, size.2),
             Some(u) => Rows::shared(u, size.2),
             None => {
-                unit = identities(1, size.2).into_raw_vec_and_offset().0;
-                Rows::shared(&unit, size.2)
+                let n = size.2;
+                let unit = fit(&mut tt.unit, n * n);
+                unit.fill(F::zero());
+                (0..n).for_each(|i| unit[i * n + i] = F::one());
+                Rows::shared(unit, n)
             }
         };
         contract(prefix < depth, kind, size, &tt.h[prefix], g, out, &mut tt.scratch);
@@ -199,13 +205,13 @@ impl<F: Real> Call<F> {
         tt: &mut TaskTape<F>,
         out: &mut [F],
     ) {
-        let (program, q, ns, depth) = (&*self.program, self.q, tape.ns, self.program.depth());
-        let cuts: Vec<usize> = [first].iter().chain(pivots).chain([&depth]).copied().collect();
-        tt.segments.resize_with(cuts.len() - 1, Default::default);
-        for j in (0..cuts.len() - 1).rev() {
-            let (a, lifts) = (cuts[j], cuts[j + 1] < depth);
+        let (program, q, ns) = (&*self.program, self.q, tape.ns);
+        tt.segments.resize_with(pivots.len() + 1, Default::default);
+        for j in (0..=pivots.len()).rev() {
+            let a = if j == 0 { first } else { pivots[j - 1] };
+            let lifts = j < pivots.len();
             // layers after the last curved one add nothing
-            let b = if lifts { cuts[j + 1] } else { program.curved().max(a + 1) };
+            let b = if lifts { pivots[j] } else { program.curved().max(a + 1) };
             let (before, rest) = tt.segments.split_at_mut(j);
             let segment = &mut rest[0];
             (segment.a, segment.b) = (a, b);
@@ -213,7 +219,7 @@ impl<F: Real> Call<F> {
             let (start, kind, out) = if j == 0 {
                 segment.r = kind.k();
                 if start.is_none() {
-                    segment.t.resize_with(1, Buffer::default);
+                    grow(&mut segment.t, 1);
                     let from = &tt.prefix.t[a - tt.prefix.a][..ns * segment.r * program.width(a)];
                     fit(&mut segment.t[0], from.len()).copy_from_slice(from);
                 }
@@ -238,19 +244,20 @@ impl<F: Real> Call<F> {
         (segment.a, segment.b, segment.r) = (0, depth, kw);
         tangents(program, Some(&task.start), false, tape, segment);
         let rows = kw * q;
-        let (mut dg, mut below) = (vec![F::zero(); ns * rows * self.m], Buffer::default());
+        let [dg, de, below] = &mut tt.products;
+        fit(dg, ns * rows * self.m).fill(F::zero());
         for i in (0..depth).rev() {
             let stage = &program.stages[i];
             let n = stage.n();
-            let to = fit(&mut below, ns * rows * n);
+            let to = fit(below, ns * rows * n);
             match stage {
                 Stage::Site(site) => {
                     let (p, offset) = (site.p, program.offsets[i]);
-                    let mut de = vec![F::zero(); ns * rows * p];
-                    site.w.map_t(ns * rows, &dg, site.n_out, &mut de, p);
+                    let de = fit(de, ns * rows * p);
+                    site.w.map_t(ns * rows, dg, site.n_out, de, p);
                     let scaled = fit(&mut tt.scratch.rows, ns * rows * p);
                     let slope = Rows::new(&tape.sig[i][1], 1, p);
-                    scale_rows(false, (ns, rows, p), Rows::new(&de, rows, p), slope, F::one(), scaled, p);
+                    scale_rows(false, (ns, rows, p), Rows::new(de, rows, p), slope, F::one(), scaled, p);
                     for s in 0..ns {
                         for (w, r) in (0..kw).flat_map(|w| (0..q).map(move |r| (w, r))) {
                             let c = &tape.c[(s * q + r) * total + offset..][..p];
@@ -264,7 +271,7 @@ impl<F: Real> Call<F> {
                 }
                 Stage::Smooth(map) => {
                     let u = view2(&tape.u[i], ns, n);
-                    copy_from(to, map.adjoint(u, view3(&dg, ns, rows, map.dim_output())).iter());
+                    copy_from(to, map.adjoint(u, view3(dg, ns, rows, map.dim_output())).iter());
                     let g = view3(&tape.g[i + 1], ns, q, map.dim_output());
                     let h = map.curvature(u, view3(&segment.t[i], ns, kw, n), identities(ns, n).view(), g);
                     for ((s, w, j, r), &h) in h.indexed_iter() {
@@ -272,8 +279,7 @@ impl<F: Real> Call<F> {
                     }
                 }
             }
-            dg.resize(ns * rows * n, F::zero());
-            dg.copy_from_slice(to);
+            std::mem::swap(dg, below);
         }
         for s in 0..ns {
             for (w, r) in (0..kw).flat_map(|w| (0..q).map(move |r| (w, r))) {
@@ -315,8 +321,8 @@ pub(crate) fn carry_through<F: Real>(
     tape: &mut Tape<F>,
     tt: &mut TaskTape<F>,
 ) {
-    tt.h.resize_with(prefix + 1, Buffer::default);
-    tt.hm.resize_with(prefix, Buffer::default);
+    grow(&mut tt.h, prefix + 1);
+    grow(&mut tt.hm, prefix);
     let width = program.offsets[prefix];
     for i in 0..prefix {
         let (before, after) = tt.h.split_at_mut(i + 1);

@@ -32,7 +32,7 @@ pub use weights::Weights;
 
 use crate::Real;
 use crate::architecture::Architecture;
-use crate::engine::Program;
+use crate::engine::Lowered;
 use ndarray::ArrayD;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
 
     /// The layer as the engine runs it, where it is kept from call to call.
     #[doc(hidden)]
-    fn lowered(&self) -> Option<Arc<Program<F>>> {
+    fn lowered(&self) -> Option<&Lowered<F>> {
         None
     }
 }

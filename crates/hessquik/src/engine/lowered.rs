@@ -1,0 +1,126 @@
+//! What a network keeps from call to call: its layers in the one form, and the last requests resolved against them.
+use super::call::{Call, Sink, Task};
+use super::kind::Kind;
+use super::program::Program;
+use super::sweeps::Start;
+use crate::{Error, Real, Request};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many requests are kept, and how large each may be in bytes when resolved: it then holds directions as they pass
+/// the first layer, and lists of entries.
+const KEPT: usize = 8;
+const LARGEST: usize = 4 << 20;
+
+/// A network as the engine runs it, with its last requests: resolving one takes longer than a call of few points.
+#[derive(Debug)]
+pub struct Lowered<F> {
+    program: Arc<Program<F>>,
+    /// The one used last first. Locked for as long as it takes to compare requests.
+    calls: Mutex<Vec<Resolved<F>>>,
+}
+
+#[derive(Debug)]
+struct Resolved<F> {
+    request: Request<F>,
+    reverse: bool,
+    call: Arc<Call<F>>,
+}
+
+impl<F> Clone for Lowered<F> {
+    /// The same program; requests are kept anew, so that copies do not wait for each other.
+    fn clone(&self) -> Self {
+        Self { program: self.program.clone(), calls: Mutex::default() }
+    }
+}
+
+impl<F: Real> Lowered<F> {
+    pub(crate) fn new(program: Program<F>) -> Self {
+        Self { program: Arc::new(program), calls: Mutex::default() }
+    }
+
+    pub(crate) fn program(&self) -> &Arc<Program<F>> {
+        &self.program
+    }
+
+    /// `request` resolved, anew only if it is not among the last.
+    pub(crate) fn call(&self, request: &Request<F>, reverse: bool) -> Result<Arc<Call<F>>, Error> {
+        if let Some(call) = self.known(request, reverse) {
+            return Ok(call);
+        }
+        let call = Arc::new(F::resolve(self.program.clone(), request, reverse)?);
+        if bytes(&call) <= LARGEST {
+            let request = request.clone();
+            let mut calls = self.calls();
+            calls.truncate(KEPT - 1);
+            calls.insert(0, Resolved { request, reverse, call: call.clone() });
+        }
+        Ok(call)
+    }
+
+    fn known(&self, request: &Request<F>, reverse: bool) -> Option<Arc<Call<F>>> {
+        let mut calls = self.calls();
+        let at = calls.iter().position(|known| known.reverse == reverse && known.request.same(request))?;
+        calls[..=at].rotate_right(1);
+        Some(calls[0].call.clone())
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Resolved<F>>> {
+        // nothing that runs under the lock leaves the list half changed
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that a call holds beside its program, about.
+fn bytes<F: Real>(call: &Call<F>) -> usize {
+    let start = |s: &Start<F>| {
+        let expand = s.expand.as_ref().map_or(0, Vec::len);
+        size_of::<F>() * (s.rows.len() + s.through_m.len() + s.through_s.len() + expand)
+    };
+    let sink = |s: &Sink<F>| match s {
+        Sink::All => 0,
+        Sink::Slots(list) => size_of_val(&list[..]),
+        Sink::Sum(list) => size_of_val(&list[..]),
+    };
+    let kind = |kind: &Kind<F>| match kind {
+        Kind::Full { .. } => 0,
+        Kind::Pairs { pairs, .. } => size_of_val(&pairs[..]),
+        Kind::Trace { signs } => size_of_val(&signs[..]),
+    };
+    let task = |t: &Task<F>| {
+        let starts: usize = [&t.start].into_iter().chain(&t.pivots).map(start).sum();
+        starts + kind(&t.kind) + t.sinks.iter().map(|(_, s)| sink(s)).sum::<usize>()
+    };
+    let own = [&call.v, &call.u].into_iter().flatten().map(Vec::len).sum::<usize>();
+    let own = own + call.outer.as_ref().map_or(0, |o| o.len());
+    size_of::<F>() * own + call.tasks.iter().map(task).sum::<usize>() + call.along.as_ref().map_or(0, start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Activation, Init, Layer, fully_connected};
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn requests_are_kept_and_told_apart_to_the_last_bit() {
+        let network = fully_connected::<f64>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();
+        let lowered = network.lowered().unwrap();
+        let along = |a: f64| Request::new().laplacian().directions(array![[a, 1.0]]);
+        let of = |request: &Request<f64>| lowered.call(request, false).unwrap();
+        let zero = of(&along(0.0));
+        assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
+        assert!(!Arc::ptr_eq(&zero, &of(&along(-0.0))));
+        assert!(Arc::ptr_eq(&of(&along(f64::NAN)), &of(&along(f64::NAN))));
+        assert!(!Arc::ptr_eq(&zero, &lowered.call(&along(0.0), true).unwrap()));
+        assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
+        // the one used last stays, the one not used for longest goes
+        for i in 0..2 * KEPT {
+            of(&along(i as f64));
+            assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
+        }
+        assert_eq!(lowered.calls().len(), KEPT);
+        // what is large is resolved anew
+        let large = Request::new().laplacian().directions(Array2::ones((LARGEST / 8, 2)));
+        assert!(!Arc::ptr_eq(&of(&large), &of(&large)));
+    }
+}
