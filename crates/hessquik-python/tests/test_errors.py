@@ -138,7 +138,7 @@ CASES = {
         lambda: NET.pullback(X, {"value": np.ones((3, 2))}),
         errors.ShapeError,
         ValueError,
-        "cotangent of Value",
+        "cotangent given for Value",
     ),
     "cotangent axes": (
         lambda: NET.pullback(X, {"value": np.ones(3)}),

@@ -66,12 +66,12 @@ def test_modes_can_be_forced(mode):
 
 
 def test_the_plan_is_that_of_the_engine():
-    wide = of(ours.net.fullyConnectedNN([500, 8, 8, 1]))
+    wide = of(ours.net.fullyConnectedNN([500, 64, 64, 1]))
     assert wide.plan(VALUE | HESSIAN, 500, 1, "auto") == Plan(0, (1,))
     assert wide.plan(VALUE | HESSIAN, 500, 1, "forward") == Plan(3)
     many = of(ours.net.fullyConnectedNN([2, 8, 8, 400]))
     assert many.plan(VALUE | HESSIAN, 2, 400, "auto").prefix > 0
-    text = ours.net.fullyConnectedNN([500, 8, 8, 1]).explain(1000)
+    text = ours.net.fullyConnectedNN([500, 64, 64, 1]).explain(1000)
     assert "pivots at [1]" in text and "1000 points" in text
 
 
