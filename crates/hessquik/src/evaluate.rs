@@ -298,14 +298,12 @@ pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
     request: &Request<F>,
     reverse: bool,
 ) -> Result<Arc<Call<F>>, Error> {
-    let check = |program: &Program<F>| x.map_or(Ok(()), |x| check_points(program, &x));
-    if let Some(lowered) = layer.lowered() {
-        check(lowered.program())?;
-        return lowered.call(request, reverse);
-    }
     let program = program(layer)?;
-    check(&program)?;
-    Ok(Arc::new(F::resolve(program, request, reverse)?))
+    x.map_or(Ok(()), |x| check_points(&program, &x))?;
+    match layer.lowered() {
+        Some(lowered) => lowered.call(request, reverse),
+        None => Ok(Arc::new(F::resolve(program, request, reverse)?)),
+    }
 }
 
 /// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.
@@ -365,17 +363,16 @@ fn place<F: Real>(
     wrong: &mut Option<Error>,
 ) -> Option<usize> {
     let Some(at) = call.position(field) else {
-        let message = || format!("{what} for {field:?}, which is not asked for");
-        wrong.get_or_insert_with(|| Error::Request(message()));
+        wrong.get_or_insert_with(|| Error::Request(format!("{what} for {field:?}, which is not asked for")));
         return None;
     };
     let shape = &call.fields[at].1;
     let wanted = four_axes(ns, shape);
     if found != wanted {
         let logical = |s: &[usize]| [&s[..1], &s[2..=shape.len()], &s[1..2]].concat();
-        let error =
-            || Error::shape(format!("the {what} for {field:?}"), &logical(found), format!("{:?}", logical(&wanted)));
-        wrong.get_or_insert_with(error);
+        wrong.get_or_insert_with(|| {
+            Error::shape(format!("the {what} for {field:?}"), &logical(found), format!("{:?}", logical(&wanted)))
+        });
     }
     Some(at)
 }

@@ -127,7 +127,7 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
         let part = |rows: Rows<'x, F>, n| Mat::new(rows.sample(s), k, n, rows.stride);
         [part(a, used), lift.map_or(part(a, 0), |l| part(l.x, n))]
     };
-    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), true, memory);
+    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), memory);
     let mut right = pack(factor(0), std::mem::take(&mut scratch.right));
     for s in 0..ns {
         let x = factor(s);

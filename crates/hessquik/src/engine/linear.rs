@@ -46,7 +46,7 @@ impl<F: Real> Block<F> {
     fn product(&self, transposed: bool, x: Mat<F>, onto: Onto<F>, c: &mut [F], stride: usize) {
         let packed = &self.packed.as_ref().expect("packed when lowered")[usize::from(transposed)];
         let cols = if transposed { self.rows } else { self.cols };
-        Product { a: x, b: Right::Packed(packed, 0, 0), cols, onto, c, stride }.run();
+        Product { a: x, b: Right::Packed(packed, 0), cols, onto, c, stride }.run();
     }
 }
 

@@ -16,8 +16,8 @@ use pulp::{Arch, Simd, WithSimd};
 pub(crate) enum Right<'a, F> {
     /// Row-major, `stride` entries from row to row.
     Rows(&'a [F], usize),
-    /// Packed beforehand: the part from this row and this column on, where a panel starts.
-    Packed(&'a Packed<F>, usize, usize),
+    /// Packed beforehand: the part from this column on, where a panel starts.
+    Packed(&'a Packed<F>, usize),
 }
 
 /// What a product is added to.
@@ -131,10 +131,9 @@ impl<F: Real> Packed<F> {
         Self { columns, ..packed }
     }
 
-    /// Matrices on top of each other, in memory of an earlier one; in narrow panels where only the upper `half` of a
-    /// symmetric product is wanted.
-    pub fn stacked(parts: &[Mat<F>], half: bool, memory: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { parts, memory, half }).0
+    /// Matrices on top of each other, for the upper half of a symmetric product, in memory of an earlier one.
+    pub fn stacked(parts: &[Mat<F>], memory: Buffer<F>) -> Self {
+        Arch::new().dispatch(Pack { parts, memory, half: true }).0
     }
 
     /// The memory.
@@ -160,10 +159,10 @@ impl<F: Real> Product<'_, F> {
             Right::Rows(data, stride) => {
                 assert!(inner == 0 || data.len() > (inner - 1) * stride + cols - 1);
             }
-            Right::Packed(b, row, col) => {
-                let whole = (row, col, inner, cols) == (0, 0, b.rows, b.cols);
+            Right::Packed(b, col) => {
+                let whole = (col, inner, cols) == (0, b.rows, b.cols);
                 assert!(whole || b.columns.is_none(), "weights are used as a whole");
-                assert!(row + inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.width));
+                assert!(inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.width));
                 let ends = cols.is_multiple_of(b.width) && (b.more == 0 || col + cols + b.width <= b.cols);
                 assert!(ends || col + cols == b.cols, "a part ends with a panel");
             }
@@ -191,10 +190,7 @@ impl<F: Real> WithSimd for Product<'_, F> {
         for (first, len) in panels(self.cols, width, more) {
             let (panel, step, padded) = match self.b {
                 Right::Rows(data, stride) => (&data[first.min(data.len())..], stride, false),
-                Right::Packed(b, row, col) => {
-                    let step = len.next_multiple_of(lanes);
-                    (&b.panels[b.rows * (col + first) + row * step..], step, true)
-                }
+                Right::Packed(b, col) => (&b.panels[b.rows * (col + first)..], len.next_multiple_of(lanes), true),
             };
             let mut panel = Panel { product: &mut self, first, len, panel, step, padded };
             let rows = panel.product.a.rows;
@@ -433,7 +429,7 @@ mod tests {
                         let a = if transposed { Mat::new(&numbers, inner, rows, rows + 2).t() } else { a };
                         let b = &numbers[100..];
                         let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3));
-                        let right = if packed { Right::Packed(&of_b, 0, 0) } else { Right::Rows(b, cols + 3) };
+                        let right = if packed { Right::Packed(&of_b, 0) } else { Right::Rows(b, cols + 3) };
                         let stride = cols + 1;
                         let mut c = numbers[7..][..rows * stride].to_vec();
                         let onto = [Onto::Zero, Onto::Itself, Onto::Row(&numbers[50..])][onto];

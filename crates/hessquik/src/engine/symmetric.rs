@@ -36,7 +36,7 @@ pub(crate) fn symmetric<F: Real>(
 fn blocks<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F]) {
     let (k, side, width) = (y.rows, side::<F>(), right.width());
     let product = |i: usize, rows: usize, j: usize, cols: usize, h: &mut [F]| {
-        let (a, b) = (y.rows(i, rows), Right::Packed(right, 0, j));
+        let (a, b) = (y.rows(i, rows), Right::Packed(right, j));
         Product { a, b, cols, onto: Onto::Zero, c: &mut h[i * k + j..], stride: k }.run();
     };
     for i in (0..k).step_by(side) {
@@ -115,7 +115,7 @@ mod tests {
                 let x: Vec<F> = (0..k * n).map(entry).collect();
                 let scale = |i: usize| (i % n) as f64 - 0.5;
                 let y: Vec<F> = x.iter().enumerate().map(|(i, &x)| x * F::of(scale(i))).collect();
-                let right = Packed::stacked(&[Mat::new(&x, k, n, n).t()], true, Buffer::default());
+                let right = Packed::stacked(&[Mat::new(&x, k, n, n).t()], Buffer::default());
                 for past_caches in [false, true] {
                     let mut h = vec![F::of(7.0); k * k + 1];
                     symmetric(Mat::new(&y, k, n, n), &right, &mut h[..k * k], &mut Buffer::default(), past_caches);
