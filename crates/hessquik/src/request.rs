@@ -43,21 +43,22 @@ impl std::str::FromStr for Mode {
 /// # Ok::<(), hessquik::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)] // each is what the method of the same name asks for
 pub struct Request<F> {
-    pub(crate) value: bool,
-    pub(crate) gradient: bool,
-    pub(crate) hessian: bool,
-    pub(crate) packed: bool,
-    pub(crate) diagonal: bool,
-    pub(crate) laplacian: bool,
-    pub(crate) factored: bool,
-    pub(crate) operator: Option<Array2<F>>,
-    pub(crate) products: Option<Array2<F>>,
-    pub(crate) block: Option<(Vec<usize>, Vec<usize>)>,
-    pub(crate) partials: Option<Vec<(usize, usize)>>,
-    pub(crate) directions: Option<Array2<F>>,
-    pub(crate) outputs: Option<Array2<F>>,
-    pub(crate) mode: Mode,
+    pub value: bool,
+    pub gradient: bool,
+    pub hessian: bool,
+    pub packed: bool,
+    pub diagonal: bool,
+    pub laplacian: bool,
+    pub factored: bool,
+    pub operator: Option<Array2<F>>,
+    pub products: Option<Array2<F>>,
+    pub block: Option<(Vec<usize>, Vec<usize>)>,
+    pub partials: Option<Vec<(usize, usize)>>,
+    pub directions: Option<Array2<F>>,
+    pub outputs: Option<Array2<F>>,
+    pub mode: Mode,
 }
 
 impl<F: Real> Request<F> {

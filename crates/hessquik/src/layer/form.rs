@@ -12,12 +12,15 @@ use ndarray::{Array1, Array2};
 
 /// One block of a [`Linear`] map, at a place in its matrix.
 #[derive(Clone, Debug)]
-pub(crate) enum Piece<F> {
+pub enum Piece<F> {
     /// A weight, or its transpose, or its softplus (for weights that must not be negative). A vector is a column.
+    #[allow(missing_docs)]
     Weight { name: String, row: usize, col: usize, transposed: bool, nonnegative: bool },
     /// A matrix that is not trained.
+    #[allow(missing_docs)]
     Constant { matrix: Array2<F>, row: usize, col: usize },
     /// `scale` times an identity: columns `from .. from + len` of the input go to `to .. to + len`.
+    #[allow(missing_docs)]
     Copy { from: usize, to: usize, len: usize, scale: F },
 }
 
@@ -33,7 +36,8 @@ pub(crate) enum Piece<F> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Linear<F> {
-    pub(crate) pieces: Vec<Piece<F>>,
+    /// The blocks, which may overlap.
+    pub pieces: Vec<Piece<F>>,
 }
 
 impl<F: Real> Linear<F> {
@@ -114,13 +118,20 @@ pub enum Shift<F> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Form<F> {
-    pub(crate) dims: [usize; 3],
-    pub(crate) m: Linear<F>,
-    pub(crate) b: Shift<F>,
-    pub(crate) act: Activation,
-    pub(crate) s: Linear<F>,
-    pub(crate) w: Linear<F>,
-    pub(crate) c: Shift<F>,
+    /// n, p and n'.
+    pub dims: [usize; 3],
+    /// `M` (n, p).
+    pub m: Linear<F>,
+    /// `b` (p).
+    pub b: Shift<F>,
+    /// The activation.
+    pub act: Activation,
+    /// The skip `S` (n, n').
+    pub s: Linear<F>,
+    /// `W` (p, n').
+    pub w: Linear<F>,
+    /// `c` (n').
+    pub c: Shift<F>,
 }
 
 impl<F: Real> Form<F> {

@@ -19,8 +19,7 @@ mod single;
 mod smooth;
 mod weights;
 
-pub(crate) use form::Piece;
-pub use form::{Form, Linear, Shift};
+pub use form::{Form, Linear, Piece, Shift};
 pub use icnn::Icnn;
 pub use init::Init;
 pub use quadratic::Quadratic;

@@ -1,0 +1,374 @@
+//! On the CPU: the engine of `hessquik` as one operation of Burn, with its pullback as the backward pass.
+//!
+//! An operation of Burn has one output, so all results of a request stand behind one another in one flat tensor, each in
+//! the engine's own order of axes (sample, output, ...): nothing is copied on the way in or out.
+use crate::Error;
+use crate::jets::Jets;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::{DType, Shape, Tensor, TensorData};
+use burn_flex::FlexTensor;
+use hessquik::{Architecture, Evaluate, Init, Jet, JetMut, JetView, Mode, Network, Prepared, Real, Request};
+use ndarray::{ArrayView, ArrayView2, ArrayViewMut, Dimension};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The networks of the engine, in both precisions, with the weights of the last call.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    architecture: Architecture,
+    single: OnceLock<Mutex<State<f32>>>,
+    double: OnceLock<Mutex<State<f64>>>,
+}
+
+#[derive(Debug)]
+struct State<F: Real> {
+    network: Network<F>,
+    /// The weights that it has.
+    theta: Vec<F>,
+    /// Requests that were resolved for them.
+    prepared: Vec<(Request<f64>, Arc<Prepared<F>>)>,
+    /// The same requests with their plans and their layouts, which hang on sizes alone and outlive changes of weights.
+    layouts: Vec<(Request<f64>, Request<F>, Arc<Layout>)>,
+}
+
+/// Where each result stands in the flat tensor: shapes without the sample axis, with the output axis first.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    fields: Vec<(Field, Vec<usize>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Field {
+    Value,
+    Gradient,
+    Hessian,
+    Packed,
+    Diagonal,
+    Laplacian,
+    Operator,
+    Products,
+    Block,
+    Partials,
+}
+
+const KEPT: usize = 8;
+
+/// A precision with its state in the engine.
+trait Precision: Real + burn::tensor::Element + bytemuck::Pod {
+    fn state(engine: &Engine) -> Result<&Mutex<State<Self>>, Error>;
+}
+
+macro_rules! precision {
+    ($float:ty, $field:ident) => {
+        impl Precision for $float {
+            fn state(engine: &Engine) -> Result<&Mutex<State<Self>>, Error> {
+                if engine.$field.get().is_none() {
+                    let state = State::new(&engine.architecture)?;
+                    engine.$field.get_or_init(|| Mutex::new(state));
+                }
+                Ok(engine.$field.get().expect("set above"))
+            }
+        }
+    };
+}
+precision!(f32, single);
+precision!(f64, double);
+
+impl Engine {
+    pub(crate) fn new(architecture: Architecture) -> Self {
+        Self { architecture, single: OnceLock::new(), double: OnceLock::new() }
+    }
+
+    fn layout(&self, request: &Request<f64>, dtype: DType) -> Result<Arc<Layout>, Error> {
+        match dtype {
+            DType::F32 => locked::<f32, _>(self, |state| Ok(state.layout(request)?.1)),
+            _ => locked::<f64, _>(self, |state| Ok(state.layout(request)?.1)),
+        }
+    }
+}
+
+fn locked<F: Precision, T>(engine: &Engine, f: impl FnOnce(&mut State<F>) -> Result<T, Error>) -> Result<T, Error> {
+    f(&mut F::state(engine)?.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl<F: Precision> State<F> {
+    fn new(architecture: &Architecture) -> Result<Self, Error> {
+        let network: Network<F> = architecture.build(&mut Init::zeros())?;
+        let theta = network.flat_weights().to_vec();
+        Ok(Self { network, theta, prepared: Vec::new(), layouts: Vec::new() })
+    }
+
+    /// The request of the engine with its plan, and the layout of its results.
+    fn layout(&mut self, request: &Request<f64>) -> Result<(Request<F>, Arc<Layout>), Error> {
+        if let Some((_, cast, layout)) = self.layouts.iter().find(|(known, ..)| known == request) {
+            return Ok((cast.clone(), layout.clone()));
+        }
+        let mut cast = cast(request);
+        let layout = Arc::new(Layout::new(&self.network.zeros(0, &cast)?));
+        if layout.fields.iter().any(|(field, _)| *field != Field::Value) {
+            cast.mode = Mode::Plan(self.network.plan(&cast)?);
+        }
+        self.layouts.truncate(KEPT - 1);
+        self.layouts.insert(0, (request.clone(), cast.clone(), layout.clone()));
+        Ok((cast, layout))
+    }
+
+    /// The request resolved for these weights.
+    fn prepare(&mut self, theta: &[F], request: &Request<f64>) -> Result<(Arc<Prepared<F>>, Arc<Layout>), Error> {
+        let (cast, layout) = self.layout(request)?;
+        if bytemuck::cast_slice::<F, u8>(theta) != bytemuck::cast_slice::<F, u8>(&self.theta) {
+            self.prepared.clear();
+            self.network.set_flat_weights(theta.into())?;
+            self.theta.copy_from_slice(theta);
+        }
+        if let Some((_, prepared)) = self.prepared.iter().find(|(known, _)| known == request) {
+            return Ok((prepared.clone(), layout));
+        }
+        let prepared = Arc::new(Prepared::new(&self.network, cast)?);
+        self.prepared.truncate(KEPT - 1);
+        self.prepared.push((request.clone(), prepared.clone()));
+        Ok((prepared, layout))
+    }
+}
+
+/// The request in another precision.
+fn cast<F: Real>(request: &Request<f64>) -> Request<F> {
+    let Request { value, gradient, hessian, packed, diagonal, laplacian, factored, .. } = *request;
+    let Request { operator, products, block, partials, directions, outputs, mode, .. } = request.clone();
+    let matrix = |a: Option<ndarray::Array2<f64>>| a.map(|a| a.mapv(F::of));
+    let mut cast = Request::new();
+    (cast.value, cast.gradient, cast.hessian, cast.packed) = (value, gradient, hessian, packed);
+    (cast.diagonal, cast.laplacian, cast.factored) = (diagonal, laplacian, factored);
+    (cast.operator, cast.products, cast.block, cast.partials) = (matrix(operator), matrix(products), block, partials);
+    (cast.directions, cast.outputs, cast.mode) = (matrix(directions), matrix(outputs), mode);
+    cast
+}
+
+/// Calls a macro with each result of a jet: its field, its member, its number of axes.
+macro_rules! each_field {
+    ($call:ident) => {
+        $call!(Value value, Gradient gradient, Hessian hessian, Packed packed, Diagonal diagonal, Laplacian laplacian,
+            Operator operator, Products products, Block block, Partials partials)
+    };
+}
+
+impl Layout {
+    /// From the results for no points.
+    pub(crate) fn new<F: Real>(empty: &Jet<F>) -> Self {
+        let mut fields = Vec::new();
+        macro_rules! push {
+            ($($field:ident $member:ident),*) => {$(
+                if let Some(array) = &empty.$member {
+                    // logical axes (n_s, ..., q) to those in memory (n_s, q, ...)
+                    let shape = array.shape();
+                    let q = shape[shape.len() - 1];
+                    fields.push((Field::$field, [&[q], &shape[1..shape.len() - 1]].concat()));
+                }
+            )*};
+        }
+        each_field!(push);
+        Self { fields }
+    }
+
+    /// Entries for one sample.
+    fn width(&self) -> usize {
+        self.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
+    /// Results to be written in a flat slice.
+    fn split<'a, F: Real>(&self, samples: usize, flat: &'a mut [F]) -> JetMut<'a, F> {
+        let (mut out, mut rest) = (JetMut::default(), flat);
+        for (field, shape) in &self.fields {
+            let (now, later) = rest.split_at_mut(samples * shape.iter().product::<usize>());
+            rest = later;
+            macro_rules! set {
+                ($($name:ident $member:ident),*) => {
+                    match field { $(Field::$name => out.$member = Some(logical_mut(now, samples, shape)),)* }
+                };
+            }
+            each_field!(set);
+        }
+        out
+    }
+
+    /// Cotangents that stand in a flat slice.
+    fn view<'a, F: Real>(&self, samples: usize, flat: &'a [F]) -> JetView<'a, F> {
+        let (mut out, mut rest) = (JetView::default(), flat);
+        for (field, shape) in &self.fields {
+            let (now, later) = rest.split_at(samples * shape.iter().product::<usize>());
+            rest = later;
+            macro_rules! set {
+                ($($name:ident $member:ident),*) => {
+                    match field { $(Field::$name => out.$member = Some(logical(now, samples, shape)),)* }
+                };
+            }
+            each_field!(set);
+        }
+        out
+    }
+
+    /// The results as tensors, views of the flat one.
+    pub(crate) fn jets(&self, samples: usize, flat: Tensor<1>) -> Jets {
+        let (mut jets, mut start) = (Jets::default(), 0);
+        for (field, shape) in &self.fields {
+            let len = samples * shape.iter().product::<usize>();
+            let now = if len == 0 { flat.clone() } else { flat.clone().narrow(0, start, len) };
+            start += len;
+            match field {
+                Field::Value => jets.value = Some(now.reshape([samples, shape[0]])),
+                Field::Laplacian => jets.laplacian = Some(now.reshape([samples, shape[0]])),
+                Field::Operator => jets.operator = Some(now.reshape([samples, shape[0]])),
+                Field::Gradient => jets.gradient = Some(tensor3(now, samples, shape)),
+                Field::Packed => jets.packed = Some(tensor3(now, samples, shape)),
+                Field::Diagonal => jets.diagonal = Some(tensor3(now, samples, shape)),
+                Field::Partials => jets.partials = Some(tensor3(now, samples, shape)),
+                Field::Hessian => jets.hessian = Some(tensor4(now, samples, shape)),
+                Field::Products => jets.products = Some(tensor4(now, samples, shape)),
+                Field::Block => jets.block = Some(tensor4(now, samples, shape)),
+            }
+        }
+        jets
+    }
+}
+
+fn tensor3(flat: Tensor<1>, samples: usize, shape: &[usize]) -> Tensor<3> {
+    flat.reshape([samples, shape[0], shape[1]]).permute([0, 2, 1])
+}
+
+fn tensor4(flat: Tensor<1>, samples: usize, shape: &[usize]) -> Tensor<4> {
+    flat.reshape([samples, shape[0], shape[1], shape[2]]).permute([0, 2, 3, 1])
+}
+
+/// Axes (n_s, q, ...) in memory, (n_s, ..., q) in the view.
+fn axes(rank: usize) -> Vec<usize> {
+    std::iter::once(0).chain(2..rank).chain(std::iter::once(1)).take(rank).collect()
+}
+
+fn logical_mut<'a, F, D: Dimension>(flat: &'a mut [F], samples: usize, shape: &[usize]) -> ArrayViewMut<'a, F, D> {
+    let shape = [&[samples], shape].concat();
+    let array = ArrayViewMut::from_shape(shape.clone(), flat).expect("as many entries as the shape has");
+    array.permuted_axes(axes(shape.len())).into_dimensionality().expect("the rank of the field")
+}
+
+fn logical<'a, F, D: Dimension>(flat: &'a [F], samples: usize, shape: &[usize]) -> ArrayView<'a, F, D> {
+    let shape = [&[samples], shape].concat();
+    let array = ArrayView::from_shape(shape.clone(), flat).expect("as many entries as the shape has");
+    array.permuted_axes(axes(shape.len())).into_dimensionality().expect("the rank of the field")
+}
+
+/// One call: a network and a request. It passes through Burn's operations as an argument.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    engine: Arc<Engine>,
+    request: Arc<Request<f64>>,
+}
+
+/// The operation, for each backend that has it.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait EngineOps: Backend {
+    /// All results, flat, for weights (flat) and points (n_s, d).
+    fn jet(theta: FloatTensor<Self>, x: FloatTensor<Self>, job: Job) -> FloatTensor<Self>;
+}
+
+impl EngineOps for Flex {
+    fn jet(theta: FloatTensor<Self>, x: FloatTensor<Self>, job: Job) -> FloatTensor<Self> {
+        match x.dtype() {
+            DType::F32 => forward::<f32>(&theta, &x, &job),
+            _ => forward::<f64>(&theta, &x, &job),
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> EngineOps for Autodiff<Flex, C> {
+    fn jet(theta: FloatTensor<Self>, x: FloatTensor<Self>, job: Job) -> FloatTensor<Self> {
+        let nodes = [theta.node(), x.node()];
+        let (theta, x) = (theta.into_primitive(), x.into_primitive());
+        let out = Flex::jet(theta.clone(), x.clone(), job.clone());
+        match Pullback.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((theta, x, job), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+}
+
+/// The backward pass: the engine's pullback gives both gradients at once.
+#[derive(Debug)]
+struct Pullback;
+
+impl Backward<Flex, 2> for Pullback {
+    type State = (FlexTensor, FlexTensor, Job);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let bar = grads.consume::<Flex>(&ops.node);
+        let (theta, x, job) = ops.state;
+        let (theta_bar, x_bar) = match x.dtype() {
+            DType::F32 => backward::<f32>(&theta, &x, &bar, &job),
+            _ => backward::<f64>(&theta, &x, &bar, &job),
+        };
+        let [theta_node, x_node] = ops.parents;
+        for (node, bar) in [(theta_node, theta_bar), (x_node, x_bar)] {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, bar);
+            }
+        }
+    }
+}
+
+/// A tensor of the CPU as a slice: its own memory where that is contiguous.
+fn slice<F: Precision>(tensor: &FlexTensor) -> std::borrow::Cow<'_, [F]> {
+    match tensor.as_slice::<F>() {
+        Some(slice) => slice.into(),
+        None => tensor.to_contiguous().as_slice::<F>().expect("contiguous").to_vec().into(),
+    }
+}
+
+fn tensor<F: Precision>(entries: Vec<F>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(entries, Shape::from(shape.to_vec())))
+}
+
+const CHECKED: &str = "shapes and the request were checked before the operation";
+
+fn forward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, job: &Job) -> FlexTensor {
+    let (theta, points) = (slice::<F>(theta), slice::<F>(x));
+    let [n, d] = x.layout().shape().dims::<2>();
+    let (prepared, layout) =
+        locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
+    let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
+    let mut flat = vec![F::zero(); n * layout.width()];
+    prepared.evaluate_into(&points, layout.split(n, &mut flat)).expect(CHECKED);
+    let len = flat.len();
+    tensor(flat, &[len])
+}
+
+fn backward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, bar: &FlexTensor, job: &Job) -> (FlexTensor, FlexTensor) {
+    let (theta, points, bar) = (slice::<F>(theta), slice::<F>(x), slice::<F>(bar));
+    let [n, d] = x.layout().shape().dims::<2>();
+    let (prepared, layout) =
+        locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
+    let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
+    let gradients = prepared.pullback(&points, &layout.view(n, &bar)).expect(CHECKED);
+    let len = gradients.weights.len();
+    (tensor(gradients.weights.into_raw_vec_and_offset().0, &[len]), tensor(gradients.input.into_raw_vec_and_offset().0, &[n, d]))
+}
+
+/// What `request` asks for, by the engine, for flat weights and points on the CPU.
+pub(crate) fn evaluate(
+    engine: &Arc<Engine>,
+    theta: Tensor<1>,
+    x: Tensor<2>,
+    request: &Request<f64>,
+) -> Result<Jets, Error> {
+    let layout = engine.layout(request, x.dtype())?;
+    let samples = x.dims()[0];
+    let bytes = samples as u128 * layout.width() as u128 * x.dtype().size() as u128;
+    if bytes > isize::MAX as u128 {
+        return Err(hessquik::Error::OutOfMemory { what: "the results".into(), bytes }.into());
+    }
+    let job = Job { engine: engine.clone(), request: Arc::new(request.clone()) };
+    let flat = <Dispatch as EngineOps>::jet(theta.into_dispatch(), x.into_dispatch(), job);
+    Ok(layout.jets(samples, Tensor::from_dispatch(flat)))
+}

@@ -1,0 +1,478 @@
+//! The five layers and networks of them as Burn modules.
+use crate::structure::{Structure, Weights};
+use crate::{Error, Jets};
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use hessquik::{ActivationSpec, Architecture, Explanation, Init, Real, Request};
+use ndarray::ArrayD;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// What a module of hessquik is apart from its weights; made at the first evaluation and shared by clones.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<OnceLock<Arc<Structure>>>);
+
+impl Shared {
+    fn get(&self, architecture: impl FnOnce() -> Architecture) -> Result<Arc<Structure>, Error> {
+        if self.0.get().is_none() {
+            let structure = Arc::new(Structure::new(&architecture())?);
+            let _ = self.0.set(structure);
+        }
+        Ok(self.0.get().expect("set above").clone())
+    }
+}
+
+/// Values and derivatives of a module with respect to its input.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use hessquik_burn::{Evaluate, Network};
+/// use hessquik::{Activation, Init, Request, fully_connected};
+///
+/// let device = Device::flex().autodiff();
+/// let library = fully_connected::<f32>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+/// let network = Network::from_library(&library, &device)?;
+/// let x = Tensor::<2>::from_floats([[0.1, 0.2], [-1.0, 0.5]], &device);
+/// let jets = network.evaluate(x, &Request::new().value().laplacian())?;
+/// // u_xx + u_yy = 0, say: the loss, and its gradients to the weights
+/// let loss = jets.laplacian.unwrap().square().mean();
+/// let gradients = loss.backward();
+/// # let _ = gradients;
+/// # Ok::<(), hessquik_burn::Error>(())
+/// ```
+pub trait Evaluate {
+    /// What the module is apart from its weights.
+    #[doc(hidden)]
+    fn shared(&self) -> Result<Arc<Structure>, Error>;
+
+    /// The weights, flat, in the order of [`Architecture::weight_shapes`].
+    #[doc(hidden)]
+    fn flat(&self) -> Weights;
+
+    /// What `request` asks for, at points `x` (n_s, d) on the device of the weights.
+    ///
+    /// On the CPU device by the engine of `hessquik`, forward and backward, elsewhere by batched tensor operations; by
+    /// the same plan. Differentiable to weights and points, once, if these are on an autodiff device.
+    ///
+    /// # Errors
+    /// Points of another width, precision or device than the weights; a request that makes no sense for the network
+    /// ([`hessquik::Error`]); layers without the one form on other devices than the CPU.
+    fn evaluate(&self, x: Tensor<2>, request: &Request<f64>) -> Result<Jets, Error> {
+        self.shared()?.evaluate(self.flat(), x, request)
+    }
+
+    /// The same by tensor operations on every device, for comparison and for tests.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate).
+    fn evaluate_by_tensors(&self, x: Tensor<2>, request: &Request<f64>) -> Result<Jets, Error> {
+        self.shared()?.evaluate_by_tensors(self.flat(), x, request)
+    }
+
+    /// The values (n_s, m).
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate).
+    fn forward(&self, x: Tensor<2>) -> Result<Tensor<2>, Error> {
+        let jets = self.evaluate(x, &Request::new().value())?;
+        Ok(jets.value.expect("asked for"))
+    }
+
+    /// The plan of a request, with its costs (see [`hessquik::Explanation`]).
+    ///
+    /// # Errors
+    /// A request that makes no sense for the network.
+    fn explain(&self, points: usize, request: &Request<f64>) -> Result<Explanation, Error> {
+        self.shared()?.explain(points, request)
+    }
+
+    /// The description that model files keep.
+    ///
+    /// # Errors
+    /// Settings that no layer has.
+    fn architecture(&self) -> Result<Architecture, Error> {
+        Ok(self.shared()?.architecture())
+    }
+}
+
+/// Weights by name, taken one after another.
+struct Source<'a> {
+    arrays: &'a mut dyn Iterator<Item = (ArrayD<f64>, DType)>,
+    device: &'a Device,
+}
+
+impl Source<'_> {
+    fn param<const D: usize>(&mut self) -> Param<Tensor<D>> {
+        let (array, dtype) = self.arrays.next().expect("as many weights as the architecture has");
+        Param::from_tensor(to_tensor(&array, dtype, self.device))
+    }
+}
+
+fn to_tensor<const D: usize>(array: &ArrayD<f64>, dtype: DType, device: &Device) -> Tensor<D> {
+    let data = TensorData::new(array.iter().copied().collect::<Vec<f64>>(), array.shape().to_vec());
+    Tensor::from_data(data.convert_dtype(dtype), (device, dtype))
+}
+
+fn flat<const D: usize>(param: &Param<Tensor<D>>) -> Tensor<1> {
+    let value = param.val();
+    let len = value.dims().iter().product::<usize>();
+    value.reshape([len])
+}
+
+/// `u -> act(u K + b)`, with `K` (in, out) and `b` (out); see [`hessquik::Single`].
+#[derive(Module, Debug)]
+pub struct Single {
+    /// (in, out)
+    pub K: Param<Tensor<2>>,
+    /// (out)
+    pub b: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    act: ActivationSpec,
+    #[module(skip)]
+    shared: Shared,
+}
+
+/// `u -> u + h act(u K + b)`; see [`hessquik::Resnet`].
+#[derive(Module, Debug)]
+pub struct Resnet {
+    /// What is added, without the step: `act(u K + b)`.
+    pub layer: Single,
+    #[module(skip)]
+    h: f64,
+    #[module(skip)]
+    shared: Shared,
+}
+
+/// `[u, x] -> [act(u softplus(L) + x K + b), x]`; see [`hessquik::Icnn`].
+#[derive(Module, Debug)]
+pub struct Icnn {
+    /// (d, out)
+    pub K: Param<Tensor<2>>,
+    /// (in, out); none in a first layer
+    pub L: Option<Param<Tensor<2>>>,
+    /// (out)
+    pub b: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    act: ActivationSpec,
+    #[module(skip)]
+    shared: Shared,
+}
+
+/// `x -> x v + |A x|^2 / 2 + mu`; see [`hessquik::Quadratic`].
+#[derive(Module, Debug)]
+pub struct Quadratic {
+    /// (d)
+    pub v: Param<Tensor<1>>,
+    /// (1)
+    pub mu: Param<Tensor<1>>,
+    /// (rank, d)
+    pub A: Param<Tensor<2>>,
+    #[module(skip)]
+    shared: Shared,
+}
+
+/// `[u, x] -> u softplus(w) + x v + |A x|^2 / 2 + mu`; see [`hessquik::QuadraticIcnn`].
+#[derive(Module, Debug)]
+pub struct QuadraticIcnn {
+    /// (in); none without features
+    pub w: Option<Param<Tensor<1>>>,
+    /// (d)
+    pub v: Param<Tensor<1>>,
+    /// (1)
+    pub mu: Param<Tensor<1>>,
+    /// (rank, d)
+    pub A: Param<Tensor<2>>,
+    #[module(skip)]
+    shared: Shared,
+}
+
+/// One layer of a [`Network`].
+#[derive(Module, Debug)]
+#[allow(missing_docs)] // each is the layer of the same name
+#[allow(clippy::large_enum_variant)] // a dozen of them in a network
+pub enum Layer {
+    Single(Single),
+    Resnet(Resnet),
+    Icnn(Icnn),
+    Quadratic(Quadratic),
+    QuadraticIcnn(QuadraticIcnn),
+    Network(Network),
+}
+
+/// Layers one after another, itself a layer; see [`hessquik::Network`].
+///
+/// It may stand inside your own module. Its weights have the names of the library and of hessQuik: `0.K`, `1.2.layer.b`.
+#[derive(Module, Debug)]
+pub struct Network {
+    layers: Vec<Layer>,
+    #[module(skip)]
+    bare: bool,
+    #[module(skip)]
+    shared: Shared,
+}
+
+/// A network with all its weights in one parameter, one behind another: an optimiser then makes one update of one long
+/// vector instead of a dozen short ones, and the engine reads it as it is.
+#[derive(Module, Debug)]
+pub struct FlatNetwork {
+    /// The weights, in the order of [`Architecture::weight_shapes`].
+    pub theta: Param<Tensor<1>>,
+    #[module(skip)]
+    structure: Arc<Structure>,
+}
+
+macro_rules! layers {
+    ($($name:ident: |$self:ident| $architecture:expr, [$($weight:expr),*];)*) => {$(
+        impl Describe for $name {
+            fn describe(&$self) -> Architecture {
+                $architecture
+            }
+            fn push(&$self, out: &mut Vec<Tensor<1>>) {
+                $(out.extend($weight);)*
+            }
+        }
+        impl Evaluate for $name {
+            fn shared(&self) -> Result<Arc<Structure>, Error> {
+                self.shared.get(|| self.describe())
+            }
+            fn flat(&self) -> Weights {
+                let mut out = Vec::new();
+                self.push(&mut out);
+                Weights::Each(out)
+            }
+        }
+    )*};
+}
+
+/// How a layer is described, and its weights in order.
+trait Describe {
+    fn describe(&self) -> Architecture;
+    fn push(&self, out: &mut Vec<Tensor<1>>);
+}
+
+layers! {
+    Single: |self| {
+        let [in_features, out_features] = self.K.lazy_shape().dims();
+        Architecture::Single { in_features, out_features, act: self.act, bias: self.b.is_some() }
+    }, [[flat(&self.K)], self.b.as_ref().map(flat)];
+    Resnet: |self| {
+        let [width, _] = self.layer.K.lazy_shape().dims();
+        Architecture::Resnet { width, h: self.h, act: self.layer.act, bias: self.layer.b.is_some() }
+    }, [[flat(&self.layer.K)], self.layer.b.as_ref().map(flat)];
+    Icnn: |self| {
+        let [input_dim, out_features] = self.K.lazy_shape().dims();
+        let in_features = self.L.as_ref().map(|l| l.lazy_shape().dims::<2>()[0]);
+        Architecture::Icnn { input_dim, in_features, out_features, act: self.act, bias: self.b.is_some() }
+    }, [[flat(&self.K)], self.L.as_ref().map(flat), self.b.as_ref().map(flat)];
+    Quadratic: |self| {
+        let [rank, in_features] = self.A.lazy_shape().dims();
+        Architecture::Quadratic { in_features, rank }
+    }, [[flat(&self.v)], [flat(&self.mu)], [flat(&self.A)]];
+    QuadraticIcnn: |self| {
+        let [rank, input_dim] = self.A.lazy_shape().dims();
+        let in_features = self.w.as_ref().map(|w| w.lazy_shape().dims::<1>()[0]);
+        Architecture::QuadraticIcnn { input_dim, in_features, rank }
+    }, [self.w.as_ref().map(flat), [flat(&self.v)], [flat(&self.mu)], [flat(&self.A)]];
+    Network: |self| {
+        let mut layers: Vec<_> = self.layers.iter().map(|l| l.as_layer().describe()).collect();
+        if self.bare { layers.remove(0) } else { Architecture::Network { layers } }
+    }, [{
+        let mut all = Vec::new();
+        self.layers.iter().for_each(|l| l.as_layer().push(&mut all));
+        all
+    }];
+}
+
+impl Layer {
+    fn as_layer(&self) -> &dyn Describe {
+        match self {
+            Self::Single(l) => l,
+            Self::Resnet(l) => l,
+            Self::Icnn(l) => l,
+            Self::Quadratic(l) => l,
+            Self::QuadraticIcnn(l) => l,
+            Self::Network(l) => l,
+        }
+    }
+
+    /// The layer with weights from `source`.
+    fn build(architecture: &Architecture, source: &mut Source) -> Result<Self, Error> {
+        let shared = Shared::default();
+        let single = |source: &mut Source, act, bias: bool| Single {
+            K: source.param(),
+            b: bias.then(|| source.param()),
+            act,
+            shared: Shared::default(),
+        };
+        Ok(match *architecture {
+            Architecture::Single { act, bias, .. } => Self::Single(single(source, act, bias)),
+            Architecture::Resnet { h, act, bias, .. } => {
+                Self::Resnet(Resnet { layer: single(source, act, bias), h, shared })
+            }
+            Architecture::Icnn { in_features, act, bias, .. } => Self::Icnn(Icnn {
+                K: source.param(),
+                L: in_features.map(|_| source.param()),
+                b: bias.then(|| source.param()),
+                act,
+                shared,
+            }),
+            Architecture::Quadratic { .. } => {
+                Self::Quadratic(Quadratic { v: source.param(), mu: source.param(), A: source.param(), shared })
+            }
+            Architecture::QuadraticIcnn { in_features, .. } => Self::QuadraticIcnn(QuadraticIcnn {
+                w: in_features.map(|_| source.param()),
+                v: source.param(),
+                mu: source.param(),
+                A: source.param(),
+                shared,
+            }),
+            Architecture::Network { ref layers } => {
+                let layers = layers.iter().map(|l| Self::build(l, source)).collect::<Result<_, _>>()?;
+                Self::Network(Network { layers, bare: false, shared })
+            }
+            ref other => {
+                return Err(Error::Unsupported {
+                    what: format!("the layer {other:?}"),
+                    message: "it does not fit the one form, and is no module here; use the library itself".into(),
+                });
+            }
+        })
+    }
+}
+
+fn dtype<F: Real>() -> DType {
+    if F::NAME == "f32" { DType::F32 } else { DType::F64 }
+}
+
+fn supported(device: &Device, dtype: DType) -> Result<(), Error> {
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    Err(Error::Precision {
+        what: format!("the device {device:?}"),
+        found: "F32 only".into(),
+        wanted: format!("{dtype:?}: evaluate in f32 there, or on the device cpu"),
+    })
+}
+
+impl Network {
+    /// A network of a description, with weights drawn as hessQuik draws them, in the precision `F`.
+    ///
+    /// # Errors
+    /// Settings that no layer has, layers that do not fit together or are no modules here, a device without `F`.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use hessquik_burn::Network;
+    /// let json = r#"{"type": "network", "layers": [
+    ///     {"type": "single", "in_features": 2, "out_features": 16, "act": {"type": "tanh"}},
+    ///     {"type": "single", "in_features": 16, "out_features": 1}]}"#;
+    /// let network = Network::new::<f32>(&hessquik::Architecture::from_json(json)?, 0, &Device::flex())?;
+    /// # let _ = network;
+    /// # Ok::<(), hessquik_burn::Error>(())
+    /// ```
+    pub fn new<F: Real>(architecture: &Architecture, seed: u64, device: &Device) -> Result<Self, Error> {
+        Self::from_library(&architecture.build::<F>(&mut Init::seed(seed))?, device)
+    }
+
+    /// The same network as a module, on a device; with gradients if it is an autodiff device.
+    ///
+    /// # Errors
+    /// Layers or activations defined by their user, softmax and log-sum-exp; a device without the precision `F`.
+    pub fn from_library<F: Real>(library: &hessquik::Network<F>, device: &Device) -> Result<Self, Error> {
+        use hessquik::Layer as _;
+        supported(device, dtype::<F>())?;
+        let architecture = described(library)?;
+        let weights = library.weights();
+        let mut arrays = weights.iter().map(|(_, w)| (w.mapv(|v| v.as_f64()), dtype::<F>()));
+        let source = &mut Source { arrays: &mut arrays, device };
+        Ok(match Layer::build(&architecture, source)? {
+            Layer::Network(network) => network,
+            layer => Self { layers: vec![layer], bare: true, shared: Shared::default() },
+        })
+    }
+
+    /// The same network in the library, with these weights; `F` is the precision wanted there.
+    ///
+    /// # Errors
+    /// Weights that the device does not give back.
+    pub fn to_library<F: Real>(&self) -> Result<hessquik::Network<F>, Error> {
+        to_library(&self.describe(), self.flat())
+    }
+
+    /// Reads a model file of the library or of hessQuik, in the precision `F`.
+    ///
+    /// # Errors
+    /// As for [`hessquik::Network::load`] and [`from_library`](Self::from_library).
+    pub fn load<F: Real>(path: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
+        Self::from_library(&hessquik::Network::<F>::load(path)?, device)
+    }
+
+    /// Writes a model file, in the precision of the weights, whole or not at all.
+    ///
+    /// # Errors
+    /// As for [`hessquik::Network::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        match self.flat().dtype() {
+            DType::F64 => Ok(self.to_library::<f64>()?.save(path)?),
+            _ => Ok(self.to_library::<f32>()?.save(path)?),
+        }
+    }
+
+    /// The layers, in order.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+}
+
+impl FlatNetwork {
+    /// The same network with its weights in one parameter, on a device.
+    ///
+    /// # Errors
+    /// As for [`Network::from_library`], but softmax and log-sum-exp are allowed (on the CPU device only).
+    pub fn from_library<F: Real>(library: &hessquik::Network<F>, device: &Device) -> Result<Self, Error> {
+        supported(device, dtype::<F>())?;
+        let structure = Arc::new(Structure::new(&described(library)?)?);
+        let theta = library.flat_weights().mapv(|v| v.as_f64()).into_dyn();
+        Ok(Self { theta: Param::from_tensor(to_tensor(&theta, dtype::<F>(), device)), structure })
+    }
+
+    /// The same network in the library, with these weights.
+    ///
+    /// # Errors
+    /// Weights that the device does not give back.
+    pub fn to_library<F: Real>(&self) -> Result<hessquik::Network<F>, Error> {
+        to_library(&self.structure.architecture(), self.flat())
+    }
+
+    /// Number of inputs and of outputs.
+    pub fn dims(&self) -> [usize; 2] {
+        self.structure.dims
+    }
+}
+
+impl Evaluate for FlatNetwork {
+    fn shared(&self) -> Result<Arc<Structure>, Error> {
+        Ok(self.structure.clone())
+    }
+    fn flat(&self) -> Weights {
+        Weights::All(self.theta.val())
+    }
+}
+
+fn described<F: Real>(library: &hessquik::Network<F>) -> Result<Architecture, Error> {
+    use hessquik::Layer as _;
+    library.architecture().ok_or_else(|| Error::Unsupported {
+        what: "a layer or activation defined by its user".into(),
+        message: "a module is made from a description, which it has not; use the library itself".into(),
+    })
+}
+
+fn to_library<F: Real>(architecture: &Architecture, weights: Weights) -> Result<hessquik::Network<F>, Error> {
+    let mut library = architecture.build::<F>(&mut Init::zeros())?;
+    let theta = weights.flat().into_data().convert::<f64>();
+    let theta = theta.try_into_vec::<f64>().map_err(|e| Error::Training(format!("weights cannot be read: {e:?}")))?;
+    let theta: ndarray::Array1<F> = theta.into_iter().map(F::of).collect();
+    library.set_flat_weights(theta.view())?;
+    Ok(library)
+}
