@@ -335,8 +335,7 @@ const CHECKED: &str = "shapes and the request were checked before the operation"
 fn forward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, job: &Job) -> FlexTensor {
     let (theta, points) = (slice::<F>(theta), slice::<F>(x));
     let [n, d] = x.layout().shape().dims::<2>();
-    let (prepared, layout) =
-        locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
+    let (prepared, layout) = locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
     let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
     let mut flat = vec![F::zero(); n * layout.width()];
     prepared.evaluate_into(&points, layout.split(n, &mut flat)).expect(CHECKED);
@@ -347,12 +346,14 @@ fn forward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, job: &Job) -> FlexT
 fn backward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, bar: &FlexTensor, job: &Job) -> (FlexTensor, FlexTensor) {
     let (theta, points, bar) = (slice::<F>(theta), slice::<F>(x), slice::<F>(bar));
     let [n, d] = x.layout().shape().dims::<2>();
-    let (prepared, layout) =
-        locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
+    let (prepared, layout) = locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
     let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
     let gradients = prepared.pullback(&points, &layout.view(n, &bar)).expect(CHECKED);
     let len = gradients.weights.len();
-    (tensor(gradients.weights.into_raw_vec_and_offset().0, &[len]), tensor(gradients.input.into_raw_vec_and_offset().0, &[n, d]))
+    (
+        tensor(gradients.weights.into_raw_vec_and_offset().0, &[len]),
+        tensor(gradients.input.into_raw_vec_and_offset().0, &[n, d]),
+    )
 }
 
 /// What `request` asks for, by the engine, for flat weights and points on the CPU.

@@ -10,6 +10,7 @@ mod module;
 mod sites;
 mod structure;
 mod tensors;
+pub mod train;
 
 pub use device::{DEVICES, device};
 pub use error::Error;

@@ -445,6 +445,18 @@ impl FlatNetwork {
         to_library(&self.structure.architecture(), self.flat())
     }
 
+    /// Replaces the weights by a tensor of as many, on the same device, without the graph it may have.
+    pub fn set_theta(&mut self, theta: Tensor<1>) {
+        let old = self.theta.val();
+        let theta = if old.device().is_autodiff() { Tensor::from_inner(theta.inner()).require_grad() } else { theta };
+        self.theta = Param::initialized(self.theta.id, theta);
+    }
+
+    /// The description of the network.
+    pub fn describe(&self) -> Architecture {
+        self.structure.architecture()
+    }
+
     /// Number of inputs and of outputs.
     pub fn dims(&self) -> [usize; 2] {
         self.structure.dims

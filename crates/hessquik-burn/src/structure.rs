@@ -1,10 +1,10 @@
 //! What a network is apart from its weights: its layers in the one form, and what was resolved for its requests.
+use crate::Error;
 use crate::engine::{self, Engine, Layout};
 use crate::form::TensorForm;
 use crate::jets::{FactoredHessian, Jets};
 use crate::sites::{Contract, Kind, Start, Wish, sums};
 use crate::tensors::{constant, identity, zeros};
-use crate::Error;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use hessquik::{Architecture, Evaluate, Form, Init, Layer, Network, Parts, Plan, Request};

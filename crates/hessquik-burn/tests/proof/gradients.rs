@@ -102,7 +102,8 @@ fn gradients_f64() {
 fn softplus_at_zero() {
     let device = device().autodiff();
     let json = r#"{"type":"icnn","input_dim":1,"in_features":1,"out_features":1}"#;
-    let mut library = hessquik::Architecture::from_json(json).unwrap().build::<f32>(&mut hessquik::Init::zeros()).unwrap();
+    let mut library =
+        hessquik::Architecture::from_json(json).unwrap().build::<f32>(&mut hessquik::Init::zeros()).unwrap();
     library.set_weight("K", array![[1.0f32]].into_dyn().view()).unwrap();
     let module = Network::from_library(&library, &device).unwrap();
     for way in [Way::Device, Way::Tensors] {

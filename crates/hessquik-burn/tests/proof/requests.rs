@@ -5,7 +5,8 @@ use hessquik_burn::{Evaluate as _, Network};
 use ndarray::Array2;
 
 fn requests(d: usize, m: usize, depth: usize) -> Vec<Request<f64>> {
-    let matrix = |rows, cols| Array2::from_shape_fn((rows, cols), |(i, j)| f64::from(((i * 5 + j * 3) % 7) as f32 / 4.0 - 0.5));
+    let matrix =
+        |rows, cols| Array2::from_shape_fn((rows, cols), |(i, j)| f64::from(((i * 5 + j * 3) % 7) as f32 / 4.0 - 0.5));
     let all = |k: usize| {
         let request = Request::new().value().gradient().hessian().packed().diagonal().laplacian();
         request.operator(matrix(k, k)).products(matrix(3, d)).block(&[k - 1, 0], &[0]).partials(&[(0, k - 1), (0, 0)])
@@ -19,7 +20,9 @@ fn requests(d: usize, m: usize, depth: usize) -> Vec<Request<f64>> {
         out.push(Request::new().gradient().mode(mode));
     }
     if depth > 2 {
-        out.push(all(2).directions(matrix(2, d)).outputs(matrix(m, 1)).mode(Mode::Plan(Plan { prefix: 1, pivots: vec![2] })));
+        out.push(
+            all(2).directions(matrix(2, d)).outputs(matrix(m, 1)).mode(Mode::Plan(Plan { prefix: 1, pivots: vec![2] })),
+        );
         out.push(all(d).mode(Mode::Plan(Plan { prefix: 0, pivots: vec![1, 2] })));
     }
     out

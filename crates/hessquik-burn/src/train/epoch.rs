@@ -1,0 +1,135 @@
+//! One pass over the points, with steps or without.
+use super::{Objective, Ranks, Updates};
+use crate::{Error, FlatNetwork};
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::ops::Range;
+
+/// The order of the points in an epoch.
+fn order(n: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(epoch as u64);
+    order.shuffle(&mut rng);
+    order
+}
+
+/// The points of a batch that are those of this process.
+fn share(batch: Range<usize>, ranks: &dyn Ranks) -> Range<usize> {
+    let at = |i: usize| batch.start + batch.len() * i / ranks.size();
+    at(ranks.rank())..at(ranks.rank() + 1)
+}
+
+/// The loss of a batch of `n` points, and its terms, given the sums of the terms over this process's share.
+fn loss(terms: &[Tensor<1>], weights: &[f64], n: usize) -> Tensor<1> {
+    let weighted = terms.iter().zip(weights).map(|(t, w)| t.clone() * (w / n as f64));
+    weighted.reduce(|a, b| a + b).expect("an objective has a term")
+}
+
+/// Numbers of tensors of one entry each, in one transfer.
+fn numbers(tensors: Vec<Tensor<1>>) -> Result<Vec<f64>, Error> {
+    let all = Tensor::cat(tensors, 0).into_data().convert::<f64>();
+    all.try_into_vec::<f64>().map_err(|e| Error::Training(format!("losses cannot be read: {e:?}")))
+}
+
+/// The gradient of the weights, summed over the processes.
+pub(super) fn gradient(loss: &Tensor<1>, network: &FlatNetwork, ranks: &dyn Ranks) -> Result<Tensor<1>, Error> {
+    let theta = network.theta.val();
+    let own = theta.grad(&loss.backward());
+    let own = own.unwrap_or_else(|| theta.clone().inner().zeros_like());
+    if ranks.size() == 1 {
+        return Ok(own);
+    }
+    let (device, dtype) = (own.device(), own.dtype());
+    let mut sum = numbers(vec![own])?;
+    ranks.sum(&mut sum);
+    let len = sum.len();
+    Ok(Tensor::from_data(TensorData::new(sum, [len]).convert_dtype(dtype), (&device, dtype)))
+}
+
+/// The loss and its terms over a range of points, differentiable.
+pub(super) fn batch_loss<O: Objective>(
+    network: &FlatNetwork,
+    objective: &O,
+    batch: Range<usize>,
+    ranks: &dyn Ranks,
+) -> Result<(Tensor<1>, Vec<Tensor<1>>), Error> {
+    let n = batch.len();
+    let mine = share(batch, ranks);
+    let terms = match mine.is_empty() {
+        false => objective.terms(network, mine)?,
+        // fewer points than processes: zeros that hang on the weights
+        true => vec![network.theta.val().sum() * 0.0; objective.names().len()],
+    };
+    Ok((loss(&terms, &objective.weights(), n), terms))
+}
+
+/// One epoch of steps that lower the loss: the points in an order that depends on seed and epoch, in batches, the last
+/// one with what is left.
+///
+/// `rate` gives the learning rate of the i-th step of the epoch. Returns the network and the means over the epoch of the
+/// loss and its terms, or `None` if `go_on` said no before a step.
+///
+/// # Errors
+/// Those of the evaluation; a loss that is no longer finite.
+#[allow(clippy::too_many_arguments)]
+#[allow(clippy::type_complexity)]
+pub fn train_one_epoch<O: Objective>(
+    network: FlatNetwork,
+    objective: &O,
+    updates: &mut Updates,
+    rate: &dyn Fn(usize) -> f64,
+    batch: usize,
+    (seed, epoch): (u64, usize),
+    ranks: &dyn Ranks,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<(FlatNetwork, Vec<f64>)>, Error> {
+    let (n, mut network) = (objective.len(), network);
+    let shuffled = objective.select(&order(n, seed, epoch));
+    let mut running: Vec<Tensor<1>> = Vec::new();
+    for (i, start) in (0..n).step_by(batch).enumerate() {
+        if !go_on() {
+            return Ok(None);
+        }
+        let points = start..(start + batch).min(n);
+        let (loss, terms) = batch_loss(&network, &shuffled, points, ranks)?;
+        // without the graphs: they would keep every step's memory
+        let terms: Vec<Tensor<1>> = terms.into_iter().map(Tensor::inner).collect();
+        running = if running.is_empty() { terms } else { running.into_iter().zip(terms).map(|(a, b)| a + b).collect() };
+        let gradient = gradient(&loss, &network, ranks)?;
+        network = updates.step(rate(i), network, gradient);
+    }
+    let mut terms = numbers(running)?;
+    ranks.sum(&mut terms);
+    Ok(Some((network, with_loss(terms, objective)?)))
+}
+
+/// The loss and its terms at all points, without a step.
+///
+/// # Errors
+/// Those of the evaluation; a loss that is not finite.
+pub fn test<O: Objective>(network: &FlatNetwork, objective: &O, ranks: &dyn Ranks) -> Result<Vec<f64>, Error> {
+    let plain = network.valid();
+    let mine = share(0..objective.len(), ranks);
+    let mut terms = match mine.is_empty() {
+        false => numbers(objective.terms(&plain, mine)?)?,
+        true => vec![0.0; objective.names().len()],
+    };
+    ranks.sum(&mut terms);
+    with_loss(terms, objective)
+}
+
+/// Means of sums over all points: the loss, then the terms.
+fn with_loss<O: Objective>(sums: Vec<f64>, objective: &O) -> Result<Vec<f64>, Error> {
+    let means: Vec<f64> = sums.iter().map(|t| t / objective.len() as f64).collect();
+    let loss = means.iter().zip(objective.weights()).map(|(t, w)| t * w).sum::<f64>();
+    if !loss.is_finite() {
+        let names = objective.names();
+        let at = means.iter().position(|t| !t.is_finite()).map_or("the loss", |i| names[i]);
+        return Err(Error::Training(format!("{at} is no longer finite: try a smaller learning rate, or clipping")));
+    }
+    Ok(std::iter::once(loss).chain(means).collect())
+}
