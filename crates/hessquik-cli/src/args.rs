@@ -80,7 +80,9 @@ impl Train {
     pub fn missing() -> Failure {
         let build = "cargo install --path crates/hessquik-cli --features train";
         let gpus = "wgpu, vulkan, metal, cuda or rocm instead of train for a GPU as well";
-        Failure::Usage(format!("this hessquik is built without training; build it with the cargo feature train: {build} ({gpus})"))
+        Failure::Usage(format!(
+            "this hessquik is built without training; build it with the cargo feature train: {build} ({gpus})"
+        ))
     }
 }
 

@@ -292,7 +292,8 @@ fn schedule(text: &str) -> Result<Schedule, String> {
         }
         _ => None,
     };
-    let wanted = "constant, cosine, cosine:LAST, exponential:FACTOR or step:EPOCHS:FACTOR, with FACTOR above 0, at most 1";
+    let wanted =
+        "constant, cosine, cosine:LAST, exponential:FACTOR or step:EPOCHS:FACTOR, with FACTOR above 0, at most 1";
     found.ok_or_else(|| format!("expected {wanted}"))
 }
 
