@@ -13,7 +13,9 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use hessquik::{Architecture, Evaluate, Init, Jet, JetMut, JetView, Mode, Network, Prepared, Real, Request};
-use ndarray::{ArrayView, ArrayView2, ArrayViewMut, Dimension};
+use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The networks of the engine, in both precisions, with the weights of the last call.
@@ -211,6 +213,28 @@ impl Layout {
         out
     }
 
+    /// The entries of a result in the order of their axes in memory, and of its cotangent if there is one.
+    fn entries<'a, F: Real>(
+        &self,
+        field: usize,
+        jet: &'a JetView<'_, F>,
+        bar: &'a mut JetMut<'_, F>,
+    ) -> (ArrayViewD<'a, F>, Option<ArrayViewMutD<'a, F>>) {
+        // axes (n_s, ..., q) to (n_s, q, ...)
+        let axes = |rank: usize| std::iter::once(0).chain([rank - 1]).chain(1..rank - 1).collect::<Vec<_>>();
+        macro_rules! find {
+            ($($name:ident $member:ident),*) => {
+                match self.fields[field].0 { $(Field::$name => {
+                    let found = jet.$member.as_ref().expect("a result of the request").view().into_dyn();
+                    let bar = bar.$member.as_mut().map(|b| b.view_mut().into_dyn());
+                    (found.permuted_axes(axes(self.fields[field].1.len() + 1)),
+                        bar.map(|b| b.permuted_axes(axes(self.fields[field].1.len() + 1))))
+                })* }
+            };
+        }
+        each_field!(find)
+    }
+
     /// The results as tensors, views of the flat one.
     pub(crate) fn jets(&self, samples: usize, flat: Tensor<1>) -> Jets {
         let (mut jets, mut start) = (Jets::default(), 0);
@@ -272,6 +296,16 @@ pub(crate) struct Job {
 pub(crate) trait EngineOps: Backend {
     /// All results, flat, for weights (flat) and points (n_s, d).
     fn jet(theta: FloatTensor<Self>, x: FloatTensor<Self>, job: Job) -> FloatTensor<Self>;
+
+    /// The weighted sum of half the squared distances of results to targets y (n_s, entries), differentiable to the
+    /// weights, then each by itself.
+    fn misfit(
+        theta: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        job: Job,
+        weights: Vec<f64>,
+    ) -> FloatTensor<Self>;
 }
 
 impl EngineOps for Flex {
@@ -280,6 +314,10 @@ impl EngineOps for Flex {
             DType::F32 => forward::<f32>(&theta, &x, &job),
             _ => forward::<f64>(&theta, &x, &job),
         }
+    }
+
+    fn misfit(theta: FlexTensor, x: FlexTensor, y: FlexTensor, job: Job, weights: Vec<f64>) -> FlexTensor {
+        distances([&theta, &x, &y], &job, &weights, false).0
     }
 }
 
@@ -293,6 +331,53 @@ impl<C: CheckpointStrategy> EngineOps for Autodiff<Flex, C> {
             OpsKind::UnTracked(prep) => prep.finish(out),
         }
     }
+
+    fn misfit(
+        theta: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        job: Job,
+        weights: Vec<f64>,
+    ) -> FloatTensor<Self> {
+        let nodes = [theta.node()];
+        let (theta, x, y) = (theta.into_primitive(), x.into_primitive(), y.into_primitive());
+        match Scale.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (out, gradient) = distances([&theta, &x, &y], &job, &weights, true);
+                prep.finish(gradient.expect("asked for"), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(distances([&theta, &x, &y], &job, &weights, false).0),
+        }
+    }
+}
+
+/// The backward pass of a loss whose gradient came with it.
+#[derive(Debug)]
+struct Scale;
+
+impl Backward<Flex, 1> for Scale {
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let bar = grads.consume::<Flex>(&ops.node);
+        let [Some(node)] = ops.parents else { return };
+        let gradient = match bar.dtype() {
+            DType::F32 => scaled::<f32>(&ops.state, &bar),
+            _ => scaled::<f64>(&ops.state, &bar),
+        };
+        grads.register::<Flex>(node.id, gradient);
+    }
+}
+
+/// The gradient times the cotangent of the first entry, the loss.
+fn scaled<F: Precision>(gradient: &FlexTensor, bar: &FlexTensor) -> FlexTensor {
+    let by = slice::<F>(bar)[0];
+    if by == F::one() {
+        return gradient.clone();
+    }
+    let entries: Vec<F> = slice::<F>(gradient).iter().map(|&g| g * by).collect();
+    let len = entries.len();
+    tensor(entries, &[len])
 }
 
 /// The backward pass: the engine's pullback gives both gradients at once.
@@ -372,4 +457,95 @@ pub(crate) fn evaluate(
     let job = Job { engine: engine.clone(), request: Arc::new(request.clone()) };
     let flat = <Dispatch as EngineOps>::jet(theta.into_dispatch(), x.into_dispatch(), job);
     Ok(layout.jets(samples, Tensor::from_dispatch(flat)))
+}
+
+/// The loss and its terms, and if wanted the gradient of the loss to the weights.
+fn distances(
+    tensors: [&FlexTensor; 3],
+    job: &Job,
+    weights: &[f64],
+    gradient: bool,
+) -> (FlexTensor, Option<FlexTensor>) {
+    match tensors[1].dtype() {
+        DType::F32 => distances_in::<f32>(tensors, job, weights, gradient),
+        _ => distances_in::<f64>(tensors, job, weights, gradient),
+    }
+}
+
+fn distances_in<F: Precision>(
+    [theta, x, y]: [&FlexTensor; 3],
+    job: &Job,
+    weights: &[f64],
+    gradient: bool,
+) -> (FlexTensor, Option<FlexTensor>) {
+    let (theta, points, targets) = (slice::<F>(theta), slice::<F>(x), slice::<F>(y));
+    let [n, d] = x.layout().shape().dims::<2>();
+    let (prepared, layout) = locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
+    let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
+    let (width, terms) = (layout.width(), weights.len());
+    // one entry for each sample and term: summed in the order of the samples, whatever the threads did
+    let sums: Vec<AtomicU64> = (0..n * terms).map(|_| AtomicU64::new(0)).collect();
+    let compare = |range: Range<usize>, jet: &JetView<'_, F>, bar: &mut JetMut<'_, F>| {
+        let mut start = 0;
+        for (term, (_, shape)) in layout.fields.iter().enumerate() {
+            let entries = shape.iter().product::<usize>();
+            let (found, bar) = layout.entries(term, jet, bar);
+            let (weight, mut bar) = (F::of(weights[term]), bar);
+            for (i, s) in range.clone().enumerate() {
+                let target = &targets[s * width + start..][..entries];
+                let mut sum = 0.0;
+                let found = found.index_axis(Axis(0), i);
+                let mut one = |f: F, y: F| {
+                    let distance = f - y;
+                    sum += distance.as_f64() * distance.as_f64();
+                    weight * distance
+                };
+                match &mut bar {
+                    Some(bar) => {
+                        let bar = &mut bar.index_axis_mut(Axis(0), i);
+                        bar.iter_mut().zip(&found).zip(target).for_each(|((b, &f), &y)| *b = one(f, y));
+                    }
+                    None => found.iter().zip(target).for_each(|(&f, &y)| {
+                        one(f, y);
+                    }),
+                }
+                sums[s * terms + term].store((0.5 * sum).to_bits(), Ordering::Relaxed);
+            }
+            start += entries;
+        }
+        F::zero()
+    };
+    let gradient = if gradient {
+        let (_, gradients) = prepared.loss_gradients(&points, compare).expect(CHECKED);
+        let len = gradients.weights.len();
+        Some(tensor(gradients.weights.into_raw_vec_and_offset().0, &[len]))
+    } else {
+        let jet = prepared.evaluate(&points).expect(CHECKED);
+        compare(0..n, &jet.view(), &mut JetMut::default());
+        None
+    };
+    let mut out = vec![0.0; 1 + terms];
+    for sample in sums.chunks(terms) {
+        for (t, sum) in sample.iter().enumerate() {
+            out[1 + t] += f64::from_bits(sum.load(Ordering::Relaxed));
+        }
+    }
+    out[0] = weights.iter().zip(&out[1..]).map(|(w, t)| w * t).sum();
+    (tensor(out.into_iter().map(F::of).collect::<Vec<F>>(), &[1 + terms]), gradient)
+}
+
+/// The operation of [`EngineOps::misfit`] on tensors; `request` is for value, gradient or Hessian, one weight for each.
+pub(crate) fn misfit(
+    engine: &Arc<Engine>,
+    theta: Tensor<1>,
+    x: Tensor<2>,
+    y: Tensor<2>,
+    request: &Request<f64>,
+    weights: Vec<f64>,
+) -> Result<Tensor<1>, Error> {
+    engine.layout(request, x.dtype())?;
+    let job = Job { engine: engine.clone(), request: Arc::new(request.clone()) };
+    let all =
+        <Dispatch as EngineOps>::misfit(theta.into_dispatch(), x.into_dispatch(), y.into_dispatch(), job, weights);
+    Ok(Tensor::from_dispatch(all))
 }

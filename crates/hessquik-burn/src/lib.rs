@@ -1,4 +1,39 @@
-//! hessquik's networks as Burn modules.
+//! hessquik's networks as [Burn](https://burn.dev) modules: values, gradients and Hessians with respect to inputs on any
+//! device of Burn, and training on losses made of them.
+//!
+//! ```
+//! use burn::optim::{AdamConfig, GradientsParams};
+//! use burn::tensor::Tensor;
+//! use hessquik::{Activation, Init, Request, fully_connected};
+//! use hessquik_burn::{Evaluate, Network, device};
+//!
+//! let device = device("auto")?.0.autodiff();                     // a GPU if there is one, else the CPU
+//! let library = fully_connected::<f32>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+//! let mut network = Network::from_library(&library, &device)?;   // or Network::load::<f32>("model.safetensors", &device)?
+//! let mut optimiser = AdamConfig::new().init();
+//! let x = Tensor::<2>::from_floats([[0.1, 0.2], [-1.0, 0.5]], &device);
+//! for _ in 0..3 {
+//!     let jets = network.evaluate(x.clone(), &Request::new().value().laplacian())?;
+//!     let loss = (jets.laplacian.unwrap() + jets.value.unwrap()).square().mean();
+//!     let gradients = GradientsParams::from_grads(loss.backward(), &network);
+//!     network = optimiser.step(1e-3, network, gradients);
+//! }
+//! # Ok::<(), hessquik_burn::Error>(())
+//! ```
+//!
+//! # How it is computed
+//! On the device `cpu` an evaluation is one operation of Burn that calls the engine of `hessquik`, and its backward pass
+//! is the engine's pullback. On every other device the same plan is followed in batched tensor operations (one product
+//! for all samples, tangents and weights of a layer; nothing of size width^2 per sample), and gradients are Burn's.
+//! Both are tested to agree with numbers of hessQuik and with each other.
+//!
+//! # Devices
+//! Cargo features: none for the CPU; `wgpu` for any GPU through WebGPU, `vulkan`, `metal`, `cuda`, `rocm` for one kind
+//! each. [`device`] finds one by name. f64 works where the device has it, and is an error where not.
+//!
+//! # Training
+//! [`train`] has mini-batches, schedules, Adam, AdamW, L-BFGS, early stopping, checkpoints and several processes; or write
+//! the loop above with any optimiser of Burn.
 mod activation;
 mod device;
 mod engine;

@@ -445,6 +445,18 @@ impl FlatNetwork {
         to_library(&self.structure.architecture(), self.flat())
     }
 
+    /// Sums over results of half their squared distance to targets: the weighted sum, differentiable to the weights, and
+    /// each by itself; see [`Structure::misfit`].
+    pub(crate) fn misfit(
+        &self,
+        x: Tensor<2>,
+        y: Tensor<2>,
+        request: &Request<f64>,
+        weights: Vec<f64>,
+    ) -> Result<(Tensor<1>, Tensor<1>), Error> {
+        self.structure.misfit(self.flat(), x, y, request, weights)
+    }
+
     /// Replaces the weights by a tensor of as many, on the same device, without the graph it may have.
     pub fn set_theta(&mut self, theta: Tensor<1>) {
         let old = self.theta.val();

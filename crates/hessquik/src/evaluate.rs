@@ -204,10 +204,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
     ) -> Result<(F, Gradients<F>), Error> {
         let call = call(self, Some(x.view()), request, true)?;
-        reverse(&call, x.view(), |range, out, bars| {
-            let bars = bars.iter_mut().map(|b| &mut **b);
-            loss(range.clone(), &JetView::over(&call, range.len(), out), &mut JetMut::over(&call, range.len(), bars))
-        })
+        loss_gradients(&call, x.view(), loss)
     }
 
     /// Continues a composition: from the jet of some `u(x)` (value, and if wanted gradient and Hessian with respect to
@@ -375,6 +372,18 @@ fn place<F: Real>(
         });
     }
     Some(at)
+}
+
+/// The gradients of a loss that sees the results of a range of points, and sets their cotangents.
+pub(crate) fn loss_gradients<F: Real>(
+    call: &Call<F>,
+    x: ArrayView2<F>,
+    loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
+) -> Result<(F, Gradients<F>), Error> {
+    reverse(call, x, |range, out, bars| {
+        let bars = bars.iter_mut().map(|b| &mut **b);
+        loss(range.clone(), &JetView::over(call, range.len(), out), &mut JetMut::over(call, range.len(), bars))
+    })
 }
 
 pub(crate) fn reverse<F: Real>(

@@ -1,9 +1,10 @@
 //! A request resolved against a network once, to be evaluated and pulled back again and again.
 use crate::engine::Call;
-use crate::evaluate::{call, check_lent, check_points, chunk, fill_from, reverse};
+use crate::evaluate::{call, check_lent, check_points, chunk, fill_from, loss_gradients, reverse};
 use crate::jet::Contents;
 use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
 use ndarray::{ArrayBase, Axis, Data, Ix2, Slice};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -183,6 +184,21 @@ impl<F: Real> Prepared<F> {
             Err(payload) if payload.is::<Stopped>() => Ok(None),
             Err(payload) => resume_unwind(payload),
         }
+    }
+
+    /// The gradients of a loss of the results, in one pass over the points (see [`Evaluate::loss_gradients`]).
+    ///
+    /// # Errors
+    /// As for [`Evaluate::loss_gradients`].
+    ///
+    /// [`Evaluate::loss_gradients`]: crate::Evaluate::loss_gradients
+    pub fn loss_gradients<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
+    ) -> Result<(F, Gradients<F>), Error> {
+        check_points(&self.forward.program, &x.view())?;
+        loss_gradients(self.reversed()?, x.view(), loss)
     }
 
     fn reversed(&self) -> Result<&Call<F>, Error> {

@@ -23,15 +23,9 @@ fn share(batch: Range<usize>, ranks: &dyn Ranks) -> Range<usize> {
     at(ranks.rank())..at(ranks.rank() + 1)
 }
 
-/// The loss of a batch of `n` points, and its terms, given the sums of the terms over this process's share.
-fn loss(terms: &[Tensor<1>], weights: &[f64], n: usize) -> Tensor<1> {
-    let weighted = terms.iter().zip(weights).map(|(t, w)| t.clone() * (w / n as f64));
-    weighted.reduce(|a, b| a + b).expect("an objective has a term")
-}
-
-/// Numbers of tensors of one entry each, in one transfer.
-fn numbers(tensors: Vec<Tensor<1>>) -> Result<Vec<f64>, Error> {
-    let all = Tensor::cat(tensors, 0).into_data().convert::<f64>();
+/// The entries of a tensor.
+fn numbers(tensor: Tensor<1>) -> Result<Vec<f64>, Error> {
+    let all = tensor.into_data().convert::<f64>();
     all.try_into_vec::<f64>().map_err(|e| Error::Training(format!("losses cannot be read: {e:?}")))
 }
 
@@ -44,27 +38,28 @@ pub(super) fn gradient(loss: &Tensor<1>, network: &FlatNetwork, ranks: &dyn Rank
         return Ok(own);
     }
     let (device, dtype) = (own.device(), own.dtype());
-    let mut sum = numbers(vec![own])?;
+    let mut sum = numbers(own)?;
     ranks.sum(&mut sum);
     let len = sum.len();
     Ok(Tensor::from_data(TensorData::new(sum, [len]).convert_dtype(dtype), (&device, dtype)))
 }
 
-/// The loss and its terms over a range of points, differentiable.
+/// The loss of a batch, differentiable, and its terms, of this process's share.
 pub(super) fn batch_loss<O: Objective>(
     network: &FlatNetwork,
     objective: &O,
     batch: Range<usize>,
     ranks: &dyn Ranks,
-) -> Result<(Tensor<1>, Vec<Tensor<1>>), Error> {
+) -> Result<(Tensor<1>, Tensor<1>), Error> {
     let n = batch.len();
     let mine = share(batch, ranks);
-    let terms = match mine.is_empty() {
-        false => objective.terms(network, mine)?,
+    if mine.is_empty() {
         // fewer points than processes: zeros that hang on the weights
-        true => vec![network.theta.val().sum() * 0.0; objective.names().len()],
-    };
-    Ok((loss(&terms, &objective.weights(), n), terms))
+        let nothing = network.theta.val().sum() * 0.0;
+        let terms = nothing.clone().inner().expand([objective.names().len()]);
+        return Ok((nothing, terms));
+    }
+    objective.loss(network, mine, n)
 }
 
 /// One epoch of steps that lower the loss: the points in an order that depends on seed and epoch, in batches, the last
@@ -89,20 +84,21 @@ pub fn train_one_epoch<O: Objective>(
 ) -> Result<Option<(FlatNetwork, Vec<f64>)>, Error> {
     let (n, mut network) = (objective.len(), network);
     let shuffled = objective.select(&order(n, seed, epoch));
-    let mut running: Vec<Tensor<1>> = Vec::new();
+    let mut running: Option<Tensor<1>> = None;
     for (i, start) in (0..n).step_by(batch).enumerate() {
         if !go_on() {
             return Ok(None);
         }
         let points = start..(start + batch).min(n);
         let (loss, terms) = batch_loss(&network, &shuffled, points, ranks)?;
-        // without the graphs: they would keep every step's memory
-        let terms: Vec<Tensor<1>> = terms.into_iter().map(Tensor::inner).collect();
-        running = if running.is_empty() { terms } else { running.into_iter().zip(terms).map(|(a, b)| a + b).collect() };
+        running = Some(match running {
+            Some(sum) => sum + terms,
+            None => terms,
+        });
         let gradient = gradient(&loss, &network, ranks)?;
         network = updates.step(rate(i), network, gradient);
     }
-    let mut terms = numbers(running)?;
+    let mut terms = numbers(running.expect("an epoch has a batch"))?;
     ranks.sum(&mut terms);
     Ok(Some((network, with_loss(terms, objective)?)))
 }
@@ -115,7 +111,7 @@ pub fn test<O: Objective>(network: &FlatNetwork, objective: &O, ranks: &dyn Rank
     let plain = network.valid();
     let mine = share(0..objective.len(), ranks);
     let mut terms = match mine.is_empty() {
-        false => numbers(objective.terms(&plain, mine)?)?,
+        false => numbers(Tensor::cat(objective.terms(&plain, mine)?, 0))?,
         true => vec![0.0; objective.names().len()],
     };
     ranks.sum(&mut terms);

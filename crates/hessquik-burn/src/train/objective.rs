@@ -3,6 +3,7 @@ use super::Data;
 use crate::{Error, Evaluate, FlatNetwork};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use hessquik::Request;
+use ndarray::{Array2, ArrayViewD, Axis};
 use std::ops::Range;
 
 /// A mean over points of weighted terms, `L = 1/N sum_s sum_t w_t l_t(s)`.
@@ -30,6 +31,17 @@ pub trait Objective: Clone {
     /// # Errors
     /// Those of the evaluation.
     fn terms(&self, network: &FlatNetwork, points: Range<usize>) -> Result<Vec<Tensor<1>>, Error>;
+
+    /// The loss of some points of a batch of `n`, and their terms (not weighted, one tensor, without gradients).
+    ///
+    /// # Errors
+    /// Those of the evaluation.
+    fn loss(&self, network: &FlatNetwork, points: Range<usize>, n: usize) -> Result<(Tensor<1>, Tensor<1>), Error> {
+        let terms = self.terms(network, points)?;
+        let weighted = terms.iter().zip(self.weights()).map(|(t, w)| t.clone() * (w / n as f64));
+        let loss = weighted.reduce(|a, b| a + b).expect("an objective has a term");
+        Ok((loss, Tensor::cat(terms.into_iter().map(Tensor::inner).collect(), 0)))
+    }
 }
 
 /// The mean squared error of values, gradients and Hessians, as far as they are known,
@@ -43,6 +55,8 @@ pub trait Objective: Clone {
 #[derive(Clone, Debug)]
 pub struct Fit {
     x: Tensor<2>,
+    /// (n, entries of all results), each result in the order of its axes in memory, the output axis first
+    y: Tensor<2>,
     targets: Vec<Target>,
     request: Request<f64>,
 }
@@ -51,8 +65,8 @@ pub struct Fit {
 struct Target {
     name: &'static str,
     weight: f64,
-    /// (n, entries), entries in the order of the result in memory, its output axis first
-    entries: Tensor<2>,
+    /// its columns
+    columns: Range<usize>,
 }
 
 impl Fit {
@@ -66,42 +80,57 @@ impl Fit {
         if let Some(w) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
             return Err(Error::Training(format!("the loss has the weight {w}, expected zero or a positive number")));
         }
-        let tensor = |rows: usize, entries: Vec<f64>| -> Tensor<2> {
-            let columns = entries.len() / rows;
-            Tensor::from_data(TensorData::new(entries, [rows, columns]).convert_dtype(dtype), (device, dtype))
-        };
         let n = data.len();
-        let (mut targets, mut request) = (Vec::new(), Request::new());
+        let (mut targets, mut request, mut entries) = (Vec::new(), Request::new(), Vec::new());
+        let mut columns = 0;
+        let mut add = |name, weight, y: ArrayViewD<f64>| {
+            let mut axes: Vec<usize> = (0..y.ndim()).collect();
+            // (n, ..., m) to (n, m, ...)
+            axes[1..].rotate_right(1);
+            let y = y.permuted_axes(axes);
+            let width = y.len() / n;
+            targets.push(Target { name, weight, columns: columns..columns + width });
+            columns += width;
+            let rows = y.as_standard_layout().into_owned().into_shape_with_order((n, width));
+            entries.push(rows.expect("as many entries as before"));
+        };
         if let (Some(y), true) = (&data.value, weights[0] > 0.0) {
             request = request.value();
-            targets.push(Target {
-                name: "loss_f",
-                weight: weights[0],
-                entries: tensor(n, y.iter().copied().collect()),
-            });
+            add("loss_f", weights[0], y.view().into_dyn());
         }
         if let (Some(y), true) = (&data.gradient, weights[1] > 0.0) {
             request = request.gradient();
-            let y = y.view().permuted_axes([0, 2, 1]);
-            targets.push(Target {
-                name: "loss_df",
-                weight: weights[1],
-                entries: tensor(n, y.iter().copied().collect()),
-            });
+            add("loss_df", weights[1], y.view().into_dyn());
         }
         if let (Some(y), true) = (&data.hessian, weights[2] > 0.0) {
             request = request.hessian();
-            let y = y.view().permuted_axes([0, 3, 1, 2]);
-            targets.push(Target {
-                name: "loss_d2f",
-                weight: weights[2],
-                entries: tensor(n, y.iter().copied().collect()),
-            });
+            add("loss_d2f", weights[2], y.view().into_dyn());
         }
         if targets.is_empty() {
             return Err(Error::Training("nothing that is known has a weight above zero".into()));
         }
-        Ok(Self { x: tensor(n, data.x.iter().copied().collect()), targets, request })
+        let views: Vec<_> = entries.iter().map(|e| e.view()).collect();
+        let y = ndarray::concatenate(Axis(1), &views).expect("as many rows each");
+        let tensor = |a: &Array2<f64>| -> Tensor<2> {
+            let data = TensorData::new(a.iter().copied().collect::<Vec<f64>>(), [a.nrows(), a.ncols()]);
+            Tensor::from_data(data.convert_dtype(dtype), (device, dtype))
+        };
+        Ok(Self { x: tensor(&data.x), y: tensor(&y), targets, request })
+    }
+
+    fn check(&self, network: &FlatNetwork) -> Result<(), Error> {
+        let [d, m] = network.dims();
+        let (columns, k) = (&self.targets[0].columns, self.x.dims()[1]);
+        let entries = match self.targets[0].name {
+            "loss_f" => m,
+            "loss_df" => m * d,
+            _ => m * d * d,
+        };
+        if k == d && columns.len() == entries {
+            return Ok(());
+        }
+        let found = columns.len() * m / entries.max(1);
+        Err(Error::Training(format!("the data have {k} inputs and {found} outputs, the network {d} and {m}")))
     }
 }
 
@@ -119,31 +148,33 @@ impl Objective for Fit {
     }
 
     fn select(&self, order: &[usize]) -> Self {
-        let targets = self.targets.iter().map(|t| Target { entries: select(&t.entries, order), ..t.clone() });
-        Self { x: select(&self.x, order), targets: targets.collect(), request: self.request.clone() }
+        Self { x: select(&self.x, order), y: select(&self.y, order), ..self.clone() }
     }
 
     fn terms(&self, network: &FlatNetwork, points: Range<usize>) -> Result<Vec<Tensor<1>>, Error> {
+        self.check(network)?;
         let (start, n) = (points.start, points.len());
         let jets = network.evaluate(self.x.clone().narrow(0, start, n), &self.request)?;
-        let term = |target: &Target| {
-            let wanted = target.entries.clone().narrow(0, start, n);
-            let columns = wanted.dims()[1];
-            // axes as in memory: no copy
-            let found = match target.name {
+        let y = self.y.clone().narrow(0, start, n);
+        let term = |Target { name, columns, .. }: &Target| {
+            let width = columns.len();
+            let found = match *name {
                 "loss_f" => jets.value.clone().expect("asked for"),
-                "loss_df" => jets.gradient.clone().expect("asked for").permute([0, 2, 1]).reshape([n, columns]),
-                _ => jets.hessian.clone().expect("asked for").permute([0, 3, 1, 2]).reshape([n, columns]),
+                "loss_df" => jets.gradient.clone().expect("asked for").permute([0, 2, 1]).reshape([n, width]),
+                _ => jets.hessian.clone().expect("asked for").permute([0, 3, 1, 2]).reshape([n, width]),
             };
-            if found.dims()[1] != columns {
-                return Err(Error::Training(format!(
-                    "the network has {} outputs, the data {columns}",
-                    found.dims()[1]
-                )));
-            }
-            Ok((found - wanted).square().sum() * 0.5)
+            (found - y.clone().narrow(1, columns.start, width)).square().sum() * 0.5
         };
-        self.targets.iter().map(term).collect()
+        Ok(self.targets.iter().map(term).collect())
+    }
+
+    /// On the CPU in one pass of the engine: value, derivatives, loss and its gradient.
+    fn loss(&self, network: &FlatNetwork, points: Range<usize>, n: usize) -> Result<(Tensor<1>, Tensor<1>), Error> {
+        self.check(network)?;
+        let (start, len) = (points.start, points.len());
+        let (x, y) = (self.x.clone().narrow(0, start, len), self.y.clone().narrow(0, start, len));
+        let weights = self.targets.iter().map(|t| t.weight / n as f64).collect();
+        network.misfit(x, y, &self.request, weights)
     }
 }
 
