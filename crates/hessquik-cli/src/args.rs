@@ -14,14 +14,15 @@ Examples:
   hessquik check model.safetensors                 are its derivatives right?
   hessquik explain model.safetensors --points 100000 --request hessian
   hessquik timing --plot timing.svg                what second derivatives cost
+  hessquik train hermite                           fit peaks from values, gradients and Hessians
 
 Exit codes:
   0    done
   1    a check failed
   2    the command line is wrong
-  3    a file, model or array is missing or wrong, or memory is short
+  3    a file, model or array is missing or wrong, memory is short, or training failed
   130  interrupted
-After a failure nothing is written, and what was there is as before.";
+After a failure nothing is written, and what was there is as before; training that is interrupted saves what it has.";
 
 /// Values, gradients and Hessians of neural networks with respect to their inputs, analytically.
 #[derive(Debug, Parser)]
@@ -57,6 +58,32 @@ pub enum Command {
     Explain(Explain),
     Peaks(Peaks),
     Timing(Timing),
+    #[cfg_attr(not(feature = "train"), command(disable_help_flag = true))]
+    Train(Train),
+}
+
+#[cfg(feature = "train")]
+pub use crate::command::train::Train;
+
+/// Train a network (not built in: needs the cargo feature `train`)
+#[cfg(not(feature = "train"))]
+#[derive(Args, Debug)]
+pub struct Train {
+    /// Anything
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub anything: Vec<std::ffi::OsString>,
+}
+
+#[cfg(not(feature = "train"))]
+impl Train {
+    /// Which feature to build with.
+    pub fn missing() -> Failure {
+        let build = "cargo install --path crates/hessquik-cli --features train";
+        let gpus = "wgpu, vulkan, metal, cuda or rocm instead of train for a GPU as well";
+        Failure::Usage(format!(
+            "this hessquik is built without training; build it with the cargo feature train: {build} ({gpus})"
+        ))
+    }
 }
 
 /// Evaluate a model at the points of a file
@@ -301,7 +328,8 @@ pub enum Preset {
     Timing,
 }
 
-fn positive(text: &str) -> Result<usize, String> {
+/// A number of things.
+pub fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n > 0 => Ok(n),
         _ => Err("expected a whole number of at least 1".into()),

@@ -21,6 +21,16 @@ pub enum Failure {
     /// The user, or the system, asked to stop.
     #[error("interrupted; nothing was written")]
     Interrupted,
+
+    /// Training was interrupted, and what there was is saved.
+    #[cfg(feature = "train")]
+    #[error("interrupted; {0}")]
+    Saved(String),
+
+    /// A network cannot be trained.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Training(#[from] hessquik_burn::Error),
 }
 
 impl Failure {
@@ -41,6 +51,13 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Library(_) => 3,
             Self::Interrupted => 130,
+            #[cfg(feature = "train")]
+            Self::Saved(_) => 130,
+            // a device that is not built in is asked for in vain, as a command is
+            #[cfg(feature = "train")]
+            Self::Training(hessquik_burn::Error::Device { .. }) => 2,
+            #[cfg(feature = "train")]
+            Self::Training(_) => 3,
         }
     }
 }

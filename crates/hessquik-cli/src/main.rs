@@ -5,6 +5,8 @@ mod element;
 mod failure;
 mod interrupt;
 mod output;
+#[cfg(feature = "train")]
+mod pictures;
 mod points;
 mod progress;
 mod request;
@@ -30,7 +32,8 @@ fn main() -> ExitCode {
         Err(failure) => {
             let message = failure.to_string();
             let _ = writeln!(std::io::stderr(), "error: {message}");
-            if arguments.json {
+            // without the feature `train`, its options are not read
+            if arguments.json || std::env::args().any(|a| a == "--json") {
                 say(&serde_json::json!({ "error": message }).to_string());
             }
             ExitCode::from(failure.exit_code())
@@ -49,6 +52,10 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         Some(Command::Explain(args)) => command::explain::run(args),
         Some(Command::Peaks(args)) => command::peaks::run(args),
         Some(Command::Timing(args)) => command::timing::run(args),
+        #[cfg(feature = "train")]
+        Some(Command::Train(args)) => command::train::run(args, arguments.json),
+        #[cfg(not(feature = "train"))]
+        Some(Command::Train(_)) => Err(args::Train::missing()),
     };
     match pool {
         Some(pool) => pool.install(work),

@@ -15,7 +15,7 @@ impl Progress {
     /// Nothing done of so many `what`; nothing shown yet.
     pub fn new(number: usize, what: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(number as u64), ProgressDrawTarget::hidden());
-        let style = format!("{{wide_bar}} {{human_pos}} of {{human_len}} {what}, {{eta}} left");
+        let style = format!("{{wide_bar}} {{human_pos}} of {{human_len}} {what}, {{eta}} left{{msg}}");
         if let Ok(style) = ProgressStyle::with_template(&style) {
             bar.set_style(style);
         }
@@ -29,6 +29,21 @@ impl Progress {
             self.shown = true;
         }
         self.bar.inc(number as u64);
+    }
+}
+
+#[cfg(feature = "train")]
+impl Progress {
+    /// What is shown after the time that is left.
+    pub fn note(&mut self, text: String) {
+        self.bar.set_message(text);
+    }
+
+    /// Prints a line to stdout above the bar.
+    pub fn say(&mut self, text: &str) {
+        use std::io::Write;
+        // a reader that has gone away is no error
+        self.bar.suspend(|| _ = writeln!(std::io::stdout(), "{text}"));
     }
 }
 

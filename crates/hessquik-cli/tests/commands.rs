@@ -16,6 +16,7 @@ fn help_and_version() {
         "explain",
         "peaks",
         "timing",
+        "train",
         "--json",
         "--threads",
     ] {

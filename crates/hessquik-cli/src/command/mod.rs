@@ -8,6 +8,8 @@ pub mod new;
 pub mod peaks;
 mod preset;
 pub mod timing;
+#[cfg(feature = "train")]
+pub mod train;
 
 use crate::args::Dtype;
 use crate::failure::Failure;

@@ -31,6 +31,12 @@ pub fn timing(network: NetworkType, (d, m): (usize, usize), (width, depth): (usi
     }
 }
 
+/// A single layer, residual layers, and a linear layer, with one activation.
+#[cfg(feature = "train")]
+pub fn fit(dims: (usize, usize), (width, depth): (usize, usize), h: f64, act: Act) -> Architecture {
+    residual(dims, (width, depth), h, act, act)
+}
+
 fn single(in_features: usize, out_features: usize, act: Act) -> Architecture {
     Architecture::Single { in_features, out_features, act, bias: true }
 }

@@ -1,4 +1,4 @@
-//! A text file on its way: written beside its place, seen only when complete.
+//! A file on its way: written beside its place, seen only when complete.
 use super::{parent, temporary};
 use crate::failure::Failure;
 use std::io::Write;
@@ -27,9 +27,9 @@ impl Draft {
         Ok(Self { file, path })
     }
 
-    /// Writes the whole text.
-    pub fn fill(&mut self, text: &str) -> Result<(), Failure> {
-        self.file.write_all(text.as_bytes()).map_err(Failure::io(&self.path))
+    /// Writes the whole content.
+    pub fn fill(&mut self, content: impl AsRef<[u8]>) -> Result<(), Failure> {
+        self.file.write_all(content.as_ref()).map_err(Failure::io(&self.path))
     }
 
     /// Moves the file to its place, over what was there.

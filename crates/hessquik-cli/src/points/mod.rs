@@ -1,5 +1,5 @@
 //! Points and matrices from `.npy`, `.csv` and `.safetensors` files, read some rows at a time.
-mod npy;
+pub mod npy;
 mod safetensors;
 mod table;
 

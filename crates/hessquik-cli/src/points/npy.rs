@@ -8,9 +8,25 @@ use std::path::Path;
 
 const LONGEST_HEADER: u64 = 1 << 20;
 
+/// What the header says of the numbers that follow it.
+#[derive(Debug)]
+pub struct Header {
+    pub shape: Vec<usize>,
+    pub stored: Stored,
+    pub column_major: bool,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
 /// Reads the header and checks that the file is long enough for its numbers.
 pub fn open(path: &Path, file: File) -> Result<Binary, Failure> {
-    let mut reader = BufReader::new(&file);
+    let Header { shape, stored, column_major, length } = header(path, &mut BufReader::new(&file))?;
+    check_length(path, &file, length, &shape, stored.size)?;
+    Ok(Binary { file, shape, stored, offset: length, column_major })
+}
+
+/// Reads the header.
+pub fn header(path: &Path, reader: &mut impl Read) -> Result<Header, Failure> {
     let cut = |_| Failure::file(path, "is not a npy file, or is cut off in its header");
     let mut start = [0; 8];
     reader.read_exact(&mut start).map_err(cut)?;
@@ -48,9 +64,7 @@ pub fn open(path: &Path, file: File) -> Result<Binary, Failure> {
         let found = quoted(descr).unwrap_or("a structured type");
         Failure::file(path, format!("holds numbers of type {found}, expected float32, float64 or integers"))
     })?;
-    let offset = 8 + length_bytes as u64 + length;
-    check_length(path, &file, offset, &shape, stored.size)?;
-    Ok(Binary { file, shape, stored, offset, column_major })
+    Ok(Header { shape, stored, column_major, length: 8 + length_bytes as u64 + length })
 }
 
 /// What follows `'key':` in the header, which is a Python dictionary.

@@ -66,10 +66,10 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         count(threads, "thread")
     );
     if let (Some(draft), Some(path)) = (&mut plot, &args.plot) {
-        draft.fill(&plot::svg(path, &title, &rows)?)?;
+        draft.fill(plot::svg(path, &title, &rows)?)?;
     }
     if let Some(draft) = &mut output {
-        draft.fill(&format!("{json:#}\n"))?;
+        draft.fill(format!("{json:#}\n"))?;
     }
     interrupt::check()?;
     [plot, output].into_iter().flatten().try_for_each(Draft::finish)?;

@@ -19,6 +19,8 @@ const TITLE: u32 = 40;
 
 /// The picture as the text of the SVG file at `path`.
 pub fn svg(path: &Path, title: &str, rows: &[Row]) -> Result<String, Failure> {
+    #[cfg(feature = "train")]
+    crate::pictures::font();
     let mut text = String::new();
     draw(title, rows, &mut text).map_err(|e| Failure::file(path, format!("cannot be drawn: {e}")))?;
     Ok(text)

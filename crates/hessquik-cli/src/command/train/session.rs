@@ -1,0 +1,267 @@
+//! A training run: its settings, the run itself, and what is written of it.
+use super::args::{NetworkOptions, Options};
+use super::network;
+use super::places::Places;
+use crate::args::Dtype;
+use crate::command::{Report, count};
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::pictures::{self, Convergence};
+use crate::progress::Progress;
+use burn::tensor::{DType, Device};
+use hessquik::{Layer, Network};
+use hessquik_burn::FlatNetwork;
+use hessquik_burn::train::{self, Alone, Data, Objective, Outcome, Row, Settings, Stopped};
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a trained network is compared with.
+#[derive(Debug)]
+pub struct Judgement {
+    pub title: String,
+    pub axes: [String; 2],
+    /// Points along each axis, if they are a grid.
+    pub grid: Option<usize>,
+    pub known: Option<Data>,
+}
+
+/// A run that was asked for.
+#[derive(Debug)]
+pub struct Session<'a> {
+    problem: &'static str,
+    options: &'a Options,
+    settings: Settings,
+    places: Places,
+    /// Whether stdout is for JSON alone.
+    json: bool,
+    pub device: Device,
+    pub dtype: DType,
+}
+
+impl<'a> Session<'a> {
+    /// The settings of the options, or else `settings` and `dtype`; makes the folder.
+    pub fn new(
+        problem: &'static str,
+        options: &'a Options,
+        output: &Path,
+        settings: Settings,
+        dtype: Option<Dtype>,
+        json: bool,
+    ) -> Result<Self, Failure> {
+        let (device, note) = hessquik_burn::device(&options.device)?;
+        if let Some(note) = note.filter(|_| !options.quiet) {
+            let _ = writeln!(std::io::stderr(), "{note}");
+        }
+        let dtype = options.dtype.or(dtype).unwrap_or(if device == Device::flex() { Dtype::F64 } else { Dtype::F32 });
+        let dtype = if dtype == Dtype::F32 { DType::F32 } else { DType::F64 };
+        let places = Places::new(output)?;
+        let checkpoint = options.checkpoint.clone().unwrap_or_else(|| places.file("checkpoint.safetensors"));
+        let settings = Settings {
+            epochs: options.epochs.unwrap_or(settings.epochs),
+            batch: options.batch.unwrap_or(settings.batch),
+            optimiser: options.optimizer.unwrap_or(settings.optimiser),
+            rate: options.rate.unwrap_or(settings.rate),
+            schedule: options.schedule.unwrap_or(settings.schedule),
+            clip: options.clip.or(settings.clip),
+            lbfgs: options.lbfgs.unwrap_or(settings.lbfgs),
+            patience: options.patience.or(settings.patience),
+            seed: options.seed,
+            every: options.every,
+            checkpoint: Some(checkpoint),
+        };
+        if settings.epochs.saturating_add(settings.lbfgs) == 0 {
+            return Err(Failure::Usage("--epochs and --lbfgs are both 0: nothing to do".into()));
+        }
+        Ok(Self { problem, options, settings, places, json, device, dtype })
+    }
+
+    /// The seed of everything random.
+    pub fn seed(&self) -> u64 {
+        self.settings.seed
+    }
+
+    /// Refuses to write over a file that is read.
+    pub fn protect(&self, input: &Path) -> Result<(), Failure> {
+        self.places.protect(input)
+    }
+
+    /// The network to start from.
+    pub fn start(&self, options: &NetworkOptions, dims: (usize, usize)) -> Result<FlatNetwork, Failure> {
+        if let Some(path) = &options.model {
+            self.protect(path)?;
+        }
+        match self.dtype {
+            DType::F32 => network::start::<f32>(options, dims, self.seed(), &self.device),
+            _ => network::start::<f64>(options, dims, self.seed(), &self.device),
+        }
+    }
+
+    /// Trains, and writes everything; what there is, too, after an interrupt.
+    pub fn run<O: Objective>(
+        self,
+        start: FlatNetwork,
+        objective: &O,
+        valid: Option<&O>,
+        test: Option<&O>,
+        judgement: Judgement,
+    ) -> Result<Report, Failure> {
+        interrupt::watch();
+        let checkpoint = self.settings.checkpoint.as_deref().expect("each run has one");
+        if self.options.restart && checkpoint.exists() {
+            fs::remove_file(checkpoint).map_err(Failure::io(checkpoint))?;
+        }
+        let (names, weights) = (objective.names(), objective.weights());
+        let epochs = self.settings.epochs + self.settings.lbfgs;
+        let mut table = Table::new(&self, epochs, train::header(&names, &weights));
+        let started = Instant::now();
+        let outcome =
+            train::train(start, objective, valid, &self.settings, &Alone, &mut |row| table.row(row), &|| {
+                interrupt::check().is_ok()
+            })?;
+        let seconds = started.elapsed().as_secs_f64();
+        drop(table);
+
+        let network = outcome.network.to_library::<f64>()?;
+        let error = judgement.relative_error(&network)?;
+        let files = self.write(&outcome, &network, &names, &judgement, error)?;
+        let done = outcome.history.len();
+        if outcome.stopped == Stopped::Interrupted {
+            let (out, checkpoint) = (self.places.model.display(), checkpoint.display());
+            let message = format!("{done} of {epochs} epochs are saved in {out} and {checkpoint}");
+            return Err(Failure::Saved(format!("{message}; the same command goes on from there")));
+        }
+        if self.options.checkpoint.is_none() {
+            let _ = fs::remove_file(checkpoint);
+        }
+        let test_loss =
+            test.map(|test| train::test(&outcome.network, test, &Alone)).transpose()?.map(|losses| losses[0]);
+        Ok(self.report(
+            &outcome,
+            &network,
+            [objective.len(), valid.map_or(0, O::len)],
+            error,
+            test_loss,
+            seconds,
+            &files,
+        ))
+    }
+
+    fn write(
+        &self,
+        outcome: &Outcome,
+        network: &Network<f64>,
+        names: &[&str],
+        judgement: &Judgement,
+        error: Option<f64>,
+    ) -> Result<Vec<PathBuf>, Failure> {
+        let model = &self.places.model;
+        match self.dtype {
+            DType::F32 => outcome.network.to_library::<f32>()?.save(model)?,
+            _ => network.save(model)?,
+        }
+        let history = self.places.file("history.csv");
+        train::write_history(&history, names, &outcome.history)?;
+        let mut files = vec![model.clone(), history];
+        if let Some(maps) = judgement.maps(network, error)? {
+            files.extend(pictures::write(&maps, &self.places.file("fit"))?);
+        }
+        if !outcome.history.is_empty() {
+            let second_phase =
+                Some(self.settings.epochs + 1).filter(|first| *first > 1 && *first <= outcome.history.len());
+            let title = format!("Convergence: {}", judgement.title);
+            let picture = Convergence { title, lines: lines(names, &outcome.history), second_phase };
+            files.extend(pictures::write(&picture, &self.places.file("convergence"))?);
+        }
+        Ok(files)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn report(
+        &self,
+        outcome: &Outcome,
+        network: &Network<f64>,
+        [points, valid]: [usize; 2],
+        error: Option<f64>,
+        test_loss: Option<f64>,
+        seconds: f64,
+        files: &[PathBuf],
+    ) -> Report {
+        let last = outcome.history.last();
+        let epochs = outcome.history.len();
+        let dtype = if self.dtype == DType::F32 { "f32" } else { "f64" };
+        let early = if outcome.stopped == Stopped::Early { ", stopped early" } else { "" };
+        let files: Vec<_> = files.iter().map(|p| p.display().to_string()).collect();
+        let number = |what: &str, v: Option<f64>| v.map_or_else(String::new, |v| format!("{what:<16}{v:.3e}\n"));
+        let text = format!(
+            "\n{} in {seconds:.2} s ({dtype}, {}, {}{early})\n\n{}{}{}written: {}",
+            count(epochs, "epoch"),
+            self.options.device,
+            count(network.n_weights(), "weight"),
+            number("relative error", error),
+            number("test loss", test_loss),
+            number("train loss", last.map(|r| r.train[0])),
+            files.join(", "),
+        );
+        let json = json!({
+            "problem": self.problem, "relative_error": error, "test_loss": test_loss, "seconds": seconds,
+            "epochs": epochs, "train_loss": last.map(|r| r.train[0]), "valid_loss": last.and_then(|r| r.valid.first()),
+            "stopped_early": outcome.stopped == Stopped::Early, "points": points, "valid": valid,
+            "weights": network.n_weights(), "seed": self.settings.seed, "device": self.options.device, "dtype": dtype,
+            "files": files,
+        });
+        Report::done(text, json)
+    }
+}
+
+/// The lines of the picture of convergence.
+fn lines(names: &[&str], history: &[Row]) -> Vec<(String, Vec<f64>)> {
+    let of = |get: &dyn Fn(&Row) -> f64| history.iter().map(get).collect::<Vec<_>>();
+    let mut lines = vec![("loss, train".to_string(), of(&|r| r.train[0]))];
+    if history.iter().all(|r| !r.valid.is_empty()) {
+        lines.push(("loss, valid".into(), of(&|r| r.valid[0])));
+    }
+    if names.len() > 1 {
+        lines.extend(names.iter().enumerate().map(|(i, name)| (format!("{name}, train"), of(&|r| r.train[i + 1]))));
+    }
+    lines
+}
+
+/// The table on stdout and the bar on stderr, while training goes on.
+struct Table {
+    progress: Progress,
+    shown: bool,
+    every: usize,
+    epochs: usize,
+    header: Option<String>,
+    done: usize,
+}
+
+impl Table {
+    fn new(session: &Session, epochs: usize, header: String) -> Self {
+        Self {
+            progress: Progress::new(epochs, "epochs"),
+            shown: !session.json && !session.options.quiet,
+            every: session.options.print,
+            epochs,
+            header: Some(header),
+            done: 0,
+        }
+    }
+
+    fn row(&mut self, row: &Row) {
+        if self.shown
+            && let Some(header) = self.header.take()
+        {
+            self.progress.say(&header);
+        }
+        if self.shown && (row.epoch == 1 || row.epoch % self.every == 0 || row.epoch == self.epochs) {
+            self.progress.say(&train::line(row));
+        }
+        self.progress.note(format!(", loss {:.3e}", row.valid.first().unwrap_or(&row.train[0])));
+        self.progress.advance(row.epoch - self.done);
+        self.done = row.epoch;
+    }
+}

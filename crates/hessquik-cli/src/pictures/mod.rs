@@ -1,0 +1,85 @@
+//! Pictures as PNG and SVG.
+mod convergence;
+mod maps;
+
+pub use convergence::Convergence;
+pub use maps::Maps;
+
+use crate::failure::Failure;
+use crate::output::Draft;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+/// Pixels of a PNG for each unit of an SVG.
+const SCALE: u32 = 2;
+
+/// Something that can be drawn by any backend.
+pub trait Picture {
+    /// Width and height.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws it with all lengths times `scale`.
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, scale: u32) -> Result<(), Box<dyn Error>>
+    where
+        DB::ErrorType: 'static;
+}
+
+/// Gives plotters the letters of the pictures. With its feature for bitmaps it has no others, for SVG neither.
+pub fn font() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let letters = include_bytes!("sans.ttf");
+        let registered = plotters::style::register_font("sans-serif", FontStyle::Normal, letters);
+        assert!(registered.is_ok(), "the embedded font is valid");
+    });
+}
+
+/// Writes a picture as `base`.png and `base`.svg.
+pub fn write(picture: &impl Picture, base: &Path) -> Result<[PathBuf; 2], Failure> {
+    let [png_path, svg_path] = ["png", "svg"].map(|ending| {
+        let mut name = base.as_os_str().to_owned();
+        name.push(format!(".{ending}"));
+        PathBuf::from(name)
+    });
+    let wrong = |e: Box<dyn Error>| Failure::file(base, format!("cannot be drawn: {e}"));
+    for (path, ending, content) in
+        [(&png_path, "png", png(picture).map_err(wrong)?), (&svg_path, "svg", svg(picture).map_err(wrong)?)]
+    {
+        let mut draft = Draft::create(path, ending)?;
+        draft.fill(content)?;
+        draft.finish()?;
+    }
+    Ok([png_path, svg_path])
+}
+
+fn svg(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn Error>> {
+    font();
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, picture.size()).into_drawing_area();
+        area.fill(&WHITE)?;
+        picture.draw(&area, 1)?;
+        area.present()?;
+    }
+    Ok(text.into_bytes())
+}
+
+fn png(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn Error>> {
+    font();
+    let (width, height) = picture.size();
+    let (width, height) = (width * SCALE, height * SCALE);
+    let mut pixels = vec![255; 3 * (width * height) as usize];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        picture.draw(&area, SCALE)?;
+        area.present()?;
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header()?.write_image_data(&pixels)?;
+    Ok(bytes)
+}

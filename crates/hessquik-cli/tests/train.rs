@@ -1,0 +1,345 @@
+//! The command `train`: what is written, what reproduces and resumes, what goes wrong.
+mod support;
+use support::{Folder, Run};
+
+#[cfg(not(feature = "train"))]
+#[test]
+fn without_the_feature_it_says_which_one() {
+    let folder = Folder::new();
+    for line in ["train", "train hermite", "train hermite --epochs 3 -o out", "train --help", "train data x.npz --quiet"] {
+        folder.run(line).fails(2, &["built without training", "cargo feature train", "--features train", "wgpu"]);
+    }
+    let run: Run = folder.run("train pinn poisson --json").fails(2, &["feature"]);
+    assert!(run.json()["error"].as_str().unwrap().contains("feature train"));
+    assert!(folder.run("--help").ok().stdout.contains("needs the cargo feature `train`"));
+    assert!(folder.names().is_empty());
+}
+
+#[cfg(feature = "train")]
+mod with_the_feature {
+    use super::*;
+    use std::io::Write;
+    use std::path::Path;
+    use support::{golden, npy};
+
+    const PICTURES: [&str; 4] = ["convergence.png", "convergence.svg", "fit.png", "fit.svg"];
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A small run.
+    fn hermite(folder: &Folder, more: &str) -> Run {
+        folder.run(&format!("train hermite --points 60 --valid 10 --test 20 --batch 20 {more}"))
+    }
+
+    /// Its losses, without seconds, which differ.
+    fn history(folder: &Folder, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(folder.path(name)).unwrap();
+        let losses = |line: &str| line.splitn(3, ',').nth(2).unwrap().to_string();
+        text.lines().map(losses).collect()
+    }
+
+    fn check_pictures(folder: &Folder, out: &str) {
+        for name in PICTURES {
+            let bytes = std::fs::read(folder.path(out).join(name)).unwrap();
+            if name.ends_with(".png") {
+                let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+                let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+                reader.next_frame(&mut pixels).unwrap();
+                // neither blank nor one colour
+                let dark = pixels.chunks(3).filter(|p| p.iter().all(|v| *v < 100)).count();
+                assert!(dark > 500 && dark < pixels.len() / 6, "{name} has {dark} dark pixels");
+            } else {
+                let svg = String::from_utf8(bytes).unwrap();
+                assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+                let words: &[&str] = match name {
+                    "fit.svg" => &["true", "approximation", "difference", "relative error"],
+                    _ => &["epoch", "loss, train", "loss, valid", "loss_f, train", "loss_d2f, train", "L-BFGS"],
+                };
+                for word in words {
+                    assert!(svg.contains(word), "no {word:?} in {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hermite_from_end_to_end() {
+        let folder = Folder::new();
+        let text = hermite(&folder, "--epochs 3 --lbfgs 1 --print 1 -o out").ok().stdout;
+        for word in ["epoch", "running", "| train", "| valid", "weights", "loss_d2f", "4 epochs in", "relative error"] {
+            assert!(text.contains(word), "no {word:?} in {text}");
+        }
+        let rows = text.lines().filter(|l| l.matches('|').count() == 3 && l.starts_with(|c: char| c.is_ascii_digit()));
+        assert_eq!(rows.count(), 4, "{text}");
+        let mut wanted = [&PICTURES[..], &["history.csv", "model.safetensors"]].concat();
+        wanted.sort();
+        assert_eq!(names(&folder.path("out")), wanted);
+        assert_eq!(folder.names(), ["out"]);
+        check_pictures(&folder, "out");
+        let csv = std::fs::read_to_string(folder.path("out/history.csv")).unwrap();
+        assert!(csv.starts_with("epoch,seconds,running_loss,running_loss_f,running_loss_df,running_loss_d2f,train_loss"));
+        assert_eq!(csv.lines().count(), 5);
+        // the model is one that every command reads, and its error on the grid is the one that was said
+        let json = hermite(&folder, "--epochs 3 --lbfgs 1 -o again --json").ok().json();
+        folder.run("peaks --grid 100 -o grid.safetensors").ok();
+        folder.run("eval again/model.safetensors -i grid.safetensors -r value -o found.safetensors").ok();
+        let (found, truth) = (folder.tensors("found.safetensors"), folder.tensors("grid.safetensors"));
+        let (found, truth) = (&found["value"].numbers, &truth["value"].numbers);
+        let above: f64 = found.iter().zip(truth).map(|(f, y)| (f - y) * (f - y)).sum();
+        let error = (above / truth.iter().map(|y| y * y).sum::<f64>()).sqrt();
+        assert!((json["relative_error"].as_f64().unwrap() - error).abs() < 1e-9 * error);
+        // the same seed gives the same bits
+        assert_eq!(history(&folder, "out/history.csv"), history(&folder, "again/history.csv"));
+        let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
+        assert_eq!(bytes("out/model.safetensors"), bytes("again/model.safetensors"));
+    }
+
+    #[test]
+    fn json_and_quiet() {
+        let folder = Folder::new();
+        let json = hermite(&folder, "--epochs 2 --lbfgs 0 --seed 3 --json").ok().json();
+        for key in ["relative_error", "test_loss", "seconds", "train_loss", "valid_loss"] {
+            assert!(json[key].as_f64().unwrap() > 0.0, "{key} in {json}");
+        }
+        for (key, wanted) in [("epochs", 2), ("points", 60), ("valid", 10), ("seed", 3), ("weights", 1169)] {
+            assert_eq!(json[key], wanted, "{key}");
+        }
+        assert_eq!((&json["device"], &json["dtype"], &json["problem"]), (&"cpu".into(), &"f64".into(), &"hermite".into()));
+        assert_eq!(json["files"].as_array().unwrap().len(), 6);
+        let text = hermite(&folder, "--epochs 2 --lbfgs 0 --quiet").ok().stdout;
+        assert!(!text.contains("running") && text.contains("relative error"), "{text}");
+        let other = hermite(&folder, "--epochs 2 --lbfgs 0 --seed 4 --json").ok().json();
+        assert_ne!(json["relative_error"], other["relative_error"]);
+    }
+
+    #[test]
+    fn training_lowers_the_error() {
+        let folder = Folder::new();
+        let error = |line: &str| folder.run(line).ok().json()["relative_error"].as_f64().unwrap();
+        let few = error("train hermite --points 300 --epochs 2 --lbfgs 0 --json");
+        let more = error("train hermite --points 300 --epochs 15 --lbfgs 2 --json");
+        assert!(more < 0.3 && more < 0.5 * few, "{few}, then {more}");
+    }
+
+    #[test]
+    fn hessquiks_settings_and_others() {
+        let folder = Folder::new();
+        let json = hermite(&folder, "--hessquik-settings --epochs 2 --json").ok().json();
+        assert_eq!((&json["dtype"], &json["epochs"]), (&"f32".into(), &2.into()));
+        assert_eq!(folder.run("info hessquik-hermite/model.safetensors --json").ok().json()["dtype"], "f32");
+        for more in [
+            "--optimizer adamw:0.1 --schedule exponential:0.9",
+            "--optimiser adamw --schedule step:1:0.5 --clip 1",
+            "--schedule constant --weights 1,0,0",
+            "--preset pinn",
+            "--width 5 --depth 0 --activation softplus",
+            "--valid 0 --dtype f32",
+        ] {
+            let json = hermite(&folder, &format!("--epochs 1 --lbfgs 1 {more} --json")).ok().json();
+            assert_eq!(json["epochs"], 2, "{more}");
+        }
+        // a patience of one epoch, at a rate that makes losses rise
+        let json = hermite(&folder, "--epochs 100 --rate 5 --schedule constant --patience 1 --json").ok().json();
+        assert_eq!(json["stopped_early"], true);
+        assert!(json["epochs"].as_u64().unwrap() < 100);
+    }
+
+    #[test]
+    fn a_model_to_start_from() {
+        let folder = Folder::new();
+        folder.run("peaks -n 50 -o data.safetensors").ok();
+        std::fs::copy(golden("peaks_resnet"), folder.path("start.safetensors")).unwrap();
+        let line = "train data data.safetensors --model start.safetensors --epochs 1 --lbfgs 0 --rate 1e-12";
+        folder.run(&format!("{line} -o fit.safetensors")).ok();
+        assert!(folder.path("fit-history.csv").exists() && folder.path("fit-fit.png").exists());
+        let (before, after) = (folder.tensors("start.safetensors"), folder.tensors("fit.safetensors"));
+        before["0.K"].close(&after["0.K"], 1e-10);
+        folder.run(&format!("{line} -o start.safetensors")).fails(2, &["start.safetensors", "replace"]);
+        folder.run(&format!("{line} -o data.safetensors")).fails(2, &["data.safetensors", "replace"]);
+        folder.write("a.json", r#"{"type": "single", "in_features": 2, "out_features": 3, "act": {"type": "tanh"}}"#);
+        let line = "train data data.safetensors --architecture a.json --epochs 1";
+        folder.run(line).fails(3, &["[2, 3]", "[2, 1]"]);
+    }
+
+    /// `.npz` as numpy.savez writes it, or compressed.
+    fn npz(folder: &Folder, name: &str, compressed: bool, arrays: &[(&str, Vec<u8>)]) {
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(folder.path(name)).unwrap());
+        let method = if compressed { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        for (name, bytes) in arrays {
+            zip.start_file(format!("{name}.npy"), options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap();
+    }
+
+    #[test]
+    fn data_from_every_kind_of_file() {
+        let folder = Folder::new();
+        folder.run("peaks -n 50 -o data.safetensors").ok();
+        folder.run("peaks -n 50 -o data").ok();
+        let file = |name: &str| std::fs::read(folder.path("data").join(format!("{name}.npy"))).unwrap();
+        let arrays = ["x", "value", "gradient", "hessian"].map(|name| (name, file(name)));
+        npz(&folder, "plain.npz", false, &arrays);
+        npz(&folder, "compressed.npz", true, &arrays);
+        // without the axis of the one output, and Fortran's order
+        let x = folder.npy("data/x.npy");
+        let columns: Vec<u8> =
+            (0..2).flat_map(|j| (0..50).map(move |i| 2 * i + j)).flat_map(|i| x.numbers[i].to_le_bytes()).collect();
+        let flat = |name: &str| folder.npy(&format!("data/{name}.npy")).numbers.into_iter().flat_map(f64::to_le_bytes);
+        let loose = [
+            ("x", npy(1, "'<f8'", true, "(50, 2)", &columns)),
+            ("value", npy(1, "'<f8'", false, "(50,)", &flat("value").collect::<Vec<_>>())),
+            ("gradient", npy(1, "'<f8'", false, "(50, 2)", &flat("gradient").collect::<Vec<_>>())),
+            ("hessian", npy(1, "'<f8'", false, "(50, 2, 2)", &flat("hessian").collect::<Vec<_>>())),
+        ];
+        npz(&folder, "loose.npz", false, &loose);
+        let errors = ["data.safetensors", "data", "plain.npz", "compressed.npz", "loose.npz"].map(|name| {
+            let json = folder.run(&format!("train data {name} --epochs 2 --lbfgs 0 -o out --json")).ok().json();
+            assert_eq!((&json["points"], &json["valid"]), (&40.into(), &5.into()));
+            (json["relative_error"].to_string(), json["test_loss"].to_string())
+        });
+        assert!(errors.iter().all(|e| *e == errors[0]), "{errors:?}");
+        // gradients alone, of three inputs and two outputs: nothing to draw a map of
+        let numbers = |n: usize| (0..n).flat_map(|i| (i as f64 * 0.37).sin().to_le_bytes()).collect::<Vec<u8>>();
+        let some = [
+            ("x", npy(1, "'<f8'", false, "(20, 3)", &numbers(60))),
+            ("gradient", npy(1, "'<f8'", false, "(20, 3, 2)", &numbers(120))),
+        ];
+        npz(&folder, "some.npz", false, &some);
+        let json = folder.run("train data some.npz --epochs 2 --lbfgs 0 -o some --json").ok().json();
+        assert!(json["relative_error"].as_f64().unwrap() > 0.0);
+        assert_eq!(names(&folder.path("some")), ["convergence.png", "convergence.svg", "history.csv", "model.safetensors"]);
+    }
+
+    #[test]
+    fn equations() {
+        let folder = Folder::new();
+        for line in ["poisson", "burgers", "burgers --viscosity 0.2 --valid 20"] {
+            let line = format!("train pinn {line} -n 100 --boundary 40 --test 50 --epochs 3 --lbfgs 1 --json");
+            let json = folder.run(&line).ok().json();
+            assert!(json["relative_error"].as_f64().unwrap() > 0.0 && json["test_loss"].as_f64().unwrap() > 0.0);
+            assert_eq!(json["points"], 140);
+        }
+        let line = "train pinn poisson -n 300 --boundary 80 --epochs 30 --lbfgs 8 --width 12 --depth 1 --json";
+        let error = folder.run(line).ok().json()["relative_error"].as_f64().unwrap();
+        assert!(error < 0.05, "{error}");
+    }
+
+    #[test]
+    fn resumes_to_the_same_bits() {
+        let folder = Folder::new();
+        let settings = "--epochs 5 --lbfgs 1 --every 2 --json";
+        hermite(&folder, &format!("{settings} -o whole")).ok();
+        // a run that was killed after its checkpoint of four epochs: what a run that is given more to do leaves
+        hermite(&folder, &format!("{settings} -o first --checkpoint c.safetensors")).ok();
+        assert!(folder.path("c.safetensors").exists());
+        let finished = hermite(&folder, &format!("{settings} -o second --checkpoint c.safetensors")).ok().json();
+        assert_eq!(finished["epochs"], 6);
+        assert_eq!(history(&folder, "whole/history.csv"), history(&folder, "second/history.csv"));
+        let run = hermite(&folder, "--epochs 6 -o third --checkpoint c.safetensors");
+        run.fails(3, &["c.safetensors", "another run"]);
+        let run = hermite(&folder, "--epochs 1 --lbfgs 0 -o third --checkpoint c.safetensors --restart --json").ok();
+        assert_eq!(run.json()["epochs"], 1);
+        folder.write("c.safetensors", "rubbish");
+        hermite(&folder, "--epochs 1 --checkpoint c.safetensors").fails(3, &["c.safetensors"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_interrupt_saves_and_the_same_command_goes_on() {
+        use std::process::{Command, Stdio};
+        let folder = Folder::new();
+        let line = "train hermite --points 200 --epochs 60 --lbfgs 1 --every 1 -o out";
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hessquik"));
+        command.args(line.split(' ')).current_dir(folder.path("."));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while !folder.path("out/checkpoint.safetensors").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(130), "{out:?}");
+        let message = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(message.starts_with("error: interrupted; ") && message.contains("checkpoint.safetensors"), "{message}");
+        assert!(names(&folder.path("out")).iter().any(|n| n == "model.safetensors"));
+        let before = history(&folder, "out/history.csv");
+        assert!(before.len() > 1 && before.len() < 62, "{}", before.len());
+        folder.run("info out/model.safetensors").ok();
+
+        folder.run(line).ok();
+        assert!(!folder.path("out/checkpoint.safetensors").exists());
+        folder.run(&line.replace("out", "whole")).ok();
+        assert_eq!(history(&folder, "out/history.csv"), history(&folder, "whole/history.csv"));
+        let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
+        assert_eq!(bytes("out/model.safetensors"), bytes("whole/model.safetensors"));
+    }
+
+    #[test]
+    fn what_goes_wrong() {
+        let folder = Folder::new();
+        folder.run("train").fails(2, &[]);
+        folder.run("train hermit").fails(2, &["hermite"]);
+        folder.run("train data missing.npz").fails(3, &["missing.npz", "No such file"]);
+        folder.run("train data missing").fails(3, &["missing"]);
+        for (more, word) in [
+            ("--device tpu", "cuda"),
+            ("--device cuda", "built without it"),
+            ("--dtype f16", "f32"),
+            ("--batch 0", "at least 1"),
+            ("--rate 0", "positive"),
+            ("--rate nan", "positive"),
+            ("--schedule linear", "cosine"),
+            ("--optimizer sgd", "adamw"),
+            ("--weights 1,1", "three numbers"),
+            ("--weights 0,0,0", "not all zero"),
+            ("--epochs 0 --lbfgs 0", "nothing to do"),
+            ("--model m.safetensors --width 3", "--width"),
+        ] {
+            folder.run(&format!("train hermite {more}")).fails(2, &[word]);
+        }
+        folder.run("train pinn poisson --viscosity 1").fails(2, &["viscosity"]);
+        folder.run("train hermite --model m.safetensors").fails(3, &["m.safetensors"]);
+        hermite(&folder, "--epochs 50 --rate 1e300 --dtype f32 --json").fails(3, &["training", "finite"]);
+        folder.write("file", "");
+        hermite(&folder, "-o file").fails(2, &["not a folder"]);
+        hermite(&folder, "-o file/out").fails(3, &["file"]);
+        hermite(&folder, "-o nowhere/m.safetensors").fails(3, &["nowhere"]);
+
+        let x = |shape: &str, n: usize| npy(1, "'<f8'", false, shape, &vec![0; 8 * n]);
+        let broken = |arrays: &[(&str, Vec<u8>)], words: &[&str]| {
+            npz(&folder, "d.npz", true, arrays);
+            folder.run("train data d.npz").fails(3, &[&["d.npz"], words].concat());
+        };
+        broken(&[("y", x("(3, 2)", 6))], &["no array named x"]);
+        broken(&[("x", x("(30, 2)", 60))], &["neither values, nor gradients, nor Hessians"]);
+        broken(&[("x", x("(30, 2)", 60)), ("value", x("(29, 1)", 29))], &["value", "[29, 1]", "[30, 1]"]);
+        broken(&[("x", x("(30, 2)", 60)), ("gradient", x("(30, 3, 1)", 90))], &["gradient", "[30, 3, 1]"]);
+        broken(&[("x", x("(30, 2)", 60)), ("hessian", x("(30, 2)", 60))], &["hessian", "[30, 2]", "4 axes"]);
+        broken(&[("x", x("(30, 2)", 59))], &["x", "too short"]);
+        broken(&[("x", b"rubbish and more".to_vec())], &["npy"]);
+        let nan: Vec<u8> = (0..30).flat_map(|_| f64::NAN.to_le_bytes()).collect();
+        let value = npy(1, "'<f8'", false, "(30, 1)", &nan);
+        broken(&[("x", x("(30, 2)", 60)), ("value", value)], &["value", "NaN"]);
+        let good = [("x", x("(3, 2)", 6)), ("value", x("(3, 1)", 3))];
+        npz(&folder, "d.npz", true, &good);
+        folder.run("train data d.npz --valid 2 --test 1").fails(2, &["leave none of 3"]);
+        folder.write("d.npz", "rubbish");
+        folder.run("train data d.npz").fails(3, &["not a npz file"]);
+        folder.write("d.csv", "1,2");
+        folder.run("train data d.csv").fails(3, &[".npz"]);
+    }
+
+    /// With the embedded font, the pictures of timings have their words, too.
+    #[test]
+    fn pictures_of_timings_still_have_words() {
+        let folder = Folder::new();
+        folder.run("timing --in-feature-range 2 --nex 2 --num-trials 1 --plot t.svg").ok();
+        assert!(std::fs::read_to_string(folder.path("t.svg")).unwrap().contains("number of inputs"));
+    }
+}
