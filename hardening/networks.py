@@ -106,7 +106,7 @@ def forward(network):
 def hessquik(network, dtype):
     import hessquik_rs as hq
 
-    net = hq.Network(hq.network(network.descriptions), dtype={"f32": "float32", "f64": "float64"}[dtype])
+    net = hq.Network(network.descriptions, dtype={"f32": "float32", "f64": "float64"}[dtype])
     net.set_weights({f"{i}.{n}": a for i, (_, w) in enumerate(network.layers) for n, a in w.items()})
     for mode in ("auto", "forward", "backward", "sites"):
         jet = net.evaluate(network.x, ("value", "gradient", "hessian"), mode=mode)
