@@ -3,8 +3,20 @@
 mod activations;
 #[cfg(unix)]
 mod command;
+// the command's readers of points, which are no library
+#[allow(dead_code)]
+#[path = "../../crates/hessquik-cli/src/element.rs"]
+mod element;
+#[allow(dead_code)]
+#[path = "../../crates/hessquik-cli/src/failure.rs"]
+mod failure;
+mod inputs;
 #[cfg(unix)]
 mod load;
+mod mutate;
+#[allow(dead_code)]
+#[path = "../../crates/hessquik-cli/src/points/mod.rs"]
+mod points;
 #[cfg(unix)]
 mod signals;
 mod soak;
@@ -26,6 +38,8 @@ enum Check {
     /// Laplacians at very many points by `hessquik eval`, within fixed memory.
     #[cfg(unix)]
     Load(load::Args),
+    /// Mutated models, architectures and points.
+    Mutate(mutate::Args),
     /// `hessquik eval` hit by signals at random moments.
     #[cfg(unix)]
     Signals(signals::Args),
@@ -38,6 +52,7 @@ fn main() -> std::process::ExitCode {
         Check::Ulp(args) => ulp::run(&args),
         #[cfg(unix)]
         Check::Load(args) => load::run(&args),
+        Check::Mutate(args) => mutate::run(&args),
         #[cfg(unix)]
         Check::Signals(args) => signals::run(&args),
         Check::Soak(args) => soak::run(&args),
