@@ -16,7 +16,8 @@ use args::{Arguments, Command};
 use clap::Parser;
 use command::Report;
 use failure::Failure;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -25,20 +26,24 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     match run(&arguments) {
-        Ok(report) => {
-            say(&if arguments.json { report.json.to_string() } else { report.text });
-            if report.passed { ExitCode::SUCCESS } else { ExitCode::from(1) }
-        }
-        Err(failure) => {
-            let message = failure.to_string();
-            let _ = writeln!(std::io::stderr(), "error: {message}");
-            // without the feature `train`, its options are not read
-            if arguments.json || std::env::args().any(|a| a == "--json") {
-                say(&serde_json::json!({ "error": message }).to_string());
-            }
-            ExitCode::from(failure.exit_code())
-        }
+        Ok(report) => match say(&if arguments.json { report.json.to_string() } else { report.text }) {
+            Err(error) => fail(&Failure::io(Path::new("standard output"))(error), false),
+            Ok(()) if report.passed => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(1),
+        },
+        // without the feature `train`, its options are not read
+        Err(failure) => fail(&failure, arguments.json || std::env::args().any(|a| a == "--json")),
     }
+}
+
+/// Says what went wrong.
+fn fail(failure: &Failure, json: bool) -> ExitCode {
+    let message = failure.to_string();
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+    if json {
+        let _ = say(&serde_json::json!({ "error": message }).to_string());
+    }
+    ExitCode::from(failure.exit_code())
 }
 
 fn run(arguments: &Arguments) -> Result<Report, Failure> {
@@ -69,12 +74,16 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args().any(|a| a == "--json") {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        say(&serde_json::json!({ "error": line }).to_string());
+        let _ = say(&serde_json::json!({ "error": line }).to_string());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// Prints to stdout; a reader that has gone away is no error.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+/// Prints to stdout; a reader that has gone away is no error, a full disk is.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }

@@ -149,6 +149,12 @@ fn arrays_that_do_not_fit() {
     eval(&folder, "x.csv", "-o out --directions three.csv").fails(3, &["three.csv", "expected 2 columns"]);
     eval(&folder, "x.csv", "-o out --operator three.csv").fails(3, &["[3, 3]"]);
     eval(&folder, "x.csv", "-o out --outputs three.csv").fails(3, &["[3, 3]"]);
+    for shape in ["(0, 18446744073709551615)", "(18446744073709551615, 0)"] {
+        folder.write("wide.npy", npy(1, "'<f8'", false, shape, &[]));
+        eval(&folder, "x.csv", "-o out --operator wide.npy").fails(3, &["wide.npy", "addressed"]);
+        eval(&folder, "x.csv", "-o out --outputs wide.npy").fails(3, &["wide.npy", "addressed"]);
+    }
+    std::fs::remove_file(folder.path("wide.npy")).unwrap();
     eval(&folder, "x.csv", "-o out --products three.csv").fails(3, &["three.csv", "expected 2 columns"]);
     eval(&folder, "x.csv", "-o out --request partials:0-2").fails(3, &["index 2", "2 entries"]);
     eval(&folder, "x.csv", "-o out --request block:0/5").fails(3, &["index 5"]);

@@ -152,8 +152,9 @@ impl Sink {
         written.map_err(Failure::io(path))
     }
 
-    /// Moves what was written to its place, over what was there. From a folder, files with the names `others` are
-    /// removed: left by an earlier run, they would not belong to these.
+    /// Moves what was written to its place, over what was there: a file or a new folder in one step. From a folder that
+    /// is there, files with the names `others`, left by an earlier run, are removed before the first of these comes, so
+    /// that whatever happens meanwhile, results of two runs are never side by side.
     pub fn finish(self, others: &[&str]) -> Result<Vec<Tensor>, Failure> {
         match self.place {
             Place::File { file, path } => {
@@ -161,15 +162,16 @@ impl Sink {
             }
             Place::Folder { temporary, files, path } => {
                 drop(files);
-                fs::create_dir_all(&path).map_err(Failure::io(&path))?;
-                for slot in &self.slots {
-                    let name = npy::file_name(&slot.tensor.name);
-                    fs::rename(temporary.path().join(&name), path.join(&name))
-                        .map_err(Failure::io(&path.join(&name)))?;
-                }
-                let written = |other: &&&str| self.slots.iter().any(|s| s.tensor.name == **other);
-                for other in others.iter().filter(|o| !written(o)) {
-                    let _ = fs::remove_file(path.join(npy::file_name(other)));
+                if !path.is_dir() {
+                    fs::rename(temporary.path(), &path).map_err(Failure::io(&path))?;
+                } else {
+                    for other in others {
+                        let _ = fs::remove_file(path.join(npy::file_name(other)));
+                    }
+                    for name in self.slots.iter().map(|s| npy::file_name(&s.tensor.name)) {
+                        let place = path.join(&name);
+                        fs::rename(temporary.path().join(&name), &place).map_err(Failure::io(&place))?;
+                    }
                 }
             }
         }

@@ -128,7 +128,10 @@ impl Binary {
 
 /// Checks that the numbers announced by a header are there: `offset` bytes, then those of `shape`.
 fn check_length(path: &Path, file: &File, offset: u64, shape: &[usize], size: usize) -> Result<(), Failure> {
-    let numbers = shape.iter().try_fold(1usize, |n, len| n.checked_mul(*len));
+    let product = |n: usize, len: &usize| n.checked_mul(*len).filter(|n| isize::try_from(*n).is_ok());
+    // no array may have such axes, even if one of them is empty
+    let addressed = shape.iter().filter(|len| **len > 0).try_fold(1, product);
+    let numbers = addressed.and_then(|_| shape.iter().try_fold(1, product));
     let end = numbers.and_then(|n| n.checked_mul(size)).and_then(|n| offset.checked_add(n as u64));
     let length = file.metadata().map_err(Failure::io(path))?.len();
     match end {

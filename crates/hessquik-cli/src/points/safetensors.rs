@@ -15,7 +15,7 @@ pub fn open(path: &Path, mut file: File) -> Result<Binary, Failure> {
     let mut start = [0; 8];
     file.read_exact(&mut start).map_err(|_| Failure::file(path, "is too short for a safetensors file"))?;
     let header_len = u64::from_le_bytes(start);
-    if header_len > LONGEST_HEADER.min(length - 8) {
+    if header_len > LONGEST_HEADER.min(length.saturating_sub(8)) {
         let message = format!("is not a safetensors file: a header of {header_len} bytes in a file of {length}");
         return Err(Failure::file(path, message));
     }
