@@ -13,6 +13,12 @@ macro_rules! pages {
 }
 
 pages! {
+    derivations_modes "derivations/modes.md",
+    derivations_plan "derivations/plan.md",
+    howto_check "howto/check.md",
+    howto_layer "howto/layer.md",
+    howto_request "howto/request.md",
+    howto_train "howto/train.md",
     start_rust "start/rust.md",
 }
 
