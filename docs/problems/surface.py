@@ -1,4 +1,4 @@
-"""The mean curvature of an implicit surface: a sine network is fitted to a torus, its curvature is read off its derivatives.
+"""The mean curvature of an implicit surface: a sine network is fitted to a torus, its curvature comes from derivatives.
 
 The argument is where the picture goes.
 """
@@ -30,8 +30,8 @@ def torus(theta, phi, rho=r):
 
 
 # ANCHOR: train
-theta, phi = rng.uniform(0, 2 * np.pi, (2, 1500))
-offset = rng.uniform(-0.15, 0.15, 1500)
+theta, phi = rng.uniform(0, 2 * np.pi, (2, 1000))
+offset = rng.uniform(-0.15, 0.15, 1000)
 places, normals = torus(theta, phi, r + offset)
 x, distance, normal = (torch.tensor(a) for a in (places, offset[:, None], normals))
 
@@ -41,14 +41,16 @@ field = networks.NN(
     layers.singleLayer(32, 1),
 )
 with torch.no_grad():
-    field[0].K *= 3  # frequencies of the order of 1 / r
-optimizer = torch.optim.LBFGS(field.parameters(), max_iter=300, history_size=30, line_search_fn="strong_wolfe")
+    field[0].K *= 4  # frequencies of the order of 1 / r
+    field[1].K *= 2
+options = {"max_iter": 1000, "history_size": 30, "tolerance_change": 1e-16, "line_search_fn": "strong_wolfe"}
+optimizer = torch.optim.LBFGS(field.parameters(), **options)
 
 
 def loss():
     optimizer.zero_grad()
     value, gradient, _ = field(x, do_gradient=True)
-    error = ((value - distance) ** 2).mean() + 0.1 * ((gradient[:, :, 0] - normal) ** 2).mean()
+    error = ((value - distance) ** 2).mean() + ((gradient[:, :, 0] - normal) ** 2).mean()
     error.backward()
     return error
 
@@ -76,7 +78,7 @@ def mean_curvature(x):
     size = np.linalg.norm(g, axis=1)
     along = np.einsum("sa,sab,sb->s", g, hessian, g)
     return (size**2 * jet.laplacian[:, 0] - along) / (2 * size**3)
-# ANCHOR_END: curvature
+    # ANCHOR_END: curvature
 
 
 def exact(theta):
@@ -88,8 +90,10 @@ surface = onto_surface(torus(theta, phi)[0])
 value, gradient = net.evaluate(surface, "value,gradient")
 assert np.abs(value).max() < 1e-10
 found, wanted = mean_curvature(surface), exact(theta)
-print(f"distance of the surface to the torus, root mean square ~{np.sqrt(((np.hypot(np.hypot(*surface.T[:2]) - R, surface.T[2]) - r) ** 2).mean()):.1e}")
-print(f"mean curvature from {wanted.min():.2f} to {wanted.max():.2f}, root mean square error ~{np.sqrt(((found - wanted) ** 2).mean()):.1e}")
+away = np.hypot(np.hypot(*surface.T[:2]) - R, surface.T[2]) - r
+print(f"distance of the surface to the torus, root mean square ~{np.sqrt((away**2).mean()):.1e}")
+error = np.sqrt(((found - wanted) ** 2).mean())
+print(f"mean curvature from {wanted.min():.2f} to {wanted.max():.2f}, root mean square error ~{error:.1e}")
 
 # integrated over the torus, of which a point stands for (R + r cos theta) r d theta d phi
 weight = R + r * np.cos(theta)
@@ -102,7 +106,8 @@ grid = onto_surface(torus(t.ravel(), p.ravel())[0])
 colour = mean_curvature(grid).reshape(t.shape)
 scale = plt.Normalize(exact(np.pi), exact(0.0))
 faces = plt.cm.viridis(scale(colour))
-left.plot_surface(*grid.T.reshape(3, *t.shape), facecolors=faces, rstride=1, cstride=1, shade=False, rasterized=True)
+mesh = grid.T.reshape(3, *t.shape)
+left.plot_surface(*mesh, facecolors=faces, rstride=1, cstride=1, shade=False, rasterized=True)
 left.set_aspect("equal")
 left.set_axis_off()
 figure.colorbar(plt.cm.ScalarMappable(scale, "viridis"), ax=left, label="mean curvature", shrink=0.7)

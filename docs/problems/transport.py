@@ -72,17 +72,20 @@ model = log_determinant - (image**2).sum(1) / 2 - np.log(2 * np.pi)
 smallest = np.linalg.eigvalsh(jacobian).min()
 assert smallest > 0, "the potential of a transport map is convex"
 print(f"mean log-density of the points {log_density.mean():.3f}, by the map {model.mean():.3f}")
-print(f"images: mean at most ~{np.abs(image.mean(0)).max():.3f}, variances {image.var(0)[0]:.2f} {image.var(0)[1]:.2f}")
+variances = image.var(0)
+print(f"images: mean at most ~{np.abs(image.mean(0)).max():.3f}, variances {variances[0]:.2f} and {variances[1]:.2f}")
 
 # the discrete problem between the same points and as many of the other cloud, solved exactly
 other = rng.normal(size=(len(test), 2))
 cost = ((test[:, None] - other[None]) ** 2).sum(-1)
 rows, columns = linear_sum_assignment(cost)
-print(f"mean squared way by the map {((image - test) ** 2).sum(1).mean():.2f}, by the best assignment {cost[rows, columns].mean():.2f}")
+way = ((image - test) ** 2).sum(1).mean()
+print(f"mean squared way by the map {way:.2f}, by the best assignment {cost[rows, columns].mean():.2f}")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
 shown = slice(0, 250)
-left.quiver(*test[shown].T, *(image - test)[shown].T, angles="xy", scale_units="xy", scale=1, width=0.002, color="0.6")
+arrows = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.002, "color": "0.6"}
+left.quiver(*test[shown].T, *(image - test)[shown].T, **arrows)
 dots = left.scatter(*test[shown].T, c=log_determinant[shown], s=8, cmap="viridis", zorder=3)
 figure.colorbar(dots, ax=left, label="log det of the Hessian", shrink=0.8)
 left.set_title("the points, and where they go")
