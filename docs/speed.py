@@ -107,19 +107,22 @@ def page(kept):
     threads = [r for r in rows if "threads" in r]
     scaling = ", ".join(f"{label(r)} {number(r['threads'])}" for r in threads)
     old = [r["hessQuik"] / r["fresh"] for r in rows if "hessQuik" in r]
-    mean = math.exp(sum(math.log(best(r)[0]) for r in compared) / len(compared))
+    ratios = [best(r)[0] for r in compared]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
 
     text = f"""# Speed
 
 <!-- Made by docs/speed.py from docs/speed.json; edits here are lost. -->
 
-Measured by `benchmarks/run.py`, which anyone can run: hessquik beside what one would use instead, and beside what the machine allows. One thread of an
-{kept["cpu"]} under a hypervisor (AVX2), {versions}; the fastest mode of everyone counts. The host was shared: repeated figures differ by up to 20 %.
+Measured by `benchmarks/run.py`, which anyone can run: hessquik beside what one would use instead, and beside
+what the machine allows. One thread of an {kept["cpu"]} under a hypervisor (AVX2), {versions};
+the fastest mode of everyone counts. The host was shared: repeated figures differ by up to 20 %.
 
 ![Time of the fastest peer over ours, for every case](figures/speed.svg)
 
-Over these {len(compared)} cases in single precision the fastest of JAX, torch.func and folx takes {number(mean)} times as long in the geometric mean, from
-{number(min(best(r)[0] for r in compared))} to {number(max(best(r)[0] for r in compared))} times. hessQuik, where one call ends in time, takes {number(min(old))} to {number(max(old))} times as long.
+Over these {len(compared)} cases in single precision the fastest of JAX, torch.func and folx takes {number(mean)} times as
+long in the geometric mean, from {number(min(ratios))} to {number(max(ratios))} times. hessQuik, where one call ends in time,
+takes {number(min(old))} to {number(max(old))} times as long.
 
 ## Where others win, or nearly do
 """
@@ -129,21 +132,25 @@ Over these {len(compared)} cases in single precision the fastest of JAX, torch.f
         "Less than 1.5 times as fast as the best peer:\n\n| case | | times the best | which is | times the floor |\n"
     )
     text += "| --- | --- | ---: | --- | ---: |\n" + "\n".join(close) + "\n\n"
-    text += "Near the floor there is little left to win for anyone: all do the same products equally well. Where ours is far\n"
-    text += "above the floor, as with narrow layers, it is ours that leaves time on the table.\n\n"
+    text += (
+        "Near the floor there is little left to win for anyone: all do the same products equally well. Where ours is\n"
+    )
+    text += "far above the floor, as with narrow layers, it is ours that leaves time on the table.\n\n"
     text += """Not in the tables, and better done elsewhere:
 
 - On a GPU, JAX and PyTorch; what is measured here is a CPU.
 - Third and higher derivatives: Taylor modes of JAX.
 - Functions that are not networks of this kind: automatic differentiation of any sort.
-- Networks whose layers have a curvature of their own (layer norms, softmax) come through the second door, which is not tuned.
+- Networks whose layers have a curvature of their own (layer norms, softmax) come through the second door, which is not
+  tuned.
 
 ## How far from the machine
-The floor is the time that the call's products, activations and memory traffic take at the rates that this machine reached in the same run (`benchmarks/README.md` has the
-definition). Small calls, narrow products and results that leave the caches are far above it:
+The floor is the time that the call's products, activations and memory traffic take at the rates that this machine
+reached in the same run (`benchmarks/README.md` has the definition). Small calls, narrow products and results that leave the caches are far above it:
 """
     text += f"{'; '.join(far)}.\n\n"
-    text += "## Single precision\nMilliseconds. `times the best` is the best of JAX, torch.func and folx over ours, `times the floor` is ours over it.\n"
+    text += "## Single precision\nMilliseconds. `times the best` is the best of JAX, torch.func and folx over ours, `times the "
+    text += "floor` is ours over it.\n"
     for family, title in report.FAMILIES.items():
         chosen = [row for row in single if row["family"] == family]
         if chosen:
@@ -154,8 +161,10 @@ definition). Small calls, narrow products and results that leave the caches are 
     text += table(named, [p for p in PEERS if any(p in row for row in double)]) + "\n"
     text += f"""
 ## The plan, threads, memory
-- Every plan of a case was timed: the automatic one takes at most {plans["plan"]:.3f} times the fastest ({label(plans)}).
-- Two threads instead of one: {scaling} times as fast. Others used the second core now and then, which a figure near 1 shows.
+- Every plan of a case was timed: the automatic one takes at most {plans["plan"]:.3f} times the fastest
+  ({label(plans)}).
+- Two threads instead of one: {scaling} times as fast.
+  Others used the second core now and then, which a figure near 1 shows.
 - {kept["stream"]["points"]:,} points were streamed in {kept["stream"]["peak_mb"]:.0f} MB of memory.
 """
     return text

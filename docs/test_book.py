@@ -57,7 +57,11 @@ def test_shell(page, tmp_path):
             script.append(code)
         elif file:
             script.append(f"cat > {file[1]} <<'END OF FILE'\n{code}END OF FILE")
-    run(["bash", "-c", "\n".join(script)], tmp_path)
+    printed = run(["bash", "-c", "\n".join(script)], tmp_path)
+    for language, _, text in blocks(page):
+        if language == "text":  # what the commands print
+            included = re.fullmatch(r"\{\{#include (\S+)\}\}\s*", text)
+            assert (page.parent / included[1]).read_text().strip() in printed if included else text in printed
 
 
 def run(command: list[str], folder: Path) -> str:

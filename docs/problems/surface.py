@@ -5,9 +5,6 @@ The argument is where the picture goes.
 
 import sys
 
-import matplotlib
-
-matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -15,6 +12,8 @@ import torch
 import hessquik_rs as hq
 from hessquik_rs import activations, layers, networks
 
+plt.switch_backend("svg")
+plt.rcParams["svg.fonttype"] = "none"
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)

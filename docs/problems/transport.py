@@ -5,9 +5,6 @@ The argument is where the picture goes.
 
 import sys
 
-import matplotlib
-
-matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -16,6 +13,8 @@ from scipy.optimize import linear_sum_assignment
 import hessquik_rs as hq
 from hessquik_rs import layers, networks
 
+plt.switch_backend("svg")
+plt.rcParams["svg.fonttype"] = "none"
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
@@ -84,16 +83,16 @@ print(f"mean squared way by the map {way:.2f}, by the best assignment {cost[rows
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
 shown = slice(0, 250)
-arrows = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.002, "color": "0.6"}
+arrows = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.002, "color": "0.6", "rasterized": True}
 left.quiver(*test[shown].T, *(image - test)[shown].T, **arrows)
-dots = left.scatter(*test[shown].T, c=log_determinant[shown], s=8, cmap="viridis", zorder=3)
+dots = left.scatter(*test[shown].T, c=log_determinant[shown], s=8, cmap="viridis", zorder=3, rasterized=True)
 figure.colorbar(dots, ax=left, label="log det of the Hessian", shrink=0.8)
 left.set_title("the points, and where they go")
-right.scatter(*other[shown].T, s=6, color="0.75", label="second cloud")
-right.scatter(*image[shown].T, s=6, color="tab:blue", label="images of the first")
+right.scatter(*other[shown].T, s=6, color="0.75", label="second cloud", rasterized=True)
+right.scatter(*image[shown].T, s=6, color="tab:blue", label="images of the first", rasterized=True)
 right.set_title("images")
 right.legend(loc="upper right", fontsize=8)
 for ax in (left, right):
     ax.set_aspect("equal")
 figure.tight_layout()
-figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "transport.svg", metadata={"Date": None})
+figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "transport.svg", metadata={"Date": None}, dpi=130)
