@@ -15,7 +15,7 @@ import pytest
 BOOK = Path(__file__).resolve().parent
 PAGES = sorted((BOOK / "src").rglob("*.md"))
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPTIONAL = {"dask", "distributed", "hessQuik", "jax", "safetensors", "torch"}
+OPTIONAL = {"dask", "distributed", "hessQuik", "jax", "safetensors", "scipy", "torch"}
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
