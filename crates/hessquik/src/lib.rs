@@ -28,6 +28,8 @@
 //! Gradients of a loss of such results, to all weights and to the points, come from [`Evaluate::pullback`], or with the
 //! loss in one pass from [`Evaluate::loss_gradients`]. Before a number is trusted, [`check`] verifies it.
 //!
+//! The book, `docs` in the repository, derives all of this and has worked problems.
+//!
 //! # Two ways to add a layer
 //! A layer that is linear - pointwise - linear, with a linear skip, gives a [`Form`]; everything else follows from it. One
 //! that is not gives a [`SmoothMap`] of five operations. Both are shown in [`layer`] and in the examples.

@@ -100,8 +100,10 @@ impl Cost {
     /// Predicted seconds on one thread of a core with 512-bit vectors: rates of matrix products, of elementwise passes
     /// and of writing, for entries of `bytes` bytes.
     pub fn seconds(&self, bytes: usize) -> f64 {
+        // ANCHOR: seconds
         let single = 4.0 / bytes as f64;
         self.flops / (150e9 * single) + self.elements / (12e9 * single) + self.outputs * bytes as f64 / 10e9
+        // ANCHOR_END: seconds
     }
 }
 
@@ -167,7 +169,9 @@ impl Costs {
         let shared = a == 0 || !head;
         let end = if last { self.curved.max(a + 1) } else { b };
         let sum = |i: usize| self.sums[end][i] - self.sums[a][i];
+        // ANCHOR: segment
         let mut cost = Cost { flops: r * sum(0) + terms * sum(2) + r * r * sum(3), elements: r * sum(1), outputs: 0.0 };
+        // ANCHOR_END: segment
         if shared {
             cost.flops -= r * self.stages[a].m;
         }
@@ -181,12 +185,14 @@ impl Costs {
             cost.flops -= terms * 2.0 * q * s.p;
             cost.elements -= r * q * s.p;
         }
+        // ANCHOR: lift_cost
         if !last {
             let n = self.stages[b].n;
             cost.flops += q * (2.0 * r * n * n + 2.0 * terms * n);
             // factors are packed, blocks mirrored
             cost.elements += r * n + q * (r * n + r * r + if folds { n * n } else { 0.0 });
         }
+        // ANCHOR_END: lift_cost
         cost
     }
 
@@ -228,6 +234,7 @@ impl Costs {
         let (w, depth) = (&self.work, self.stages.len());
         let seconds = |cost: Cost| cost.seconds(bytes);
         // tail[a]: cost and next pivot of the cheapest way from a restart before layer a to the end
+        // ANCHOR: tail
         let mut tail = vec![(0.0, depth); depth + 1];
         let step = |a: usize, head: bool, r: f64, terms: f64, tail: &[(f64, usize)]| {
             let to = |b: usize| (seconds(self.segment(a, b, head, r, terms)) + tail[b].0, b);
@@ -237,6 +244,7 @@ impl Costs {
             let n = self.stages[a].n;
             tail[a] = step(a, false, n, n * (n + 1.0) / 2.0, &tail);
         }
+        // ANCHOR_END: tail
         let mut best = (f64::INFINITY, Plan::default());
         let mut carried = 0.0;
         let mut adjoints: f64 = (0..depth).map(|i| seconds(self.adjoint(i))).sum();

@@ -15,6 +15,8 @@
 | `hessquik_rs.jax` | jets as JAX functions |
 | `hessquik_rs.dask` | evaluation of chunked arrays, on a cluster |
 | `hessquik_rs.errors` | the exceptions |
+
+The book, `docs` in the repository, has derivations, how-tos and worked problems.
 """
 
 from importlib.metadata import version as _version

@@ -64,6 +64,7 @@ pub(crate) fn gram<F: Real>(kind: &Kind<F>, (ns, q): (usize, usize), sites: Site
                 continue;
             }
             let c = c.row(s, r, used);
+            // ANCHOR: gram
             match kind {
                 Kind::Full { k } => small_gram(*k, c, (a, width), h),
                 Kind::Trace { signs } => h[0] = weighted_squares(signs, c, (a, width)),
@@ -74,6 +75,7 @@ pub(crate) fn gram<F: Real>(kind: &Kind<F>, (ns, q): (usize, usize), sites: Site
                     },
                 ),
             }
+            // ANCHOR_END: gram
         }
     }
 }
@@ -90,6 +92,7 @@ pub(crate) fn lift<F: Real>(
     for s in 0..ns {
         let x = lift.x.sample(s);
         for r in 0..q {
+            // ANCHOR: lift
             let y = fit(&mut scratch.rows, k * n);
             gemm(false, Mat::new(x, k, n, stride), lift.core(s * q + r), y, n);
             let h = &mut out[(s * q + r) * len..][..len];
@@ -101,6 +104,7 @@ pub(crate) fn lift<F: Real>(
                     });
                 },
             );
+            // ANCHOR_END: lift
         }
     }
 }
@@ -171,6 +175,7 @@ pub(crate) fn fold<F: Real>(
                 for r in 0..q {
                     let at = (s * q + r) * p * p;
                     let (core, out, c) = (&core[at..][..p * p], &mut out[at..][..p * p], c.row(s, r, p));
+                    // ANCHOR: fold
                     for i in 0..p {
                         let di = scale * scale * d[i];
                         let (core, out) = (&core[i * p..][..p], &mut out[i * p..][..p]);
@@ -179,6 +184,7 @@ pub(crate) fn fold<F: Real>(
                         }
                         out[i] += c[i];
                     }
+                    // ANCHOR_END: fold
                 }
             }
         },
@@ -227,9 +233,11 @@ pub(crate) fn add_curvature<F: Real>(
                 kind.each(|t| {
                     let (x, y) = (&a[t.a * width..][..p], &a[t.b * width..][..p]);
                     let out = &mut h[t.row * p..][..p];
+                    // ANCHOR: carry_curvature
                     for j in 0..p {
                         out[j] += t.coefficient * x[j] * y[j] * curve[j];
                     }
+                    // ANCHOR_END: carry_curvature
                 });
             }
         },
@@ -259,17 +267,21 @@ pub(crate) fn carry<F: Real>(
                 hm.fill(F::zero());
                 site_h.fill(F::zero());
             } else {
+                // ANCHOR: carry
                 site.m.map(ns * rows, h, n, hm, p);
                 let slope = Rows::new(&tape.sig[i][1], 1, p);
                 scale_rows(false, (ns, rows, p), Rows::new(hm, rows, p), slope, F::one(), site_h, p);
+                // ANCHOR_END: carry
             }
             add_curvature(kind, (ns, p), (sites, width), &tape.sig[i][2], site_h);
             let out = fit(out, ns * rows * site.n_out);
             if zero {
                 site.w.map(ns * rows, site_h, p, out, site.n_out);
             } else {
+                // ANCHOR: carry_state
                 let skip = (&site.s, h, n);
                 sum_of_two(false, site.forward, ns * rows, skip, (&site.w, site_h, p), out, site.n_out);
+                // ANCHOR_END: carry_state
             }
         }
         Stage::Smooth(map) => {
@@ -305,8 +317,10 @@ pub(crate) fn contract<F: Real>(
     let (rows, len) = (kind.rows(), kind.len());
     for s in 0..ns {
         let by_row = fit(&mut scratch.rows, q * rows);
+        // ANCHOR: contract
         let g = Mat::new(g.sample(s), q, n, g.stride);
         gemm(false, g, Mat::new(&h[s * rows * n..], rows, n, n).t(), by_row, rows);
+        // ANCHOR_END: contract
         for r in 0..q {
             let (by_row, out) = (&by_row[r * rows..][..rows], &mut out[(s * q + r) * len..][..len]);
             let mut write = |slot: usize, row: usize| match accumulate {

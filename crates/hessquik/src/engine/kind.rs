@@ -94,10 +94,12 @@ impl<F: Real> Kind<F> {
             }
             return;
         }
+        // ANCHOR: weight_matrix
         self.each(|t| {
             let half = F::of(0.5) * t.coefficient * h[t.slot];
             out[t.a * k + t.b] += half;
             out[t.b * k + t.a] += half;
         });
+        // ANCHOR_END: weight_matrix
     }
 }

@@ -83,10 +83,12 @@ pub(crate) fn gram<F: Real>(
     for s in 0..ns {
         let (a, a_bar) = (Rows { data: a.sample(s), ..a }, &mut a_bar[s * k * p..][..k * p]);
         for r in 0..q {
+            // ANCHOR: gram_bars
             weights.weigh(s * q + r, (a.data, a.stride, p), y);
             let a_bar = Gather { data: &mut *a_bar, started: r > 0 };
             let c_bar = Gather { data: &mut c_bar[(s * q + r) * p..][..p], started };
             WeighedBars { size: (k, p), a, y, c: c.row(s, r, p), a_bar, c_bar }.run();
+            // ANCHOR_END: gram_bars
         }
     }
 }
@@ -107,12 +109,14 @@ pub(crate) fn lift<F: Real>(
     for s in 0..ns {
         let x = x.sample(s);
         for r in 0..q {
+            // ANCHOR: lift_bars
             weights.weigh(s * q + r, (x, stride, n), y);
             let at = (s * q + r) * n * n;
             gemm(false, Mat::new(x, k, n, stride).t(), Mat::new(y, k, n, n), &mut core_bar[at..][..n * n], n);
             copy_rows(false, (1, k * n), (y, k * n), F::of(2.0), twice, k * n);
             let core = Mat::new(&core[at..][..n * n], n, n, n);
             gemm(r > 0, Mat::new(twice, k, n, n), core, &mut x_bar[s * k * n..], n);
+            // ANCHOR_END: lift_bars
         }
     }
 }

@@ -62,6 +62,7 @@ pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tap
                 let (n, p) = (site.n, site.p);
                 let z = fit(&mut tape.scratch[0], ns * p);
                 let u = if in_place { &*out } else { &before[i][..ns * n] };
+                // ANCHOR: values
                 match &site.b {
                     Some(b) => site.m.map_onto(b, ns, u, n, z, p),
                     None => site.m.map(ns, u, n, z, p),
@@ -71,6 +72,8 @@ pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tap
                     *sig = fit(to, ns * p);
                 }
                 site.act.fill(order, z, sig);
+                // ANCHOR_END: values
+                // ANCHOR: next_state
                 match in_place {
                     true => site.w.apply(true, ns, &tape.sig[i][0], p, out, n),
                     false => {
@@ -78,6 +81,7 @@ pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tap
                         sum_of_two(false, site.forward, ns, skip, (&site.w, &tape.sig[i][0], p), out, site.n_out);
                     }
                 }
+                // ANCHOR_END: next_state
                 if let Some(c) = &site.c {
                     out.chunks_exact_mut(site.n_out).for_each(|u| u.iter_mut().zip(c).for_each(|(u, &c)| *u += c));
                 }
@@ -123,6 +127,7 @@ pub(crate) fn adjoints<F: Real>(
             Stage::Site(site) => {
                 let (n, p, m) = (site.n, site.p, site.n_out);
                 let g = if in_place { &*g_in } else { &above[0][..ns * q * m] };
+                // ANCHOR: adjoints
                 let (e, scale) = match site.w.as_identity() {
                     Some(scale) => (g, scale),
                     _ => {
@@ -148,6 +153,7 @@ pub(crate) fn adjoints<F: Real>(
                         sum_of_two(true, site.backward, ns * q, skip, (&site.m, scaled, p), g_in, n);
                     }
                 }
+                // ANCHOR_END: adjoints
             }
             Stage::Smooth(map) => {
                 let (u, g) = (view2(&tape.u[i], ns, stage.n()), view3(&above[0], ns, q, stage.n_out()));
@@ -245,11 +251,13 @@ fn through_w<F: Real>(
         let (a, slope) = (a.from(c.from), slope.from(c.from));
         scale_rows(accumulate, (ns, r, c.len), a, slope, c.scale, &mut out[c.to..], site.n_out);
     }
+    // ANCHOR: through_w
     if !site.w.blocks.is_empty() {
         let scaled = fit(scratch, ns * r * site.p);
         scale_rows(false, (ns, r, site.p), a, slope, F::one(), scaled, site.p);
         site.w.apply_blocks(accumulate, ns * r, scaled, site.p, out, site.n_out);
     }
+    // ANCHOR_END: through_w
 }
 
 /// `A_i = T_{i-1} M_i`, `T_i = T_{i-1} S_i + (A_i . act'(z_i)) W_i` through the stages of `segment`; starts with `start`
@@ -289,12 +297,14 @@ pub(crate) fn tangents<F: Real>(
             Stage::Site(site) => {
                 let (n, p) = (site.n, site.p);
                 let sites = &mut segment.sites[program.offsets[i] - program.offsets[a]..];
+                // ANCHOR: tangents
                 match shared {
                     Some(start) => (0..ns).for_each(|s| {
                         copy_rows(false, (r, p), (&start.through_m, p), F::one(), &mut sites[s * r * width..], width);
                     }),
                     None => site.m.map(ns * r, if in_place { out } else { t }, n, sites, width),
                 }
+                // ANCHOR_END: tangents
                 if last {
                     break;
                 }

@@ -260,10 +260,12 @@ impl<F: Real> Call<F> {
                     scale_rows(false, (ns, rows, p), Rows::new(de, rows, p), slope, F::one(), scaled, p);
                     for s in 0..ns {
                         for (w, r) in (0..kw).flat_map(|w| (0..q).map(move |r| (w, r))) {
+                            // ANCHOR: products
                             let c = &tape.c[(s * q + r) * total + offset..][..p];
                             let a = &segment.sites[(s * kw + w) * total + offset..][..p];
                             let scaled = &mut scaled[((s * kw + w) * q + r) * p..][..p];
                             (0..p).for_each(|j| scaled[j] += c[j] * a[j]);
+                            // ANCHOR_END: products
                         }
                     }
                     let skip = (&site.s, &dg[..], site.n_out);

@@ -53,6 +53,7 @@ impl<F: Real> Layer<F> for Resnet<F> {
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.weights.list_mut()
     }
+    // ANCHOR: parts
     fn parts(&self) -> Parts<'_, F> {
         let form = Form::new(self.width, self.width, self.width)
             .m(Linear::zero().weight("layer.K", 0, 0))
@@ -61,6 +62,7 @@ impl<F: Real> Layer<F> for Resnet<F> {
             .w(Linear::scaled_identity(self.width, F::of(self.h)));
         Parts::Form(if self.weights.has("layer.b") { form.b("layer.b") } else { form })
     }
+    // ANCHOR_END: parts
     fn architecture(&self) -> Option<Architecture> {
         Some(Architecture::Resnet {
             width: self.width,
