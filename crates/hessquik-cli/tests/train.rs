@@ -6,7 +6,9 @@ use support::{Folder, Run};
 #[test]
 fn without_the_feature_it_says_which_one() {
     let folder = Folder::new();
-    for line in ["train", "train hermite", "train hermite --epochs 3 -o out", "train --help", "train data x.npz --quiet"] {
+    for line in
+        ["train", "train hermite", "train hermite --epochs 3 -o out", "train --help", "train data x.npz --quiet"]
+    {
         folder.run(line).fails(2, &["built without training", "cargo feature train", "--features train", "wgpu"]);
     }
     let run: Run = folder.run("train pinn poisson --json").fails(2, &["feature"]);
@@ -82,7 +84,9 @@ mod with_the_feature {
         assert_eq!(folder.names(), ["out"]);
         check_pictures(&folder, "out");
         let csv = std::fs::read_to_string(folder.path("out/history.csv")).unwrap();
-        assert!(csv.starts_with("epoch,seconds,running_loss,running_loss_f,running_loss_df,running_loss_d2f,train_loss"));
+        assert!(
+            csv.starts_with("epoch,seconds,running_loss,running_loss_f,running_loss_df,running_loss_d2f,train_loss")
+        );
         assert_eq!(csv.lines().count(), 5);
         // the model is one that every command reads, and its error on the grid is the one that was said
         let json = hermite(&folder, "--epochs 3 --lbfgs 1 -o again --json").ok().json();
@@ -109,7 +113,10 @@ mod with_the_feature {
         for (key, wanted) in [("epochs", 2), ("points", 60), ("valid", 10), ("seed", 3), ("weights", 1169)] {
             assert_eq!(json[key], wanted, "{key}");
         }
-        assert_eq!((&json["device"], &json["dtype"], &json["problem"]), (&"cpu".into(), &"f64".into(), &"hermite".into()));
+        assert_eq!(
+            (&json["device"], &json["dtype"], &json["problem"]),
+            (&"cpu".into(), &"f64".into(), &"hermite".into())
+        );
         assert_eq!(json["files"].as_array().unwrap().len(), 6);
         let text = hermite(&folder, "--epochs 2 --lbfgs 0 --quiet").ok().stdout;
         assert!(!text.contains("running") && text.contains("relative error"), "{text}");
@@ -214,7 +221,10 @@ mod with_the_feature {
         npz(&folder, "some.npz", false, &some);
         let json = folder.run("train data some.npz --epochs 2 --lbfgs 0 -o some --json").ok().json();
         assert!(json["relative_error"].as_f64().unwrap() > 0.0);
-        assert_eq!(names(&folder.path("some")), ["convergence.png", "convergence.svg", "history.csv", "model.safetensors"]);
+        assert_eq!(
+            names(&folder.path("some")),
+            ["convergence.png", "convergence.svg", "history.csv", "model.safetensors"]
+        );
     }
 
     #[test]
