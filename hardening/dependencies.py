@@ -1,5 +1,6 @@
-"""Every locked dependency: its licence and source against deny.toml, its minimum Rust version against ours, and whether it
-is there twice. Fails if one is not as promised; a crate that states no minimum version is counted, not failed.
+"""Every dependency with default features: its licence and source against deny.toml, its minimum Rust version against
+that of the crates that want it; and for all but what Burn brings, whether it is there twice. Fails if one is not as
+promised; a crate that states no minimum version is counted, not failed.
 
     python3 hardening/dependencies.py
 """
@@ -28,30 +29,43 @@ def allowed(expression, licences):
 
 
 def main():
-    metadata = json.loads(
-        subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--locked"], cwd=ROOT)
-    )
+    metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--locked"], cwd=ROOT))
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     licences, registries = rules["licenses"]["allow"], rules["sources"]["allow-registry"]
     twice = {entry["crate"].split("@")[0] for entry in rules["bans"]["skip"]}
+    packages = {p["id"]: p for p in metadata["packages"]}
+    wants = {node["id"]: node["dependencies"] for node in metadata["resolve"]["nodes"]}
     own = set(metadata["workspace_members"])
-    promised = min(parts(p["rust_version"]) for p in metadata["packages"] if p["id"] in own)
-    others = [p for p in metadata["packages"] if p["id"] not in own]
-    versions = collections.Counter(p["name"] for p in others)
+
+    def reached(roots):
+        """All that these want, themselves left out."""
+        found, ahead = set(), list(roots)
+        while ahead:
+            for wanted in wants[ahead.pop()]:
+                if wanted not in found:
+                    found.add(wanted)
+                    ahead.append(wanted)
+        return found - own
 
     wrong = []
-    for package in others:
+    versions_of_rust = sorted({parts(packages[m]["rust_version"]) for m in own})
+    light = reached(m for m in own if parts(packages[m]["rust_version"]) == versions_of_rust[0])
+    others = [packages[i] for i in reached(own)]
+    versions = collections.Counter(packages[i]["name"] for i in light)
+    for package in sorted(others, key=lambda p: p["id"]):
         name = f"{package['name']} {package['version']}"
-        if not allowed(package["license"] or "none", licences):
+        promised = versions_of_rust[0 if package["id"] in light else -1]
+        # cargo deny reads the files of those that name no licence
+        if not (allowed(package["license"] or "none", licences) or package["license_file"]):
             wrong.append(f"{name}: licence {package['license']}")
         if (package["source"] or "none").removeprefix("registry+") not in registries:
             wrong.append(f"{name}: from {package['source']}")
         if package["rust_version"] and parts(package["rust_version"]) > promised:
             wrong.append(f"{name}: wants Rust {package['rust_version']}")
-        if versions[package["name"]] > 1 and package["name"] not in twice:
+        if package["id"] in light and versions[package["name"]] > 1 and package["name"] not in twice:
             wrong.append(f"{name}: there {versions[package['name']]} times")
     silent = sum(not p["rust_version"] for p in others)
-    print(f"{len(others)} dependencies, {silent} of which state no minimum Rust version")
+    print(f"{len(light)} dependencies, {len(others)} with Burn, {silent} of which state no minimum Rust version")
     print("\n".join(wrong))
     sys.exit(bool(wrong))
 
