@@ -14,13 +14,14 @@ import pytest
 
 BOOK = Path(__file__).resolve().parent
 PAGES = sorted((BOOK / "src").rglob("*.md"))
-BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?:<!-- file: (\S+) -->\n)?```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTIONAL = {"dask", "distributed", "hessQuik", "jax", "safetensors", "scipy", "torch"}
 
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
+    """Language, file that a comment before it names, and code of each block that is not ignored."""
     found = BLOCK.findall(page.read_text())
-    return [(language, info, code) for language, info, code in found if "ignore" not in info]
+    return [(language, file, code) for file, language, info, code in found if "ignore" not in info]
 
 
 def name(page: Path) -> str:
@@ -47,16 +48,15 @@ def test_python(page, tmp_path):
 
 @pytest.mark.parametrize("page", with_language("sh"), ids=name)
 def test_shell(page, tmp_path):
-    """The commands of a page as one script; blocks with `file=` are written where the page says."""
+    """The commands of a page as one script; blocks after a comment `file: ..` are written there."""
     if shutil.which("hessquik") is None:
         pytest.skip("the command hessquik is not installed")
     script = ["set -euo pipefail"]
-    for language, info, code in blocks(page):
-        file = re.search(r"file=(\S+)", info)
+    for language, file, code in blocks(page):
         if language == "sh":
             script.append(code)
         elif file:
-            script.append(f"cat > {file[1]} <<'END OF FILE'\n{code}END OF FILE")
+            script.append(f"cat > {file} <<'END OF FILE'\n{code}END OF FILE")
     printed = run(["bash", "-c", "\n".join(script)], tmp_path)
     for language, _, text in blocks(page):
         if language == "text":  # what the commands print
@@ -75,7 +75,7 @@ NUMBER = re.compile(r"(~?)(-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 
 
 def same(printed: str, quoted: str) -> None:
-    """The same words, and numbers within 2 % or 0.02; those after `~`, which depend on rounding, within a factor of 2."""
+    """The same words, and numbers within 2 % or 0.02; after `~`, where rounding matters, within a factor of 2."""
     assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", quoted).split()
     for (_, a), (mark, b) in zip(NUMBER.findall(printed), NUMBER.findall(quoted), strict=True):
         a, b = float(a), float(b)

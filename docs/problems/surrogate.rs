@@ -160,8 +160,11 @@ fn draw(picture: &str, network: &Network<f64>, paths: &Paths) -> Result<(), Box<
     const CELLS: usize = 72;
     let root = SVGBackend::new(picture, (480, 460)).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut chart =
-        ChartBuilder::on(&root).margin(12).set_all_label_area_size(30).build_cartesian_2d(-3.0..3.0, -3.0..3.0)?;
+    let mut chart = ChartBuilder::on(&root)
+        .margin(12)
+        .x_label_area_size(30)
+        .y_label_area_size(30)
+        .build_cartesian_2d(-3.0..3.0, -3.0..3.0)?;
     chart.configure_mesh().disable_mesh().x_labels(7).y_labels(7).draw()?;
     let at = |i: usize| -3.0 + 6.0 * i as f64 / CELLS as f64;
     let centres = Array2::from_shape_fn((CELLS * CELLS, 2), |(s, a)| {
