@@ -116,9 +116,31 @@ pub struct Eval {
     /// Points in a tile; chosen by size unless set
     #[arg(long, value_name = "N", value_parser = positive)]
     pub tile: Option<usize>,
+    /// Only a share of the points, I of N from 0, or `auto`: that of this process under mpirun or srun. OUT is then named
+    /// after it, out.I-of-N.safetensors
+    #[arg(long, value_name = "I/N", value_parser = share)]
+    pub share: Option<(usize, usize)>,
     /// Where results go: a .safetensors file, or a folder
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+/// Reads `I/N`, or finds both where a launcher has said them.
+fn share(text: &str) -> Result<(usize, usize), String> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let (part, parts) = if text == "auto" {
+        let launchers = [
+            ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+            ("PMI_RANK", "PMI_SIZE"),
+            ("SLURM_PROCID", "SLURM_NTASKS"),
+        ];
+        let found = launchers.iter().find_map(|(rank, size)| Some((number(rank)?, number(size)?)));
+        found.ok_or("no launcher has set a rank (mpirun and srun do)")?
+    } else {
+        let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        parsed.ok_or("expected I/N, such as 0/4, or auto")?
+    };
+    if part < parts { Ok((part, parts)) } else { Err(format!("share {part} of {parts}: they count from 0")) }
 }
 
 /// Make a model with random weights

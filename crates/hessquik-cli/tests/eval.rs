@@ -240,3 +240,39 @@ fn outputs_are_ordinary_files_and_links_are_followed() {
     assert_eq!(mode("real.safetensors"), mode("plain"));
     assert_eq!(mode("out/value.npy"), mode("plain"));
 }
+
+/// Shares of the points, as several processes take them, are together the results of one.
+#[test]
+fn shares_are_parts_of_the_whole() {
+    let folder = Folder::new();
+    let x = &tensors(&golden("peaks_resnet"))["x"];
+    let rows: String = x.numbers.chunks(2).map(|row| format!("{},{}\n", row[0], row[1])).collect();
+    let bytes: Vec<u8> = x.numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+    folder.write("x.csv", rows);
+    folder.write("x.npy", npy(1, "'<f8'", false, "(50, 2)", &bytes));
+    folder.write("t.npy", npy(1, "'<f8'", true, "(50, 2)", &transposed(x)));
+    eval(&folder, "peaks_resnet", "x.npy", "--request value,hessian -o all.safetensors");
+    let all = folder.tensors("all.safetensors");
+    for input in ["x.csv", "x.npy", "t.npy"] {
+        let (mut value, mut hessian) = (Vec::new(), Vec::new());
+        for part in 0..3 {
+            let more = format!("--request value,hessian --tile 7 --share {part}/3 -o out.safetensors");
+            let json = eval(&folder, "peaks_resnet", input, &more);
+            assert_eq!(json["output"], format!("out.{part}-of-3.safetensors"));
+            let found = folder.tensors(&format!("out.{part}-of-3.safetensors"));
+            value.extend(found["value"].numbers.clone());
+            hessian.extend(found["hessian"].numbers.clone());
+        }
+        assert_eq!(value.len(), all["value"].numbers.len());
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-14 * b.abs().max(1.0));
+        assert!(close(&value, &all["value"].numbers) && close(&hessian, &all["hessian"].numbers), "{input}");
+    }
+    // more shares than points: some are empty
+    folder.write("two.csv", "0.1,0.2\n0.3,0.4\n");
+    let json = eval(&folder, "peaks_resnet", "two.csv", "--request value --share 0/3 -o few");
+    assert_eq!((json["points"].as_u64(), json["output"].as_str()), (Some(0), Some("few.0-of-3")));
+    let model = golden("peaks_resnet").display().to_string();
+    for (share, words) in [("3/3", "count from 0"), ("x", "expected I/N"), ("auto", "no launcher has set a rank")] {
+        folder.run(&format!("eval {model} --input x.npy --share {share} -o out")).fails(2, &[words]);
+    }
+}

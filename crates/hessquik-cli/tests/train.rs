@@ -352,4 +352,27 @@ mod with_the_feature {
         folder.run("timing --in-feature-range 2 --nex 2 --num-trials 1 --plot t.svg").ok();
         assert!(std::fs::read_to_string(folder.path("t.svg")).unwrap().contains("number of inputs"));
     }
+
+    /// `mpirun -n 2` makes, from the same global batches, the model of one process, to rounding.
+    #[cfg(feature = "mpi")]
+    #[test]
+    fn two_processes_make_the_model_of_one() {
+        let folder = Folder::new();
+        let line =
+            "train hermite --points 61 --valid 10 --test 20 --batch 20 --epochs 3 --lbfgs 0 --dtype f64 --json -o";
+        folder.run(&format!("{line} one")).ok();
+        let mut command = std::process::Command::new("mpirun");
+        command.args(["-n", "2", "--allow-run-as-root", "--oversubscribe", env!("CARGO_BIN_EXE_hessquik")]);
+        let output = command.args(line.split_whitespace()).arg("two").current_dir(folder.path("")).output();
+        let output = output.expect("mpirun, of Debian's openmpi-bin");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        // the first process reports, once
+        assert_eq!(text.matches("relative_error").count(), 1, "{text}");
+        assert_eq!(names(&folder.path("one")), names(&folder.path("two")));
+        let [one, two] = ["one", "two"].map(|name| folder.tensors(&format!("{name}/model.safetensors")));
+        for (name, a) in &one {
+            a.close(&two[name], 1e-11);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::results;
 use hessquik::{Candidate, Evaluate, Explanation, Jet, Layer, Network, Request};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -29,10 +29,14 @@ pub fn run(args: &Eval) -> Result<Report, Failure> {
 
 fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     let started = Instant::now();
-    let target = Target::new(&args.output)?;
+    let output = args.share.map_or_else(|| args.output.clone(), |share| named(&args.output, share));
+    let target = Target::new(&output)?;
     let network = Network::<F>::load(&args.model)?;
     let request = args.wish.request(&network)?;
-    let points = Points::open(&args.input, Some(network.dim_input()))?;
+    let mut points = Points::open(&args.input, Some(network.dim_input()))?;
+    if let Some(share) = args.share {
+        points = points.share(share)?;
+    }
     let n = points.rows();
 
     let one = network.zeros(1, &request)?; // for the shapes of results
@@ -54,7 +58,7 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     let (seconds, computing) = (started.elapsed().as_secs_f64(), computing.as_secs_f64());
     let rate = if computing > 0.0 { n as f64 / computing } else { 0.0 };
     let (d, m, threads) = (network.dim_input(), network.dim_output(), rayon::current_num_threads());
-    let path = args.output.display().to_string();
+    let path = output.display().to_string();
     let text = format!(
         "{path}: {} ({})\n{} in {}, of which {} to compute: {} points/s, {}",
         shapes(&tensors),
@@ -71,6 +75,15 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
         "points_per_second": rate,
     });
     Ok(Report::done(text, json))
+}
+
+/// Where a share goes: `out.0-of-2.safetensors`, or the folder `out.0-of-2`.
+fn named(output: &Path, (part, parts): (usize, usize)) -> PathBuf {
+    let share = format!("{part}-of-{parts}");
+    match output.extension() {
+        Some(ending) => output.with_extension(format!("{share}.{}", ending.to_string_lossy())),
+        None => output.with_extension(share),
+    }
 }
 
 /// How many points to take at once, given the inputs and the results of one: a multiple of the points that the library

@@ -33,6 +33,12 @@ impl Report {
     pub fn done(text: String, json: Value) -> Self {
         Self { text, json, passed: true }
     }
+
+    /// The report of a process that leaves it to another to report.
+    #[cfg(feature = "train")]
+    pub fn silent() -> Self {
+        Self::done(String::new(), Value::Null)
+    }
 }
 
 /// The precision that was asked for, or that of the weights of the model at `path`.

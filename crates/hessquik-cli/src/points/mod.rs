@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Points {
     path: PathBuf,
+    /// All that the file has.
     rows: usize,
     cols: usize,
+    /// The first and the end of those that are read, and the next of them.
+    first: usize,
+    end: usize,
     next: usize,
     source: Source,
 }
@@ -66,7 +70,7 @@ impl Points {
             let message = format!("has shape [{rows}, {cols}], expected {width} columns, one for each input");
             return Err(Failure::file(path, message));
         }
-        Ok(Self { path: path.into(), rows, cols: width.unwrap_or(cols), next: 0, source })
+        Ok(Self { path: path.into(), rows, cols: width.unwrap_or(cols), first: 0, end: rows, next: 0, source })
     }
 
     /// Reads a whole matrix.
@@ -75,9 +79,24 @@ impl Points {
         points.read(points.rows)
     }
 
-    /// Number of points.
+    /// Only the share `part` of `parts`, of neighbouring points.
+    pub fn share(mut self, (part, parts): (usize, usize)) -> Result<Self, Failure> {
+        let at = |part: usize| (self.rows as u128 * part as u128 / parts as u128) as usize;
+        (self.first, self.end) = (at(part), at(part + 1));
+        if let Source::Table(table) = &mut self.source {
+            // lines are as long as they are: those before are read and forgotten
+            for first in (0..self.first).step_by(1 << 14) {
+                let mut skipped = Array2::<f64>::zeros(((self.first - first).min(1 << 14), self.cols));
+                table.read(&self.path, &mut skipped)?;
+            }
+        }
+        self.next = self.first;
+        Ok(self)
+    }
+
+    /// Number of points that are read.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.end - self.first
     }
 
     /// Number of inputs.
@@ -87,7 +106,7 @@ impl Points {
 
     /// The next `n` points, or as many as are left.
     pub fn read<F: Element>(&mut self, n: usize) -> Result<Array2<F>, Failure> {
-        let n = n.min(self.rows - self.next);
+        let n = n.min(self.end - self.next);
         let mut out = Array2::zeros((n, self.cols));
         let fits = match &mut self.source {
             Source::Table(table) => table.read(&self.path, &mut out)?,

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use burn::tensor::{DType, Device};
 use hessquik::{Layer, Network};
 use hessquik_burn::FlatNetwork;
-use hessquik_burn::train::{self, Alone, Data, Objective, Outcome, Row, Settings, Stopped};
+use hessquik_burn::train::{self, Alone, Data, Objective, Outcome, Ranks, Row, Settings, Stopped};
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -109,20 +109,28 @@ impl<'a> Session<'a> {
         judgement: Judgement,
     ) -> Result<Report, Failure> {
         interrupt::watch();
+        let ranks = ranks();
+        let first = ranks.rank() == 0;
         let checkpoint = self.settings.checkpoint.as_deref().expect("each run has one");
-        if self.options.restart && checkpoint.exists() {
+        if first && self.options.restart && checkpoint.exists() {
             fs::remove_file(checkpoint).map_err(Failure::io(checkpoint))?;
         }
+        // nobody looks for a checkpoint before that
+        ranks.sum(&mut [0.0]);
         let (names, weights) = (objective.names(), objective.weights());
         let epochs = self.settings.epochs + self.settings.lbfgs;
-        let mut table = Table::new(&self, epochs, train::header(&names, &weights));
+        let mut table = Table::new(first && !self.json && !self.options.quiet, self.options.print, epochs);
+        table.header = Some(train::header(&names, &weights));
         let started = Instant::now();
         let outcome =
-            train::train(start, objective, valid, &self.settings, &Alone, &mut |row| table.row(row), &|| {
+            train::train(start, objective, valid, &self.settings, &*ranks, &mut |row| table.row(row), &|| {
                 interrupt::check().is_ok()
             })?;
         let seconds = started.elapsed().as_secs_f64();
         drop(table);
+        if !first {
+            return Ok(Report::silent());
+        }
 
         let network = outcome.network.to_library::<f64>()?;
         let error = judgement.relative_error(&network)?;
@@ -216,6 +224,17 @@ impl<'a> Session<'a> {
     }
 }
 
+/// The processes that train together: those of mpirun, if that started this one.
+fn ranks() -> Box<dyn Ranks> {
+    #[cfg(feature = "mpi")]
+    if ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(|name| std::env::var_os(name).is_some())
+        && let Some(ranks) = train::Mpi::start()
+    {
+        return Box::new(ranks);
+    }
+    Box::new(Alone)
+}
+
 /// The lines of the picture of convergence.
 fn lines(names: &[&str], history: &[Row]) -> Vec<(String, Vec<f64>)> {
     let of = |get: &dyn Fn(&Row) -> f64| history.iter().map(get).collect::<Vec<_>>();
@@ -240,15 +259,8 @@ struct Table {
 }
 
 impl Table {
-    fn new(session: &Session, epochs: usize, header: String) -> Self {
-        Self {
-            progress: Progress::new(epochs, "epochs"),
-            shown: !session.json && !session.options.quiet,
-            every: session.options.print,
-            epochs,
-            header: Some(header),
-            done: 0,
-        }
+    fn new(shown: bool, every: usize, epochs: usize) -> Self {
+        Self { progress: Progress::new(epochs, "epochs"), shown, every, epochs, header: None, done: 0 }
     }
 
     fn row(&mut self, row: &Row) {
