@@ -1,5 +1,5 @@
-"""Every locked dependency: its licence and source against deny.toml, its minimum Rust version against ours, and whether it
-is there twice. Fails if one is not as promised; a crate that states no minimum version is counted, not failed.
+"""Every locked dependency: its licence and source against deny.toml, its minimum Rust version against ours, and
+whether it is there twice. Fails if one is not as promised; a crate that states no minimum version is counted, not failed.
 
     python3 hardening/dependencies.py
 """
@@ -9,8 +9,9 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,9 +29,7 @@ def allowed(expression, licences):
 
 
 def main():
-    metadata = json.loads(
-        subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--locked"], cwd=ROOT)
-    )
+    metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--locked"], cwd=ROOT))
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     licences, registries = rules["licenses"]["allow"], rules["sources"]["allow-registry"]
     twice = {entry["crate"].split("@")[0] for entry in rules["bans"]["skip"]}

@@ -32,7 +32,8 @@ pub fn run(args: &Args) -> bool {
             let bytes = random.mutated(&seeds);
             tried += 1;
             if let Err(panic) = std::panic::catch_unwind(|| check(&bytes)) {
-                let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                let text = panic.downcast_ref::<String>().cloned();
+                let message = text.or(panic.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default();
                 let count = panics.entry(message).or_default();
                 *count += 1;
                 if *count == 1 {
