@@ -1,5 +1,6 @@
 """Every locked dependency: its licence and source against deny.toml, its minimum Rust version against ours, and
-whether it is there twice. Fails if one is not as promised; a crate that states no minimum version is counted, not failed.
+whether it is there twice. Fails if one is not as promised; a crate that states no minimum version is counted, not
+failed.
 
     python3 hardening/dependencies.py
 """

@@ -18,10 +18,13 @@ pub struct Args {
     seeds: PathBuf,
 }
 
+/// Panics if a promise about these bytes is broken.
+type Check = fn(&[u8]);
+
 /// Tries mutation after mutation; false if a check panicked. The bytes that did it are left as `mutate-KIND-NUMBER`.
 pub fn run(args: &Args) -> bool {
     let mut ok = true;
-    let checks: [(&str, fn(&[u8])); 3] =
+    let checks: [(&str, Check); 3] =
         [("model", inputs::model), ("architecture", inputs::architecture), ("points", inputs::points)];
     for (kind, check) in checks {
         let seeds = read(&args.seeds.join(kind));
