@@ -1,5 +1,5 @@
-"""Errors of whole networks: value, gradient and Hessian in f32 and f64 by hessquik, hessQuik and JAX, beside an evaluation
-in quad precision (113 bits, MPFR through gmpy2) that shares no code with any of them.
+"""Errors of whole networks: value, gradient and Hessian in f32 and f64 by hessquik, hessQuik and JAX, beside an
+evaluation in quad precision (113 bits, MPFR through gmpy2) that shares no code with any of them.
 
     pip install gmpy2 hessQuik jax safetensors torch     # and hessquik_rs, crates/hessquik-python
     python hardening/networks.py [points, 20]
@@ -79,7 +79,7 @@ def forward(network):
         return f, dz * f1[:, None], hz * f1[:, None, None] + outer * f2[:, None, None]
 
     def plus(a, b, h=1):
-        return tuple(p + quad(h) * q for p, q in zip(a, b))
+        return tuple(p + quad(h) * q for p, q in zip(a, b, strict=True))
 
     def positive(w):
         return np.vectorize(lambda v: softplus(v)[0], otypes=[object])(quad(w))
@@ -111,7 +111,7 @@ def hessquik(network, dtype):
     for mode in ("auto", "forward", "backward", "sites"):
         jet = net.evaluate(network.x, ("value", "gradient", "hessian"), mode=mode)
         arrays = jet.value, np.moveaxis(jet.gradient, -1, 1), np.moveaxis(jet.hessian, -1, 1)
-        yield f"hessquik {mode}", dict(zip(("value", "gradient", "hessian"), arrays))
+        yield f"hessquik {mode}", dict(zip(("value", "gradient", "hessian"), arrays, strict=True))
 
 
 def peer(name, module, network, dtype):

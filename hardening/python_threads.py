@@ -1,4 +1,5 @@
-"""The Python package from many threads at once: evaluations, pullbacks, new weights, errors; results stay right, memory flat.
+"""The Python package from many threads at once: evaluations, pullbacks, new weights, errors; results stay right and
+memory flat.
 
     python hardening/python_threads.py [seconds, 600] [threads, 16]
 """
@@ -71,5 +72,7 @@ with ThreadPoolExecutor(threads) as pool:
     for worker in workers:
         worker.result()
 early, late = max(memory[:2]), max(memory)
-print(f"{seconds:.0f} s, {threads} threads: {calls} calls, {wrong} wrong; {early:.1f} MiB early, at most {late:.1f} MiB")
+print(
+    f"{seconds:.0f} s, {threads} threads: {calls} calls, {wrong} wrong; {early:.1f} MiB early, at most {late:.1f} MiB"
+)
 sys.exit(wrong > 0 or late > early + 16)

@@ -1,4 +1,5 @@
 //! Many points through `hessquik eval`: Laplacians of a file that need not fit in memory, within fixed memory.
+#![allow(clippy::zombie_processes)] // children are waited for by `wait4`, which tells their memory
 use crate::command::{command, hessquik, wait};
 use hessquik::{Evaluate, Network, Request};
 use ndarray::Array2;

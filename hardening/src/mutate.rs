@@ -18,10 +18,13 @@ pub struct Args {
     seeds: PathBuf,
 }
 
+/// Panics if a promise about these bytes is broken.
+type Check = fn(&[u8]);
+
 /// Tries mutation after mutation; false if a check panicked. The bytes that did it are left as `mutate-KIND-NUMBER`.
 pub fn run(args: &Args) -> bool {
     let mut ok = true;
-    let checks: [(&str, fn(&[u8])); 3] =
+    let checks: [(&str, Check); 3] =
         [("model", inputs::model), ("architecture", inputs::architecture), ("points", inputs::points)];
     for (kind, check) in checks {
         let seeds = read(&args.seeds.join(kind));
@@ -32,7 +35,8 @@ pub fn run(args: &Args) -> bool {
             let bytes = random.mutated(&seeds);
             tried += 1;
             if let Err(panic) = std::panic::catch_unwind(|| check(&bytes)) {
-                let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                let text = panic.downcast_ref::<String>().cloned();
+                let message = text.or(panic.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default();
                 let count = panics.entry(message).or_default();
                 *count += 1;
                 if *count == 1 {

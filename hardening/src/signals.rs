@@ -1,4 +1,5 @@
 //! `hessquik eval` hit by SIGINT, SIGTERM and SIGKILL at random moments: outputs are whole or absent, and old ones stay.
+#![allow(clippy::zombie_processes)] // children are waited for by `wait4`
 use crate::command::{command, hessquik, wait};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
