@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
         let mut table = Table::new(&self, epochs, train::header(&names, &weights));
         let started = Instant::now();
         let outcome =
-            train::train(start, objective, valid, &self.settings, &Alone, &mut |row| table.row(row), &|| {
+            train::train(start, objective, valid, &self.settings, &Alone, &mut |row: &Row| table.row(row), &|| {
                 interrupt::check().is_ok()
             })?;
         let seconds = started.elapsed().as_secs_f64();
