@@ -64,7 +64,7 @@ impl Picture for Convergence {
             let style = colour.stroke_width(2 * scale);
             let points = losses.iter().enumerate().filter(|(_, v)| **v > 0.0).map(|(i, v)| ((i + 1) as f64, *v));
             let length = 18 * scale as i32;
-            let key = move |(x, y)| PathElement::new(vec![(x, y), (x + length, y)], style);
+            let key = move |(x, y): (i32, i32)| PathElement::new(vec![(x, y), (x + length, y)], style);
             chart.draw_series(LineSeries::new(points, style))?.label(name).legend(key);
         }
         chart

@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
         table.header = Some(train::header(&names, &weights));
         let started = Instant::now();
         let outcome =
-            train::train(start, objective, valid, &self.settings, &*ranks, &mut |row| table.row(row), &|| {
+            train::train(start, objective, valid, &self.settings, &*ranks, &mut |row: &Row| table.row(row), &|| {
                 interrupt::check().is_ok()
             })?;
         let seconds = started.elapsed().as_secs_f64();
