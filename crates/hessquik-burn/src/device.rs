@@ -62,7 +62,7 @@ fn gpu(name: &str, software: bool) -> Result<Device, Error> {
 }
 
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
-use burn::backend::devices::WgpuBackend;
+use burn::backend::WgpuBackend;
 
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
 fn api(name: &str) -> Option<WgpuBackend> {
