@@ -29,68 +29,100 @@ pub(crate) fn jet(act: &Activation, z: Tensor<2>, order: usize) -> Result<[Optio
     }))
 }
 
-/// The value and the first derivatives, `wanted` in all.
+/// The value and the first derivatives, `wanted` in all, and no operation for others.
 fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tensor<2>>, Error> {
-    let one = |t: &Tensor<2>| t.ones_like();
-    let all = match act {
+    let mut out = Vec::with_capacity(wanted);
+    macro_rules! next {
+        ($derivative:expr) => {
+            out.push($derivative);
+            if out.len() == wanted {
+                return Ok(out);
+            }
+        };
+    }
+    // 1 - x
+    let rest = |x: Tensor<2>| -x + 1.0;
+    match act {
         Activation::AntiTanh => {
             let t = z.clone().tanh();
-            let d = one(&t) - t.clone().square();
             // ln cosh z, without overflow
-            let value = z.clone().abs() + (z.abs() * -2.0).exp().log1p() - LN_2;
-            vec![value, t.clone(), d.clone(), t * d * -2.0]
+            next!(z.clone().abs() + (z.abs() * -2.0).exp().log1p() - LN_2);
+            next!(t.clone());
+            let d = rest(t.clone().square());
+            next!(d.clone());
+            next!(t * d * -2.0);
         }
-        Activation::Identity => vec![z.clone(), one(&z), z.zeros_like(), z.zeros_like()],
-        Activation::Quadratic => vec![z.clone().square() * 0.5, z.clone(), one(&z), z.zeros_like()],
+        Activation::Identity => {
+            next!(z.clone());
+            next!(z.ones_like());
+            next!(z.zeros_like());
+            next!(z.zeros_like());
+        }
+        Activation::Quadratic => {
+            next!(z.clone().square() * 0.5);
+            next!(z.clone());
+            next!(z.ones_like());
+            next!(z.zeros_like());
+        }
         Activation::Sigmoid => {
             let s = activation::sigmoid(z.clone());
-            let p = s.clone() * activation::sigmoid(-z.clone());
-            let t = (z * 0.5).tanh();
-            vec![s, p.clone(), -(p.clone() * t), p.clone() * (one(&p) - p * 6.0)]
+            next!(s.clone());
+            let p = s * activation::sigmoid(-z.clone());
+            next!(p.clone());
+            next!(-(p.clone() * (z * 0.5).tanh()));
+            next!(p.clone() * rest(p * 6.0));
         }
         Activation::Softplus { beta, threshold } => {
             let y = z.clone() * *beta;
-            let s = activation::sigmoid(y.clone());
-            let p = s.clone() * activation::sigmoid(-y.clone());
             let soft = (activation::relu(y.clone()) + (-y.clone().abs()).exp().log1p()) / *beta;
-            let value = soft.mask_where(y.clone().greater_scalar(*threshold), z);
-            let t = (y * 0.5).tanh();
-            vec![value, s, p.clone() * *beta, -(p * t) * (beta * beta)]
+            next!(soft.mask_where(y.clone().greater_scalar(*threshold), z));
+            let s = activation::sigmoid(y.clone());
+            next!(s.clone());
+            let p = s * activation::sigmoid(-y.clone());
+            next!(p.clone() * *beta);
+            next!(p * (y * 0.5).tanh() * -(beta * beta));
         }
         Activation::Tanh => {
             let t = z.tanh();
-            let d = one(&t) - t.clone().square();
-            let third = d.clone() * (one(&t) - t.clone().square() * 3.0) * -2.0;
-            vec![t.clone(), d.clone(), t * d * -2.0, third]
+            next!(t.clone());
+            let d = rest(t.clone().square());
+            next!(d.clone());
+            next!(t * d.clone() * -2.0);
+            // 1 - 3 t^2 = 3 d - 2
+            next!(d.clone() * (d * -6.0 + 4.0));
         }
         Activation::Sin => {
             let (s, c) = (z.clone().sin(), z.cos());
-            vec![s.clone(), c.clone(), -s, -c]
+            next!(s.clone());
+            next!(c.clone());
+            next!(-s);
+            next!(-c);
         }
         Activation::Silu => {
             let s = activation::sigmoid(z.clone());
+            next!(z.clone() * s.clone());
             let p = s.clone() * activation::sigmoid(-z.clone());
+            next!(s + z.clone() * p.clone());
             let h = (z.clone() * 0.5).tanh();
-            let first = s.clone() + z.clone() * p.clone();
-            let second = p.clone() * (-(z.clone() * h.clone()) + 2.0);
-            let third = p.clone() * (z.clone() * (-p * 6.0 + 1.0) - h * 3.0);
-            vec![z * s, first, second, third]
+            next!(p.clone() * (-(z.clone() * h.clone()) + 2.0));
+            next!(p.clone() * (z * rest(p * 6.0) - h * 3.0));
         }
         Activation::Gelu => {
             let cdf = ((z.clone() / SQRT_2).erf() + 1.0) * 0.5;
-            let pdf = (z.clone().square() * -0.5).exp() / (2.0 * PI).sqrt();
+            next!(z.clone() * cdf.clone());
             let square = z.clone().square();
-            let first = cdf.clone() + z.clone() * pdf.clone();
-            let second = (-square.clone() + 2.0) * pdf.clone();
-            let third = z.clone() * (square - 4.0) * pdf;
-            vec![z * cdf, first, second, third]
+            let pdf = (square.clone() * -0.5).exp() / (2.0 * PI).sqrt();
+            next!(cdf + z.clone() * pdf.clone());
+            next!((-square.clone() + 2.0) * pdf.clone());
+            next!(z * (square - 4.0) * pdf);
         }
         Activation::Gaussian => {
-            let f = (-z.clone().square()).exp();
             let square = z.clone().square();
-            let second = (square.clone() * 4.0 - 2.0) * f.clone();
-            let third = z.clone() * (-square * 8.0 + 12.0) * f.clone();
-            vec![f.clone(), z * f * -2.0, second, third]
+            let f = (-square.clone()).exp();
+            next!(f.clone());
+            next!(z.clone() * f.clone() * -2.0);
+            next!((square.clone() * 4.0 - 2.0) * f.clone());
+            next!(z * (-square * 8.0 + 12.0) * f);
         }
         Activation::Custom(own) => {
             return Err(Error::Unsupported {
@@ -98,6 +130,6 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
                 message: "its formula is code for the CPU; evaluate on the device cpu".into(),
             });
         }
-    };
-    Ok(all.into_iter().take(wanted).collect())
+    }
+    Ok(out)
 }

@@ -11,6 +11,7 @@ pub(crate) struct Blocks {
     blocks: Vec<Block>,
 }
 
+#[allow(clippy::large_enum_variant)] // a few of them in a call
 enum Block {
     /// A matrix with its first entry at (row, col).
     Dense { matrix: Tensor<2>, row: usize, col: usize },

@@ -38,6 +38,7 @@ pub(crate) enum Contract {
 
 /// Where the tangents of a sweep start.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant)] // a few of them in a call
 pub(crate) enum Start {
     /// Directions (k, d) of the input.
     Directions(Tensor<2>),
@@ -202,6 +203,7 @@ impl Start {
 
 /// `T` (n_s, k, n) before a layer.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant)] // a few of them in a call
 enum Tangents {
     Rows(Tensor<3>),
     FirstSite,

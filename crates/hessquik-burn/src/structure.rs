@@ -165,6 +165,7 @@ impl Structure {
 }
 
 /// The weights of a call: one flat tensor each, in the order of the network, or one of all.
+#[allow(clippy::large_enum_variant)] // a few of them in a call
 pub enum Weights {
     Each(Vec<Tensor<1>>),
     All(Tensor<1>),

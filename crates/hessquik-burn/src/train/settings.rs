@@ -115,7 +115,9 @@ impl Settings {
             Self { rate, .. } if !(*rate > 0.0 && rate.is_finite()) => {
                 setting("the learning rate", rate, "a positive number")
             }
-            Self { clip: Some(c), .. } if !(*c > 0.0) => setting("the largest norm of a gradient", c, "positive"),
+            Self { clip: Some(c), .. } if c.is_nan() || *c <= 0.0 => {
+                setting("the largest norm of a gradient", c, "positive")
+            }
             Self { optimiser: Optimiser::AdamW { weight_decay: w }, .. } if !(*w >= 0.0 && w.is_finite()) => {
                 setting("the weight decay", w, "zero or a positive number")
             }

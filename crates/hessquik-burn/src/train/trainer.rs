@@ -109,7 +109,7 @@ pub fn train<O: Objective>(
             progress.done = true;
             state.network.set_theta(state.best.clone());
         }
-        if state.progress.done || epoch == last || epoch % settings.every == 0 {
+        if state.progress.done || epoch == last || epoch.is_multiple_of(settings.every) {
             save(&state)?;
         }
     }
