@@ -39,6 +39,7 @@ pub fn run() -> Result<Report, Failure> {
         input: folder.join("x.npy"),
         wish: Wish::default(),
         dtype: None,
+        share: None,
         tile: None,
         output: folder.join("results.safetensors"),
     })?;

@@ -9,7 +9,7 @@ use crate::interrupt;
 use crate::pictures::{self, Convergence};
 use crate::progress::Progress;
 use burn::tensor::{DType, Device};
-use hessquik::{Layer, Network};
+use hessquik::Network;
 use hessquik_burn::FlatNetwork;
 use hessquik_burn::train::{self, Alone, Data, Objective, Outcome, Ranks, Row, Settings, Stopped};
 use serde_json::json;
