@@ -168,7 +168,7 @@ where
         .build_cartesian_2d(0.0..1.0, map.range.clone())?;
     let width = map.range.end - map.range.start;
     let label = |v: &f64| match width {
-        w if w < 1e-2 || w >= 1e4 => format!("{:.1e}", if v.abs() < 1e-9 * w { 0.0 } else { *v }),
+        w if !(1e-2..1e4).contains(&w) => format!("{:.1e}", if v.abs() < 1e-9 * w { 0.0 } else { *v }),
         w => format!("{:.*}", (1.0 - w.log10().floor()).max(0.0) as usize, v),
     };
     chart

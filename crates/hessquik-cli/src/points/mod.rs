@@ -32,7 +32,7 @@ enum Source {
 
 /// Numbers that stand one after another in a file.
 #[derive(Debug)]
-struct Binary {
+pub struct Binary {
     file: File,
     shape: Vec<usize>,
     stored: Stored,

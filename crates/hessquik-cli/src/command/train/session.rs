@@ -269,7 +269,7 @@ impl Table {
         {
             self.progress.say(&header);
         }
-        if self.shown && (row.epoch == 1 || row.epoch % self.every == 0 || row.epoch == self.epochs) {
+        if self.shown && (row.epoch == 1 || row.epoch.is_multiple_of(self.every) || row.epoch == self.epochs) {
             self.progress.say(&train::line(row));
         }
         self.progress.note(format!(", loss {:.3e}", row.valid.first().unwrap_or(&row.train[0])));
