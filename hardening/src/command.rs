@@ -1,4 +1,4 @@
-//! The command `hessquik` as a child process: how it ended, and the most memory it had.
+//! The command `hessquik` as a child process: its points, how it ended, and the most memory it had.
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -28,4 +28,12 @@ pub fn wait(child: &Child) -> (i32, u64) {
     assert_eq!(waited, child.id() as libc::pid_t, "{}", std::io::Error::last_os_error());
     let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) };
     (code, usage.ru_maxrss as u64 * 1024)
+}
+
+/// The header of an `.npy` file of `points` points with two inputs in f32.
+pub fn header(points: usize) -> Vec<u8> {
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({points}, 2), }}");
+    text.push_str(&" ".repeat((10 + text.len() + 1).next_multiple_of(64) - (10 + text.len() + 1)));
+    text.push('\n');
+    [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat()
 }

@@ -1,6 +1,7 @@
 //! Many points through `hessquik eval`: Laplacians of a file that need not fit in memory, within fixed memory.
 #![allow(clippy::zombie_processes)] // children are waited for by `wait4`, which tells their memory
-use crate::command::{command, hessquik, wait};
+use crate::command::{command, header, hessquik, wait};
+use crate::random::Random;
 use hessquik::{Evaluate, Network, Request};
 use ndarray::Array2;
 use std::fs::File;
@@ -65,18 +66,11 @@ pub fn run(args: &Args) -> bool {
 
 /// A file of points that differ all over.
 fn write(path: &std::path::Path, points: usize) {
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({points}, 2), }}");
-    text.push_str(&" ".repeat((10 + text.len() + 1).next_multiple_of(64) - (10 + text.len() + 1)));
-    text.push('\n');
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path).expect("a file"));
-    file.write_all(b"\x93NUMPY\x01\x00").unwrap();
-    file.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    let mut state = 1u64;
+    file.write_all(&header(points)).unwrap();
+    let mut random = Random(1);
     for _ in 0..2 * points {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let x = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
-        file.write_all(&x.to_le_bytes()).unwrap();
+        file.write_all(&(random.coordinate() as f32).to_le_bytes()).unwrap();
     }
     file.flush().expect("room on the disk");
 }

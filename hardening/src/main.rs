@@ -1,6 +1,7 @@
 //! Long checks of what `docs/src/promises.md` promises; each is a subcommand that prints figures and fails if a promise
 //! is broken. `cargo build --release -p hessquik-cli -p hardening`, then `target/release/hardening --help`
-mod activations;
+#[path = "../../crates/hessquik/tests/builtin/mod.rs"]
+mod builtin;
 #[cfg(unix)]
 mod command;
 // the command's readers of points, which are no library
@@ -17,6 +18,7 @@ mod mutate;
 #[allow(dead_code)]
 #[path = "../../crates/hessquik-cli/src/points/mod.rs"]
 mod points;
+mod random;
 #[cfg(unix)]
 mod signals;
 mod soak;

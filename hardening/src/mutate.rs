@@ -1,5 +1,6 @@
 //! Mutated models, architectures and points by the million, without a special compiler: what `fuzz/` does by coverage, blindly.
 use crate::inputs;
+use crate::random::Random;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -56,8 +57,6 @@ fn read(folder: &Path) -> Vec<Vec<u8>> {
     paths.iter().map(|p| std::fs::read(p).expect("a seed")).collect()
 }
 
-struct Random(u64);
-
 /// Texts that readers of numbers, shapes and headers may stumble over.
 const WORDS: [&str; 20] = [
     "0",
@@ -83,11 +82,6 @@ const WORDS: [&str; 20] = [
 ];
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((u128::from(self.0 >> 16) * n as u128) >> 48) as usize
-    }
-
     /// A seed with one to four changes.
     fn mutated(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = seeds[self.below(seeds.len())].clone();

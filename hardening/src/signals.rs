@@ -1,6 +1,7 @@
 //! `hessquik eval` hit by SIGINT, SIGTERM and SIGKILL at random moments: outputs are whole or absent, and old ones stay.
 #![allow(clippy::zombie_processes)] // children are waited for by `wait4`
-use crate::command::{command, hessquik, wait};
+use crate::command::{command, header, hessquik, wait};
+use crate::random::Random;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,11 +39,8 @@ pub fn run(args: &Args) -> bool {
         whole.insert(out, read(&root.join(out)));
     }
     let takes = started.elapsed() / 2;
-    let mut state = args.seed;
-    let mut random = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u32
-    };
+    let mut numbers = Random(args.seed);
+    let mut random = move || (numbers.next() >> 33) as u32;
     let mut counts = BTreeMap::<String, u32>::new();
     let mut ok = true;
     for i in 0..args.runs {
@@ -115,10 +113,7 @@ fn clean(root: &Path, path: &Path) {
 
 /// Points that are all zero, without a byte on disk.
 fn zeros(path: &Path, points: usize) {
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({points}, 2), }}");
-    text.push_str(&" ".repeat((10 + text.len() + 1).next_multiple_of(64) - (10 + text.len() + 1)));
-    text.push('\n');
-    let header = [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat();
+    let header = header(points);
     std::fs::write(path, &header).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     file.set_len(header.len() as u64 + 8 * points as u64).unwrap();

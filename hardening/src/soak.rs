@@ -1,4 +1,5 @@
 //! Mixed calls from many threads for a long time: results stay the same to the last bit, and memory stays flat.
+use crate::random::Random;
 use hessquik::{Activation, Evaluate, Init, Mode, Network, Real, Request, fully_connected, icnn, resnet};
 use ndarray::Array2;
 use std::sync::RwLock;
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> bool {
                     };
                     wrong.fetch_add(u64::from(!right), Ordering::Relaxed);
                     calls.fetch_add(1, Ordering::Relaxed);
-                    round = round.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 1;
+                    round = Random(round).next() >> 1;
                 }
             });
         }
@@ -134,11 +135,8 @@ fn write(shared: &Shared) -> bool {
 }
 
 fn points<F: Real>(seed: u64, n: usize, d: usize) -> Array2<F> {
-    let mut state = seed | 1;
-    Array2::from_shape_fn((n, d), |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        F::of((state >> 40) as f64 / f64::from(1 << 23) - 1.0)
-    })
+    let mut random = Random(seed | 1);
+    Array2::from_shape_simple_fn((n, d), || F::of(random.coordinate()))
 }
 
 /// Bytes of this process in memory.

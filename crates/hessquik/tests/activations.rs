@@ -1,40 +1,11 @@
 //! Activations against 60-digit references, their limits, NaN, arrays and dual numbers.
+mod builtin;
+use builtin::{bounds, builtin};
 use hessquik::{Activation, Error, Pointwise, Real};
 use ndarray::{Array1, Array2, ArrayD, array, s};
 use num_dual::{Dual3_64, DualNum};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
-
-/// The built-in activations by their name in the reference file; softplus without a threshold.
-fn builtin() -> Vec<(&'static str, Activation)> {
-    let softplus = |beta| Activation::Softplus { beta, threshold: f64::INFINITY };
-    vec![
-        ("anti_tanh", Activation::AntiTanh),
-        ("identity", Activation::Identity),
-        ("quadratic", Activation::Quadratic),
-        ("sigmoid", Activation::Sigmoid),
-        ("softplus_0.1", softplus(0.1)),
-        ("softplus_1", softplus(1.0)),
-        ("softplus_3", softplus(3.0)),
-        ("softplus_50", softplus(50.0)),
-        ("tanh", Activation::Tanh),
-        ("sin", Activation::Sin),
-        ("silu", Activation::Silu),
-        ("gelu", Activation::Gelu),
-        ("gaussian", Activation::Gaussian),
-    ]
-}
-
-/// The largest error allowed at each order, in ulp, in double and in single precision.
-fn bounds(name: &str) -> ([f64; 4], [f64; 4]) {
-    match name {
-        "identity" => ([0.0; 4], [0.0; 4]),
-        "quadratic" => ([0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0]),
-        "sin" => ([1.0; 4], [0.51; 4]),
-        "gaussian" => ([1.0, 1.5, 2.5, 3.0], [1.0, 2.0, 2.5, 3.0]),
-        _ => ([2.5, 3.0, 3.0, 3.5], [3.0, 3.5, 3.5, 4.0]),
-    }
-}
 
 /// The distance from |x| to the next double.
 fn ulp(x: f64) -> f64 {
