@@ -48,7 +48,7 @@ fn missing(name: &str, message: impl Into<String>) -> Error {
 }
 
 /// A GPU, or a software renderer where these are allowed.
-#[allow(unused_variables, clippy::needless_return)]
+#[allow(unused_variables)] // without a GPU built in
 fn gpu(name: &str, software: bool) -> Result<Device, Error> {
     match name {
         #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]

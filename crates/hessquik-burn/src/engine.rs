@@ -13,7 +13,8 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use hessquik::{Architecture, Evaluate, Init, Jet, JetMut, JetView, Mode, Network, Prepared, Real, Request};
-use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension};
+use ndarray::{Array2, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, CowArray, Dimension, Ix2};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -150,7 +151,7 @@ fn cast<F: Real>(request: &Request<f64>) -> Request<F> {
     cast
 }
 
-/// Calls a macro with each result of a jet: its field, its member, its number of axes.
+/// Calls a macro with each result of a jet: its field, its member.
 macro_rules! each_field {
     ($call:ident) => {
         $call!(Value value, Gradient gradient, Hessian hessian, Packed packed, Diagonal diagonal, Laplacian laplacian,
@@ -375,9 +376,7 @@ fn scaled<F: Precision>(gradient: &FlexTensor, bar: &FlexTensor) -> FlexTensor {
     if by == F::one() {
         return gradient.clone();
     }
-    let entries: Vec<F> = slice::<F>(gradient).iter().map(|&g| g * by).collect();
-    let len = entries.len();
-    tensor(entries, &[len])
+    vector(slice::<F>(gradient).iter().map(|&g| g * by).collect())
 }
 
 /// The backward pass: the engine's pullback gives both gradients at once.
@@ -404,10 +403,19 @@ impl Backward<Flex, 2> for Pullback {
 }
 
 /// A tensor of the CPU as a slice: its own memory where that is contiguous.
-fn slice<F: Precision>(tensor: &FlexTensor) -> std::borrow::Cow<'_, [F]> {
+fn slice<F: Precision>(tensor: &FlexTensor) -> Cow<'_, [F]> {
     match tensor.as_slice::<F>() {
         Some(slice) => slice.into(),
         None => tensor.to_contiguous().as_slice::<F>().expect("contiguous").to_vec().into(),
+    }
+}
+
+/// The points (n_s, d).
+fn points<F: Precision>(x: &FlexTensor) -> CowArray<'_, F, Ix2> {
+    let shape = x.layout().shape().dims::<2>();
+    match slice::<F>(x) {
+        Cow::Borrowed(entries) => ArrayView2::from_shape(shape, entries).expect(CHECKED).into(),
+        Cow::Owned(entries) => Array2::from_shape_vec(shape, entries).expect(CHECKED).into(),
     }
 }
 
@@ -415,30 +423,35 @@ fn tensor<F: Precision>(entries: Vec<F>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(entries, Shape::from(shape.to_vec())))
 }
 
+fn vector<F: Precision>(entries: Vec<F>) -> FlexTensor {
+    let len = entries.len();
+    tensor(entries, &[len])
+}
+
 const CHECKED: &str = "shapes and the request were checked before the operation";
 
+impl Job {
+    /// Resolved for these weights.
+    fn prepare<F: Precision>(&self, theta: &FlexTensor) -> (Arc<Prepared<F>>, Arc<Layout>) {
+        let theta = slice::<F>(theta);
+        locked::<F, _>(&self.engine, |state| state.prepare(&theta, &self.request)).expect(CHECKED)
+    }
+}
+
 fn forward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, job: &Job) -> FlexTensor {
-    let (theta, points) = (slice::<F>(theta), slice::<F>(x));
-    let [n, d] = x.layout().shape().dims::<2>();
-    let (prepared, layout) = locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
-    let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
+    let (points, (prepared, layout)) = (points::<F>(x), job.prepare::<F>(theta));
+    let n = points.nrows();
     let mut flat = vec![F::zero(); n * layout.width()];
     prepared.evaluate_into(&points, layout.split(n, &mut flat)).expect(CHECKED);
-    let len = flat.len();
-    tensor(flat, &[len])
+    vector(flat)
 }
 
 fn backward<F: Precision>(theta: &FlexTensor, x: &FlexTensor, bar: &FlexTensor, job: &Job) -> (FlexTensor, FlexTensor) {
-    let (theta, points, bar) = (slice::<F>(theta), slice::<F>(x), slice::<F>(bar));
-    let [n, d] = x.layout().shape().dims::<2>();
-    let (prepared, layout) = locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
-    let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
-    let gradients = prepared.pullback(&points, &layout.view(n, &bar)).expect(CHECKED);
-    let len = gradients.weights.len();
-    (
-        tensor(gradients.weights.into_raw_vec_and_offset().0, &[len]),
-        tensor(gradients.input.into_raw_vec_and_offset().0, &[n, d]),
-    )
+    let (points, (prepared, layout)) = (points::<F>(x), job.prepare::<F>(theta));
+    let bar = slice::<F>(bar);
+    let gradients = prepared.pullback(&points, &layout.view(points.nrows(), &bar)).expect(CHECKED);
+    let input = gradients.input.into_raw_vec_and_offset().0;
+    (vector(gradients.weights.into_raw_vec_and_offset().0), tensor(input, points.shape()))
 }
 
 /// What `request` asks for, by the engine, for flat weights and points on the CPU.
@@ -478,10 +491,8 @@ fn distances_in<F: Precision>(
     weights: &[f64],
     gradient: bool,
 ) -> (FlexTensor, Option<FlexTensor>) {
-    let (theta, points, targets) = (slice::<F>(theta), slice::<F>(x), slice::<F>(y));
-    let [n, d] = x.layout().shape().dims::<2>();
-    let (prepared, layout) = locked::<F, _>(&job.engine, |state| state.prepare(&theta, &job.request)).expect(CHECKED);
-    let points = ArrayView2::from_shape((n, d), &points).expect(CHECKED);
+    let (points, (prepared, layout)) = (points::<F>(x), job.prepare::<F>(theta));
+    let (n, targets) = (points.nrows(), slice::<F>(y));
     let (width, terms) = (layout.width(), weights.len());
     // one entry for each sample and term: summed in the order of the samples, whatever the threads did
     let sums: Vec<AtomicU64> = (0..n * terms).map(|_| AtomicU64::new(0)).collect();
@@ -517,8 +528,7 @@ fn distances_in<F: Precision>(
     };
     let gradient = if gradient {
         let (_, gradients) = prepared.loss_gradients(&points, compare).expect(CHECKED);
-        let len = gradients.weights.len();
-        Some(tensor(gradients.weights.into_raw_vec_and_offset().0, &[len]))
+        Some(vector(gradients.weights.into_raw_vec_and_offset().0))
     } else {
         let jet = prepared.evaluate(&points).expect(CHECKED);
         compare(0..n, &jet.view(), &mut JetMut::default());
@@ -531,7 +541,7 @@ fn distances_in<F: Precision>(
         }
     }
     out[0] = weights.iter().zip(&out[1..]).map(|(w, t)| w * t).sum();
-    (tensor(out.into_iter().map(F::of).collect::<Vec<F>>(), &[1 + terms]), gradient)
+    (vector(out.into_iter().map(F::of).collect::<Vec<F>>()), gradient)
 }
 
 /// The operation of [`EngineOps::misfit`] on tensors; `request` is for value, gradient or Hessian, one weight for each.

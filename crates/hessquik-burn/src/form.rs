@@ -1,6 +1,6 @@
 //! One layer in the one form, with tensors for its blocks: `z = u M + b`, `u' = u S + act(z) W + c`.
 use crate::tensors::{constant, rows_times, zeros};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use hessquik::layer::Piece;
 use hessquik::{Activation, Form, Linear, Shift};
 
@@ -177,13 +177,9 @@ fn place<const D: usize>(x: Tensor<D>, start: usize, width: usize) -> Tensor<D> 
     Tensor::cat([before, Some(x), after].into_iter().flatten().collect(), D as i64 - 1)
 }
 
-/// softplus of a weight (beta = 1), with its own derivative at 0 as well.
+/// softplus of a weight (beta = 1).
 fn softplus(w: Tensor<2>) -> Tensor<2> {
-    let value = |w: Tensor<2>| activation::relu(w.clone()) + (-w.abs()).exp().log1p();
-    if !w.is_tracked() {
-        return value(w);
-    }
-    let w0 = w.clone().inner();
-    let (value, slope) = (value(w0.clone()), activation::sigmoid(w0.clone()));
-    Tensor::from_inner(value) + Tensor::from_inner(slope) * (w - Tensor::from_inner(w0))
+    let act = Activation::Softplus { beta: 1.0, threshold: f64::INFINITY };
+    let [value, ..] = crate::activation::jet(&act, w, 0).expect("built in");
+    value.expect("asked for")
 }

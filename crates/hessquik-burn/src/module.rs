@@ -1,8 +1,9 @@
 //! The five layers and networks of them as Burn modules.
 use crate::structure::{Structure, Weights};
+use crate::tensors::{numbers, of_numbers};
 use crate::{Error, Jets};
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use hessquik::{ActivationSpec, Architecture, Explanation, Init, Real, Request};
 use ndarray::ArrayD;
 use std::path::Path;
@@ -104,13 +105,9 @@ struct Source<'a> {
 impl Source<'_> {
     fn param<const D: usize>(&mut self) -> Param<Tensor<D>> {
         let (array, dtype) = self.arrays.next().expect("as many weights as the architecture has");
-        Param::from_tensor(to_tensor(&array, dtype, self.device))
+        let shape = array.shape().try_into().expect("the rank of the weight");
+        Param::from_tensor(of_numbers(array, shape, self.device, dtype))
     }
-}
-
-fn to_tensor<const D: usize>(array: &ArrayD<f64>, dtype: DType, device: &Device) -> Tensor<D> {
-    let data = TensorData::new(array.iter().copied().collect::<Vec<f64>>(), array.shape().to_vec());
-    Tensor::from_data(data.convert_dtype(dtype), (device, dtype))
 }
 
 fn flat<const D: usize>(param: &Param<Tensor<D>>) -> Tensor<1> {
@@ -433,8 +430,9 @@ impl FlatNetwork {
     pub fn from_library<F: Real>(library: &hessquik::Network<F>, device: &Device) -> Result<Self, Error> {
         supported(device, dtype::<F>())?;
         let structure = Arc::new(Structure::new(&described(library)?)?);
-        let theta = library.flat_weights().mapv(|v| v.as_f64()).into_dyn();
-        Ok(Self { theta: Param::from_tensor(to_tensor(&theta, dtype::<F>(), device)), structure })
+        let theta = library.flat_weights().mapv(|v| v.as_f64());
+        let len = theta.len();
+        Ok(Self { theta: Param::from_tensor(of_numbers(theta, [len], device, dtype::<F>())), structure })
     }
 
     /// The same network in the library, with these weights.
@@ -445,8 +443,7 @@ impl FlatNetwork {
         to_library(&self.structure.architecture(), self.flat())
     }
 
-    /// Sums over results of half their squared distance to targets: the weighted sum, differentiable to the weights, and
-    /// each by itself; see [`Structure::misfit`].
+    /// [`Structure::misfit`] with these weights.
     pub(crate) fn misfit(
         &self,
         x: Tensor<2>,
@@ -454,7 +451,7 @@ impl FlatNetwork {
         request: &Request<f64>,
         weights: Vec<f64>,
     ) -> Result<(Tensor<1>, Tensor<1>), Error> {
-        self.structure.misfit(self.flat(), x, y, request, weights)
+        self.structure.misfit(self.theta.val(), x, y, request, weights)
     }
 
     /// Replaces the weights by a tensor of as many, on the same device, without the graph it may have.
@@ -494,9 +491,7 @@ fn described<F: Real>(library: &hessquik::Network<F>) -> Result<Architecture, Er
 
 fn to_library<F: Real>(architecture: &Architecture, weights: Weights) -> Result<hessquik::Network<F>, Error> {
     let mut library = architecture.build::<F>(&mut Init::zeros())?;
-    let theta = weights.flat().into_data().convert::<f64>();
-    let theta = theta.try_into_vec::<f64>().map_err(|e| Error::Training(format!("weights cannot be read: {e:?}")))?;
-    let theta: ndarray::Array1<F> = theta.into_iter().map(F::of).collect();
+    let theta: ndarray::Array1<F> = numbers(weights.flat())?.into_iter().map(F::of).collect();
     library.set_flat_weights(theta.view())?;
     Ok(library)
 }

@@ -69,45 +69,6 @@ impl Structure {
         self.evaluate_by_tensors(weights, x, request)
     }
 
-    /// For value, gradient and Hessian as asked for, and targets y (n_s, entries of all of them in the order of their axes
-    /// in memory): `sum_s |result - target|^2 / 2` of each, their weighted sum first, as a tensor that is differentiable to
-    /// the weights, then by themselves.
-    ///
-    /// On the CPU the engine makes value, loss and gradient in one pass over tiles of samples.
-    pub(crate) fn misfit(
-        &self,
-        theta: Weights,
-        x: Tensor<2>,
-        y: Tensor<2>,
-        request: &Request<f64>,
-        weights: Vec<f64>,
-    ) -> Result<(Tensor<1>, Tensor<1>), Error> {
-        self.check(&theta, &x)?;
-        let terms = weights.len();
-        if is_cpu(&x.device()) {
-            let all = engine::misfit(&self.engine, theta.flat(), x, y, request, weights)?;
-            return Ok((all.clone().narrow(0, 0, 1), all.inner().narrow(0, 1, terms)));
-        }
-        let n = x.dims()[0];
-        let jets = self.evaluate_by_tensors(theta, x, request)?;
-        let found = [
-            jets.value,
-            jets.gradient.map(|j| j.permute([0, 2, 1]).flatten(1, 2)),
-            jets.hessian.map(|h| h.permute([0, 3, 1, 2]).flatten(1, 3)),
-        ];
-        let mut start = 0;
-        let mut term = |found: Tensor<2>| {
-            let width = found.dims()[1];
-            let target = y.clone().slice([0..n, start..start + width]);
-            start += width;
-            (found - target).square().sum() * 0.5
-        };
-        let sums: Vec<Tensor<1>> = found.into_iter().flatten().map(&mut term).collect();
-        let loss = sums.iter().zip(&weights).map(|(t, w)| t.clone() * *w).reduce(|a, b| a + b);
-        let sums = Tensor::cat(sums.into_iter().map(Tensor::inner).collect(), 0);
-        Ok((loss.expect("a result is asked for"), sums))
-    }
-
     /// The same by tensor operations, on every device.
     pub(crate) fn evaluate_by_tensors(
         &self,
@@ -129,6 +90,24 @@ impl Structure {
         let mut forms = Vec::new();
         collect(&self.skeleton, "", &find, &x, &mut forms)?;
         jets(&forms, x, request, &plan)
+    }
+
+    /// For value, gradient and Hessian as asked for, and targets y (n_s, entries of all of them in the order of their axes
+    /// in memory): `sum_s |result - target|^2 / 2` of each, their weighted sum first, as a tensor that is differentiable to
+    /// the weights, then by themselves. On the CPU, where the engine makes all of it and the gradient in one pass.
+    pub(crate) fn misfit(
+        &self,
+        theta: Tensor<1>,
+        x: Tensor<2>,
+        y: Tensor<2>,
+        request: &Request<f64>,
+        weights: Vec<f64>,
+    ) -> Result<(Tensor<1>, Tensor<1>), Error> {
+        let theta = Weights::All(theta);
+        self.check(&theta, &x)?;
+        let terms = weights.len();
+        let all = engine::misfit(&self.engine, theta.flat(), x, y, request, weights)?;
+        Ok((all.clone().narrow(0, 0, 1), all.inner().narrow(0, 1, terms)))
     }
 
     fn check(&self, weights: &Weights, x: &Tensor<2>) -> Result<(), Error> {

@@ -73,9 +73,7 @@ impl<F: Real> Network<F> {
     /// [`Error::Io`] if the file cannot be written, or `path` is something else than a file; and those of
     /// [`Network::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let bytes = self.to_bytes()?;
-        write(path, &bytes).map_err(|source| Error::Io { path: path.into(), source })
+        write_whole(path, &self.to_bytes()?)
     }
 
     /// The bytes of a model file of this network.
@@ -164,6 +162,22 @@ pub fn weights_dtype(path: impl AsRef<Path>) -> Result<&'static str, Error> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })
+}
+
+/// Writes a file whole or not at all: a new one beside the old, which then takes its name. A link stays, and what it names
+/// is new.
+///
+/// # Errors
+/// A place that cannot be written to, or that is not a regular file.
+///
+/// ```
+/// let folder = tempfile::tempdir().unwrap();
+/// hessquik::write_whole(folder.path().join("history.csv"), b"epoch,loss\n")?;
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
+    let path = path.as_ref();
+    write(path, bytes).map_err(|source| Error::Io { path: path.into(), source })
 }
 
 /// Writes a new file beside the old one, then renames it.

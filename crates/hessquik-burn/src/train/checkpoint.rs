@@ -2,7 +2,6 @@
 //!
 //! One safetensors file, written whole or not at all: `theta`, `best`, the moments of the optimiser, and as metadata what
 //! was reached, with the settings and the network it belongs to.
-use super::history::write;
 use super::{Row, Settings, Updates};
 use crate::{Error, FlatNetwork};
 use burn::tensor::{DType, Tensor, TensorData};
@@ -83,14 +82,14 @@ impl State {
         });
         let views = views.collect::<Result<Vec<_>, Error>>()?;
         let all = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(error)?;
-        write(path, &all)
+        Ok(hessquik::write_whole(path, &all)?)
     }
 
-    /// Goes on from a file; `None` if there is none.
-    pub(super) fn load(mut self, path: &Path, run: &str) -> Result<(Self, bool), Error> {
+    /// Goes on from a file, if it is there.
+    pub(super) fn load(mut self, path: &Path, run: &str) -> Result<Self, Error> {
         let wrong = |message: String| Error::File { path: path.into(), message };
         let all = match std::fs::read(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((self, false)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(self),
             read => read.map_err(|e| wrong(e.to_string()))?,
         };
         let file = SafeTensors::deserialize(&all).map_err(|e| wrong(e.to_string()))?;
@@ -124,6 +123,6 @@ impl State {
             self.updates.restore((steps, tensor("moment_1")?, tensor("moment_2")?));
         }
         self.progress = header.progress;
-        Ok((self, true))
+        Ok(self)
     }
 }

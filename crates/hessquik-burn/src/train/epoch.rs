@@ -1,8 +1,9 @@
 //! One pass over the points, with steps or without.
 use super::{Objective, Ranks, Updates};
+use crate::tensors::{numbers, of_numbers};
 use crate::{Error, FlatNetwork};
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -23,12 +24,6 @@ fn share(batch: Range<usize>, ranks: &dyn Ranks) -> Range<usize> {
     at(ranks.rank())..at(ranks.rank() + 1)
 }
 
-/// The entries of a tensor.
-fn numbers(tensor: Tensor<1>) -> Result<Vec<f64>, Error> {
-    let all = tensor.into_data().convert::<f64>();
-    all.try_into_vec::<f64>().map_err(|e| Error::Training(format!("losses cannot be read: {e:?}")))
-}
-
 /// The gradient of the weights, summed over the processes.
 pub(super) fn gradient(loss: &Tensor<1>, network: &FlatNetwork, ranks: &dyn Ranks) -> Result<Tensor<1>, Error> {
     let theta = network.theta.val();
@@ -41,7 +36,7 @@ pub(super) fn gradient(loss: &Tensor<1>, network: &FlatNetwork, ranks: &dyn Rank
     let mut sum = numbers(own)?;
     ranks.sum(&mut sum);
     let len = sum.len();
-    Ok(Tensor::from_data(TensorData::new(sum, [len]).convert_dtype(dtype), (&device, dtype)))
+    Ok(of_numbers(sum, [len], &device, dtype))
 }
 
 /// The loss of a batch, differentiable, and its terms, of this process's share.

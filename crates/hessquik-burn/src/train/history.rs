@@ -1,7 +1,6 @@
 //! What was reached after each epoch: a table as hessQuik prints it, and a file of comma-separated values.
 use crate::Error;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 /// One epoch. Each list is the loss, then its terms.
@@ -84,21 +83,7 @@ pub fn write_history(path: impl AsRef<Path>, names: &[&str], rows: &[Row]) -> Re
         }
         text += "\n";
     }
-    write(path.as_ref(), text.as_bytes())
-}
-
-/// Writes a file whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let error = |e: std::io::Error| Error::File { path: path.into(), message: e.to_string() };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
-    file.write_all(bytes).map_err(error)?;
-    file.as_file().sync_all().map_err(error)?;
-    file.persist(path).map_err(|e| error(e.error))?;
-    Ok(())
+    Ok(hessquik::write_whole(path, text.as_bytes())?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What is minimised.
 use super::Data;
+use crate::structure::is_cpu;
+use crate::tensors::of_numbers;
 use crate::{Error, Evaluate, FlatNetwork};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use hessquik::Request;
@@ -37,11 +39,15 @@ pub trait Objective: Clone {
     /// # Errors
     /// Those of the evaluation.
     fn loss(&self, network: &FlatNetwork, points: Range<usize>, n: usize) -> Result<(Tensor<1>, Tensor<1>), Error> {
-        let terms = self.terms(network, points)?;
-        let weighted = terms.iter().zip(self.weights()).map(|(t, w)| t.clone() * (w / n as f64));
-        let loss = weighted.reduce(|a, b| a + b).expect("an objective has a term");
-        Ok((loss, Tensor::cat(terms.into_iter().map(Tensor::inner).collect(), 0)))
+        Ok(weighted(self.terms(network, points)?, &self.weights(), n))
     }
+}
+
+/// The weighted sum of terms over `n`, and the terms in one tensor, without gradients.
+fn weighted(terms: Vec<Tensor<1>>, weights: &[f64], n: usize) -> (Tensor<1>, Tensor<1>) {
+    let each = terms.iter().zip(weights).map(|(t, w)| t.clone() * (w / n as f64));
+    let loss = each.reduce(|a, b| a + b).expect("an objective has a term");
+    (loss, Tensor::cat(terms.into_iter().map(Tensor::inner).collect(), 0))
 }
 
 /// The mean squared error of values, gradients and Hessians, as far as they are known,
@@ -111,10 +117,7 @@ impl Fit {
         }
         let views: Vec<_> = entries.iter().map(|e| e.view()).collect();
         let y = ndarray::concatenate(Axis(1), &views).expect("as many rows each");
-        let tensor = |a: &Array2<f64>| -> Tensor<2> {
-            let data = TensorData::new(a.iter().copied().collect::<Vec<f64>>(), [a.nrows(), a.ncols()]);
-            Tensor::from_data(data.convert_dtype(dtype), (device, dtype))
-        };
+        let tensor = |a: &Array2<f64>| of_numbers(a.iter().copied(), [a.nrows(), a.ncols()], device, dtype);
         Ok(Self { x: tensor(&data.x), y: tensor(&y), targets, request })
     }
 
@@ -170,6 +173,9 @@ impl Objective for Fit {
 
     /// On the CPU in one pass of the engine: value, derivatives, loss and its gradient.
     fn loss(&self, network: &FlatNetwork, points: Range<usize>, n: usize) -> Result<(Tensor<1>, Tensor<1>), Error> {
+        if !is_cpu(&self.x.device()) {
+            return Ok(weighted(self.terms(network, points)?, &self.weights(), n));
+        }
         self.check(network)?;
         let (start, len) = (points.start, points.len());
         let (x, y) = (self.x.clone().narrow(0, start, len), self.y.clone().narrow(0, start, len));

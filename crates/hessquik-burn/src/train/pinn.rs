@@ -1,8 +1,9 @@
 //! Physics-informed problems: residuals of differential equations at points, with known solutions to check against.
 use super::Objective;
 use super::objective::select;
+use crate::tensors::of_numbers;
 use crate::{Error, Evaluate, FlatNetwork};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use hessquik::Request;
 use ndarray::Array2;
 use rand::{Rng, RngExt, SeedableRng};
@@ -42,10 +43,7 @@ impl Points {
                 ]);
             }
         }
-        let tensor = |entries: Vec<f64>, columns: usize| {
-            Tensor::from_data(TensorData::new(entries, [n, columns]).convert_dtype(dtype), (device, dtype))
-        };
-        Ok(Self { x: tensor(x, 2), given: tensor(given, 3) })
+        Ok(Self { x: of_numbers(x, [n, 2], device, dtype), given: of_numbers(given, [n, 3], device, dtype) })
     }
 
     fn select(&self, order: &[usize]) -> Self {

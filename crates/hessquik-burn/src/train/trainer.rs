@@ -66,7 +66,7 @@ pub fn train<O: Objective>(
     let best = network.theta.val().inner();
     let mut state = State { network, updates: Updates::new(settings), progress: Progress::default(), best };
     if let Some(path) = &settings.checkpoint {
-        state = state.load(path, &run)?.0;
+        state = state.load(path, &run)?;
     }
     let save = |state: &State| match &settings.checkpoint {
         Some(path) if ranks.rank() == 0 => state.save(path, &run),
@@ -127,24 +127,21 @@ fn one_epoch<O: Objective>(
     go_on: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<f64>>, Error> {
     let network = state.network.clone();
-    if epoch > settings.epochs {
-        let done = lbfgs(network, objective, ranks, go_on)?;
-        return Ok(done.map(|(network, running)| {
-            state.network = network;
-            running
-        }));
-    }
-    let steps = objective.len().div_ceil(settings.batch);
-    let rate = |i: usize| settings.rate_at((epoch - 1) * steps + i, steps);
-    let (batch, order) = (settings.batch, (settings.seed, epoch));
-    let done = train_one_epoch(network, objective, &mut state.updates, &rate, batch, order, ranks, go_on)?;
+    let done = if epoch > settings.epochs {
+        lbfgs(network, objective, ranks, go_on)?
+    } else {
+        let steps = objective.len().div_ceil(settings.batch);
+        let rate = |i: usize| settings.rate_at((epoch - 1) * steps + i, steps);
+        let (batch, order) = (settings.batch, (settings.seed, epoch));
+        train_one_epoch(network, objective, &mut state.updates, &rate, batch, order, ranks, go_on)?
+    };
     Ok(done.map(|(network, running)| {
         state.network = network;
         running
     }))
 }
 
-/// Iterations of L-BFGS on all points. The losses are those at the start.
+/// Iterations of L-BFGS on all points; the network, and the losses that they began with.
 fn lbfgs<O: Objective>(
     network: FlatNetwork,
     objective: &O,
