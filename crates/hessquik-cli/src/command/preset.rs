@@ -41,10 +41,13 @@ fn single(in_features: usize, out_features: usize, act: Act) -> Architecture {
     Architecture::Single { in_features, out_features, act, bias: true }
 }
 
-/// A single layer, residual layers, and a linear layer.
+/// A single layer, residual layers (if any), and a linear layer.
 fn residual((d, m): (usize, usize), (width, depth): (usize, usize), h: f64, first: Act, act: Act) -> Architecture {
     let middle = Architecture::Network { layers: vec![Architecture::Resnet { width, h, act, bias: true }; depth] };
-    Architecture::Network { layers: vec![single(d, width, first), middle, single(width, m, Act::Identity)] }
+    // a network without layers is none
+    let middle = (depth > 0).then_some(middle);
+    let layers = [single(d, width, first)].into_iter().chain(middle).chain([single(width, m, Act::Identity)]);
+    Architecture::Network { layers: layers.collect() }
 }
 
 /// Input convex layers.
