@@ -145,11 +145,13 @@ mod with_the_feature {
             "--schedule constant --weights 1,0,0",
             "--preset pinn",
             "--width 5 --depth 0 --activation softplus",
-            "--valid 0 --dtype f32",
+            "--print 1 --dtype f32",
         ] {
             let json = hermite(&folder, &format!("--epochs 1 --lbfgs 1 {more} --json")).ok().json();
             assert_eq!(json["epochs"], 2, "{more}");
         }
+        let json = folder.run("train hermite -n 60 --valid 0 --epochs 1 --lbfgs 1 --json").ok().json();
+        assert!(json["valid_loss"].is_null() && json["relative_error"].as_f64().unwrap() > 0.0);
         // a patience of one epoch, at a rate that makes losses rise
         let json = hermite(&folder, "--epochs 100 --rate 5 --schedule constant --patience 1 --json").ok().json();
         assert_eq!(json["stopped_early"], true);

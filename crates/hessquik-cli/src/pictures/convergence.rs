@@ -2,6 +2,7 @@
 use super::Picture;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 
 /// Colours that people tell apart, whatever their eyes.
@@ -49,6 +50,7 @@ impl Picture for Convergence {
             .x_max_light_lines(0)
             .x_desc("epoch")
             .y_desc("loss")
+            .x_label_formatter(&|v| format!("{v}"))
             .y_label_formatter(&|v| format!("{v:.0e}"))
             .label_style(("sans-serif", 13 * scale))
             .axis_desc_style(("sans-serif", 14 * scale))
@@ -57,8 +59,10 @@ impl Picture for Convergence {
             let at = first as f64 - 0.5;
             let line = PathElement::new(vec![(at, low), (at, high)], RGBColor(150, 150, 150).stroke_width(scale));
             chart.draw_series([line])?;
+            // below, where the losses of these epochs seldom are, nor the key above
             let font = ("sans-serif", 13 * scale).into_font().color(&RGBColor(110, 110, 110));
-            chart.draw_series([Text::new(" L-BFGS", (at, high / 1.1), font)])?;
+            let font = font.pos(Pos::new(HPos::Right, VPos::Bottom));
+            chart.draw_series([Text::new("L-BFGS ", (at, low * 1.05), font)])?;
         }
         for ((name, losses), colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
             let style = colour.stroke_width(2 * scale);
