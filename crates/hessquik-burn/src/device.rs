@@ -1,6 +1,9 @@
-//! Devices by name.
+//! Devices by name, and their precisions.
 use crate::Error;
-use burn::tensor::Device;
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
+use burn::backend::CubeDevice;
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device};
 
 /// Names that [`device`] knows, whether they are built in or not.
 pub const DEVICES: [&str; 7] = ["auto", "cpu", "wgpu", "vulkan", "metal", "cuda", "rocm"];
@@ -26,6 +29,42 @@ pub fn device(name: &str) -> Result<(Device, Option<String>), Error> {
         "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" => Ok((gpu(name, true)?, None)),
         other => Err(Error::Device { name: other.into(), message: format!("known are {}", DEVICES.join(", ")) }),
     }
+}
+
+/// Whether networks can be evaluated on a device in a precision.
+///
+/// A device may have double precision and still not the functions of activations: to graphics APIs (`wgpu`, `vulkan`,
+/// `metal`) the operand of Exp, Tanh, Sin and the like has 16 or 32 bits (SPIR-V, GLSL.std.450), and drivers do not
+/// complain about more but return something else. There, f64 is not supported. The CPU and CUDA have it.
+///
+/// ```
+/// use burn::tensor::DType;
+/// let (cpu, _) = hessquik_burn::device("cpu")?;
+/// assert!(hessquik_burn::supports(&cpu, DType::F64));
+/// # Ok::<(), hessquik_burn::Error>(())
+/// ```
+pub fn supports(device: &Device, dtype: DType) -> bool {
+    device.supports_dtype(dtype) && !(dtype == DType::F64 && is_graphics(device))
+}
+
+fn is_graphics(device: &Device) -> bool {
+    match device.clone().inner().as_dispatch() {
+        #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
+        DispatchDevice::Cube(CubeDevice::Wgpu(_)) => true,
+        _ => false,
+    }
+}
+
+/// An error where a device does not have a precision.
+pub(crate) fn supported(device: &Device, dtype: DType) -> Result<(), Error> {
+    if supports(device, dtype) {
+        return Ok(());
+    }
+    Err(Error::Precision {
+        what: format!("the device {device:?}"),
+        found: "F32 only".into(),
+        wanted: format!("{dtype:?}: evaluate in f32 there, or on the device cpu"),
+    })
 }
 
 /// The first GPU that is built in and there.

@@ -29,7 +29,7 @@
 //!
 //! # Devices
 //! Cargo features: none for the CPU; `wgpu` for any GPU through WebGPU, `vulkan`, `metal`, `cuda`, `rocm` for one kind
-//! each. [`device`] finds one by name. f64 works where the device has it, and is an error where not.
+//! each. [`device`] finds one by name. f64 works on the CPU and CUDA, and is an error where it does not ([`supports`]).
 //!
 //! # Training
 //! [`train`] has mini-batches, schedules, Adam, AdamW, L-BFGS, early stopping, checkpoints and several processes; or write
@@ -47,7 +47,7 @@ mod structure;
 mod tensors;
 pub mod train;
 
-pub use device::{DEVICES, device};
+pub use device::{DEVICES, device, supports};
 pub use error::Error;
 pub use jets::{FactoredHessian, Jets};
 pub use module::{Evaluate, FlatNetwork, Icnn, Layer, Network, Quadratic, QuadraticIcnn, Resnet, Single};

@@ -1,4 +1,5 @@
 //! The five layers and networks of them as Burn modules.
+use crate::device::supported;
 use crate::structure::{Structure, Weights};
 use crate::tensors::{numbers, of_numbers};
 use crate::{Error, Jets};
@@ -339,17 +340,6 @@ impl Layer {
 
 fn dtype<F: Real>() -> DType {
     if F::NAME == "f32" { DType::F32 } else { DType::F64 }
-}
-
-fn supported(device: &Device, dtype: DType) -> Result<(), Error> {
-    if device.supports_dtype(dtype) {
-        return Ok(());
-    }
-    Err(Error::Precision {
-        what: format!("the device {device:?}"),
-        found: "F32 only".into(),
-        wanted: format!("{dtype:?}: evaluate in f32 there, or on the device cpu"),
-    })
 }
 
 impl Network {

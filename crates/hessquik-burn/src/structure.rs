@@ -133,7 +133,7 @@ impl Structure {
             }
         }
         match x.dtype() {
-            DType::F32 | DType::F64 => Ok(()),
+            dtype @ (DType::F32 | DType::F64) => crate::device::supported(&x.device(), dtype),
             other => Err(Error::Precision {
                 what: "the tensor of points".into(),
                 found: format!("{other:?}"),

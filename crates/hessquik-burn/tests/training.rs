@@ -230,7 +230,7 @@ impl Ranks for Threads {
 
 /// Two and three processes reach, from the same global batches, the weights of one.
 fn shared(settings: &Settings, tolerance: f64) {
-    if !device().supports_dtype(DType::F64) {
+    if !hessquik_burn::supports(&device(), DType::F64) {
         return;
     }
     let fit = |n| Fit::new(&Data::peaks(n, 3), [1.0, 0.5, 0.25], &device(), DType::F64).unwrap();

@@ -1,5 +1,6 @@
 //! What is minimised.
 use super::Data;
+use crate::device::supported;
 use crate::structure::is_cpu;
 use crate::tensors::of_numbers;
 use crate::{Error, Evaluate, FlatNetwork};
@@ -83,6 +84,7 @@ impl Fit {
     /// # Errors
     /// Weights that are negative or not finite, or all zero; a device without the precision.
     pub fn new(data: &Data, weights: [f64; 3], device: &Device, dtype: DType) -> Result<Self, Error> {
+        supported(device, dtype)?;
         if let Some(w) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
             return Err(Error::Training(format!("the loss has the weight {w}, expected zero or a positive number")));
         }

@@ -1,6 +1,7 @@
 //! Physics-informed problems: residuals of differential equations at points, with known solutions to check against.
 use super::Objective;
 use super::objective::select;
+use crate::device::supported;
 use crate::tensors::of_numbers;
 use crate::{Error, Evaluate, FlatNetwork};
 use burn::tensor::{DType, Device, Tensor};
@@ -24,6 +25,7 @@ struct Points {
 
 impl Points {
     fn new(inside: Vec<[f64; 3]>, boundary: Vec<[f64; 3]>, device: &Device, dtype: DType) -> Result<Self, Error> {
+        supported(device, dtype)?;
         if inside.is_empty() || boundary.is_empty() {
             let (a, b) = (inside.len(), boundary.len());
             return Err(Error::Training(format!(
@@ -90,7 +92,7 @@ impl Poisson {
     /// The problem at points drawn uniformly, inside and on the boundary, for a network with 2 inputs and 1 output.
     ///
     /// # Errors
-    /// No points of either kind.
+    /// No points of either kind; a device without the precision.
     pub fn new(inside: usize, boundary: usize, seed: u64, device: &Device, dtype: DType) -> Result<Self, Error> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let source = |x: f64, y: f64| 2.0 * PI * PI * (PI * x).sin() * (PI * y).sin();
@@ -153,7 +155,7 @@ impl Burgers {
     /// The problem at points drawn uniformly, for a network with 2 inputs and 1 output.
     ///
     /// # Errors
-    /// A viscosity that is not positive; no points of either kind.
+    /// A viscosity that is not positive; no points of either kind; a device without the precision.
     pub fn new(
         inside: usize,
         boundary: usize,

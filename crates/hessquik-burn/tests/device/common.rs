@@ -16,7 +16,7 @@ pub fn dtype<F: Real>() -> DType {
 
 /// Whether the device under test has the precision.
 pub fn has<F: Real>(device: &Device) -> bool {
-    let has = device.supports_dtype(dtype::<F>());
+    let has = hessquik_burn::supports(device, dtype::<F>());
     if !has {
         println!("{device:?} has no {}: not tested", F::NAME);
     }

@@ -119,11 +119,16 @@ fn errors() {
         assert!(found.contains("shape"), "{found}");
         let found = message(way.evaluate(&module, x(), &Request::new().partials(&[(0, 3)])));
         assert!(found.contains("index 3 is out of range"), "{found}");
-        if device.supports_dtype(burn::tensor::DType::F64) {
+        if hessquik_burn::supports(&device, burn::tensor::DType::F64) {
             let double = tensor::<f64, 2, _>(&points, &device);
             let found = message(way.evaluate(&module, double, &Request::new().value()));
             assert!(found.contains("F64, expected F32"), "{found}");
         }
+    }
+    if !hessquik_burn::supports(&device, burn::tensor::DType::F64) {
+        let (double, _) = example::<f64>(&architecture);
+        let found = Network::from_library(&double, &device).unwrap_err().to_string();
+        assert!(found.contains("F32 only, expected F64"), "{found}");
     }
     let soft = hessquik::Architecture::from_json(r#"{"type":"softmax","features":3}"#).unwrap();
     let soft = soft.build::<f32>(&mut hessquik::Init::zeros()).unwrap();

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 /// Train a network on values, gradients and Hessians, or on a differential equation
 #[derive(Args, Debug)]
-#[command(arg_required_else_help = false, after_help = "\
+#[command(
+    arg_required_else_help = false,
+    after_help = "\
 Written to OUT: model.safetensors, history.csv, and pictures as PNG and SVG: fit (what is true, the approximation, the \
 difference) and convergence. While training goes on there is also checkpoint.safetensors. Ctrl-C saves all of them, and \
 the same command then goes on from there, to the same numbers.
@@ -17,7 +19,8 @@ Examples:
   hessquik train hermite --hessquik-settings --seed 3
   hessquik train data points.npz --width 32 -o fit           your own data
   hessquik train pinn poisson
-  hessquik train hermite --help                              all options")]
+  hessquik train hermite --help                              all options"
+)]
 pub struct Train {
     #[command(subcommand)]
     pub problem: Problem,
