@@ -131,10 +131,12 @@ impl Objective for Poisson {
         Self { points: self.points.select(order), weight: self.weight }
     }
     fn terms(&self, network: &FlatNetwork, points: Range<usize>) -> Result<Vec<Tensor<1>>, Error> {
+        // ANCHOR: poisson
         let (x, [inside, boundary, source]) = self.points.at(points);
         let jets = network.evaluate(x, &Request::new().value().laplacian())?;
         let (u, laplacian) = (jets.value.expect("asked for"), jets.laplacian.expect("asked for"));
         Ok(vec![half(laplacian + source, inside), half(u, boundary)])
+        // ANCHOR_END: poisson
     }
 }
 
@@ -232,6 +234,7 @@ impl Objective for Burgers {
         Self { points: self.points.select(order), ..self.clone() }
     }
     fn terms(&self, network: &FlatNetwork, points: Range<usize>) -> Result<Vec<Tensor<1>>, Error> {
+        // ANCHOR: burgers
         let (tx, [inside, boundary, given]) = self.points.at(points);
         let jets = network.evaluate(tx, &Request::new().value().gradient().partials(&[(1, 1)]))?;
         let (u, slopes) = (jets.value.expect("asked for"), jets.gradient.expect("asked for"));
@@ -239,6 +242,7 @@ impl Objective for Burgers {
         let u_xx = column(jets.partials.expect("asked for"), 0);
         let equation = u_t + u.clone() * u_x - u_xx * self.viscosity;
         Ok(vec![half(equation, inside), half(u - given, boundary)])
+        // ANCHOR_END: burgers
     }
 }
 

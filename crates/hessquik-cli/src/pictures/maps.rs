@@ -84,7 +84,7 @@ impl Picture for Maps {
             Map { name: "approximation", values: &self.found, range: low..high, colours: sequential },
             Map { name: "difference", values: &difference, range: -largest..largest, colours: diverging },
         ];
-        let titled = area.titled(&self.title, ("sans-serif", 18 * scale))?;
+        let titled = area.margin(6 * scale, 0, 0, 0).titled(&self.title, ("sans-serif", 18 * scale))?;
         for (panel, map) in titled.split_evenly((1, 3)).iter().zip(&maps) {
             let (width, _) = panel.dim_in_pixel();
             let (left, right) = panel.split_horizontally(width - 95 * scale);
