@@ -1,6 +1,8 @@
 //! What Burn adds to the engine on the CPU: a training step (value, gradient and Hessian, a loss of all of them, gradients
-//! of all weights) beside the engine's own forward pass and pullback, in one run.
-use burn::tensor::{DType, Device, Tensor};
+//! of all weights) beside the engine's own forward pass and pullback, in one run; or what a GPU gains over that.
+//!
+//! `overhead [DEVICE [ROUNDS [CELLS]]]`: `cpu` unless set, how often each is measured, and of how many of the cells.
+use burn::tensor::{DType, Tensor};
 use hessquik::{Activation, Evaluate as _, Init, Jet, Request, Single, resnet};
 use hessquik_burn::train::{Data, Fit, Objective};
 use hessquik_burn::{Evaluate, FlatNetwork, Jets, Network};
@@ -12,11 +14,15 @@ const CELLS: [[usize; 5]; 5] =
     [[2, 1, 16, 4, 5], [2, 1, 16, 4, 1000], [2, 1, 64, 4, 4096], [3, 4, 64, 4, 1024], [10, 1, 64, 4, 512]];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let (device, _) = hessquik_burn::device(arguments.first().map_or("cpu", String::as_str))?;
+    let number = |i: usize| arguments.get(i).map(|n| n.parse::<usize>()).transpose();
+    let (asked, cells) = (number(1)?, number(2)?.unwrap_or(CELLS.len()));
     println!(
         "{:<22}{:>12}{:>20}{:>20}{:>20}",
         "d m w L n_s", "engine, us", "module, of it", "flat, of it", "fit, of it"
     );
-    for [d, m, width, depth, n] in CELLS {
+    for [d, m, width, depth, n] in CELLS.into_iter().take(cells) {
         let init = &mut Init::seed(0);
         let library = hessquik::Network::<f32>::new(vec![
             Box::new(Single::new(d, width, Activation::Tanh, init)),
@@ -28,7 +34,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let request = Request::<f64>::new().value().gradient().hessian();
         let cotangent = library.evaluate(&points, &ask)?;
 
-        let device = Device::flex();
         let module = Network::from_library(&library, &device.clone().autodiff())?;
         let flat = FlatNetwork::from_library(&library, &device.clone().autodiff())?;
         let data = burn::tensor::TensorData::new(points.iter().copied().collect::<Vec<f32>>(), [n, d]);
@@ -53,17 +58,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let mut by_module = || {
             std::hint::black_box(loss(module.evaluate(x.clone(), &request).expect("checked above")).backward());
+            device.sync().expect("a device that works");
         };
         let mut by_flat = || {
             std::hint::black_box(loss(flat.evaluate(x.clone(), &request).expect("checked above")).backward());
+            device.sync().expect("a device that works");
         };
         let mut by_fit = || {
             std::hint::black_box(fit.loss(&flat, 0..n, n).expect("checked above").0.backward());
+            device.sync().expect("a device that works");
         };
         let mut ways: [&mut dyn FnMut(); 4] = [&mut own, &mut by_module, &mut by_flat, &mut by_fit];
         // interleaved, so that what else the machine does meets all of them; the median of each
         let mut seconds: [Vec<f64>; 4] = Default::default();
-        let rounds = if n < 100 { 2000 } else { 30 };
+        let rounds = asked.unwrap_or(if n < 100 { 2000 } else { 30 }).max(1);
         for _ in 0..rounds {
             for (way, seconds) in ways.iter_mut().zip(&mut seconds) {
                 let start = Instant::now();
