@@ -33,7 +33,8 @@
 //!
 //! # Training
 //! [`train`] has mini-batches, schedules, Adam, AdamW, L-BFGS, early stopping, checkpoints and several processes; or write
-//! the loop above with any optimiser of Burn.
+//! the loop above with any optimiser of Burn. The book, `docs` in the repository, has how-tos for GPUs and many machines, and
+//! worked problems.
 mod activation;
 mod device;
 mod engine;

@@ -1,6 +1,6 @@
 //! Networks: layers one after another, and a network is a layer.
 use crate::architecture::Architecture;
-use crate::engine::{Lowered, Program};
+use crate::engine::{Lowered, Memory, Program};
 use crate::layer::{Init, Parts};
 use crate::{Activation, Error, Icnn, Layer, Real, Resnet, Single};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
@@ -27,11 +27,13 @@ pub struct Network<F> {
     bare: bool,
     /// The layers lowered to the one form, made at the first evaluation and dropped when weights change.
     lowered: OnceLock<Lowered<F>>,
+    memory: Memory<F>,
 }
 
 impl<F: Real> Clone for Network<F> {
     fn clone(&self) -> Self {
-        Self { layers: self.layers.clone(), bare: self.bare, lowered: self.lowered.clone() }
+        let (layers, lowered) = (self.layers.clone(), self.lowered.clone());
+        Self { layers, bare: self.bare, lowered, memory: Memory::default() }
     }
 }
 
@@ -42,12 +44,12 @@ impl<F: Real> Network<F> {
     /// [`Error::EmptyNetwork`]; [`Error::IncompatibleBlocks`] naming both blocks where widths do not fit;
     /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself.
     pub fn new(layers: Vec<Box<dyn Layer<F>>>) -> Result<Self, Error> {
-        Self { layers, bare: false, lowered: OnceLock::new() }.checked()
+        Self { layers, bare: false, lowered: OnceLock::new(), memory: Memory::default() }.checked()
     }
 
     /// A network of one layer, whose weights keep the names that the layer gave them (`K`, not `0.K`).
     pub fn bare(layer: Box<dyn Layer<F>>) -> Result<Self, Error> {
-        Self { layers: vec![layer], bare: true, lowered: OnceLock::new() }.checked()
+        Self { layers: vec![layer], bare: true, lowered: OnceLock::new(), memory: Memory::default() }.checked()
     }
 
     fn checked(self) -> Result<Self, Error> {
@@ -64,7 +66,8 @@ impl<F: Real> Network<F> {
         if let Some(lowered) = self.lowered.get() {
             return Ok(lowered);
         }
-        let program = F::lower(self)?;
+        let mut program = F::lower(self)?;
+        program.memory = self.memory.clone();
         Ok(self.lowered.get_or_init(|| Lowered::new(program)))
     }
 
@@ -89,12 +92,13 @@ impl<F: Real> Network<F> {
     /// # Errors
     /// [`Error::Shape`] if `theta` has not `n_weights` entries; nothing is changed then.
     pub fn set_flat_weights(&mut self, theta: ArrayView1<F>) -> Result<(), Error> {
-        let n = self.n_weights();
+        let weights = self.weights_mut();
+        let n: usize = weights.iter().map(|(_, w)| w.len()).sum();
         if theta.len() != n {
             return Err(Error::shape("the flat vector of weights", theta.shape(), format!("[{n}]")));
         }
         let mut entries = theta.iter();
-        for (_, w) in self.weights_mut() {
+        for (_, w) in weights {
             w.iter_mut().for_each(|w| *w = *entries.next().expect("as many entries as weights"));
         }
         Ok(())

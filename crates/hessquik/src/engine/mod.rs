@@ -38,5 +38,5 @@ pub use lanes::Lanes;
 pub use lowered::Lowered;
 pub(crate) use memory::{prefer_large, unwritten};
 pub use program::Program;
-pub(crate) use program::Stage;
+pub(crate) use program::{Memory, Stage};
 pub(crate) use sizes::{StageSizes, Work};

@@ -71,6 +71,10 @@ impl<F: Real> Stage<F> {
     }
 }
 
+/// Working memory that no thread uses now, kept for the next call; that of a network outlives its weights.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory<F>(Arc<Mutex<Vec<Workspace<F>>>>);
+
 /// Working memory on loan from a [`Program`].
 pub(crate) struct Space<'a, F: Real> {
     program: &'a Program<F>,
@@ -80,7 +84,7 @@ pub(crate) struct Space<'a, F: Real> {
 impl<F: Real> Drop for Space<'_, F> {
     fn drop(&mut self) {
         let space = std::mem::take(&mut self.space);
-        self.program.spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
+        self.program.memory.0.lock().unwrap_or_else(PoisonError::into_inner).push(space);
     }
 }
 
@@ -93,20 +97,14 @@ pub struct Program<F> {
     pub(crate) n_weights: usize,
     /// Names of the stages: `1.2 (resnet)`.
     pub(crate) names: Vec<String>,
-    /// Working memory that no thread uses now, kept for the next call.
-    pub(crate) spaces: Mutex<Vec<Workspace<F>>>,
+    pub(crate) memory: Memory<F>,
 }
 
 impl<F: Real> Program<F> {
     /// Flattens nested networks and puts the weights into the one form.
     pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        let mut program = Self {
-            stages: Vec::new(),
-            offsets: vec![0],
-            n_weights: 0,
-            names: Vec::new(),
-            spaces: Mutex::new(Vec::new()),
-        };
+        let mut program =
+            Self { stages: Vec::new(), offsets: vec![0], n_weights: 0, names: Vec::new(), memory: Memory::default() };
         program.push(layer, "")?;
         if program.stages.is_empty() {
             return Err(Error::EmptyNetwork);
@@ -199,7 +197,7 @@ impl<F: Real> Program<F> {
     /// Working memory, that of an earlier call if there is one; it goes back when the result is dropped.
     pub(crate) fn space(&self) -> Space<'_, F> {
         // a thread that panicked has left the list as it was
-        let kept = self.spaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.memory.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Space { program: self, space: kept.unwrap_or_default() }
     }
 
