@@ -2,7 +2,7 @@
 use crate::case::Results;
 use crate::{Answer, Case, Points};
 use hessquik::{Evaluate, Gradients, Init, Jet, JetMut, JetView, Layer, Network, Real, Request, Single, resnet};
-use ndarray::{Array2, ArrayView, ArrayViewMut, Dimension, Zip};
+use ndarray::{Array1, Array2, ArrayView, ArrayViewMut, Dimension, Zip};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::hint::black_box;
@@ -43,6 +43,8 @@ pub struct OursCase<F> {
     pub(crate) kind: Kind,
     pub(crate) request: Request<F>,
     lent: Jet<F>,
+    /// The weights, which a training step gets anew: those of the next step are others.
+    theta: Array1<F>,
 }
 
 /// Half the squares of `f`, times `scale`, and their derivatives.
@@ -66,7 +68,8 @@ impl<F: Real> OursCase<F> {
         let request = kind.request();
         let rows = if kind == Kind::Training { 0 } else { points.x.nrows() };
         let lent = points.network.zeros(rows, &request)?;
-        Ok(Self { points, kind, request, lent })
+        let theta = points.network.flat_weights();
+        Ok(Self { points, kind, request, lent, theta })
     }
 
     /// A call in fresh arrays.
@@ -148,7 +151,10 @@ impl<F: Real> Case for OursCase<F> {
 
     fn call(&mut self, mode: &str) -> Result<(), Box<dyn Error>> {
         match (self.kind, mode) {
-            (Kind::Training, _) => drop(black_box(self.training(&self.request)?)),
+            (Kind::Training, _) => {
+                self.points.network.set_flat_weights(self.theta.view())?;
+                drop(black_box(self.training(&self.request)?));
+            }
             (_, "fresh") => drop(black_box(self.fresh(&self.request)?)),
             _ => self.points.network.evaluate_into(&self.points.x, &self.request, self.lent.view_mut())?,
         }
