@@ -28,9 +28,8 @@ def hessquik_python(seed):
     torch.manual_seed(seed)
     x = -3 + 6 * torch.rand(1000, 2)
     y = torch.cat([a.reshape(1000, -1) for a in peaks(x, do_gradient=True, do_Hessian=True)], dim=1)
-    tanh = act.tanhActivation()
     f = net.NN(
-        lay.singleLayer(2, 16, act=tanh),
+        lay.singleLayer(2, 16, act=act.tanhActivation()),
         net.resnetNN(16, 4, h=0.5, act=act.tanhActivation()),
         lay.singleLayer(16, 1, act=act.identityActivation()),
     )

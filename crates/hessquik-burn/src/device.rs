@@ -47,6 +47,11 @@ pub fn supports(device: &Device, dtype: DType) -> bool {
     device.supports_dtype(dtype) && !(dtype == DType::F64 && is_graphics(device))
 }
 
+/// Whether the engine computes there.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
 fn is_graphics(device: &Device) -> bool {
     match device.clone().inner().as_dispatch() {
         #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]

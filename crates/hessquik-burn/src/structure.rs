@@ -1,12 +1,12 @@
 //! What a network is apart from its weights: its layers in the one form, and what was resolved for its requests.
 use crate::Error;
+use crate::device::{is_cpu, supported};
 use crate::engine::{self, Engine, Layout};
 use crate::form::TensorForm;
 use crate::jets::{FactoredHessian, Jets};
 use crate::sites::{Contract, Kind, Start, Wish, sums};
 use crate::tensors::{constant, identity, zeros};
-use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use hessquik::{Architecture, Evaluate, Form, Init, Layer, Network, Parts, Plan, Request};
 use ndarray::Array2;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,7 +133,7 @@ impl Structure {
             }
         }
         match x.dtype() {
-            dtype @ (DType::F32 | DType::F64) => crate::device::supported(&x.device(), dtype),
+            dtype @ (DType::F32 | DType::F64) => supported(&x.device(), dtype),
             other => Err(Error::Precision {
                 what: "the tensor of points".into(),
                 found: format!("{other:?}"),
@@ -183,10 +183,6 @@ impl Weights {
         };
         shapes.iter().enumerate().map(one).collect()
     }
-}
-
-pub(crate) fn is_cpu(device: &Device) -> bool {
-    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// The forms of a layer and those inside it, in order.

@@ -27,6 +27,7 @@ pub struct Network<F> {
     bare: bool,
     /// The layers lowered to the one form, made at the first evaluation and dropped when weights change.
     lowered: OnceLock<Lowered<F>>,
+    /// What each of them works in.
     memory: Memory<F>,
 }
 

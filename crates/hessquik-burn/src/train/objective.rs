@@ -1,7 +1,6 @@
 //! What is minimised.
 use super::Data;
-use crate::device::supported;
-use crate::structure::is_cpu;
+use crate::device::{is_cpu, supported};
 use crate::tensors::of_numbers;
 use crate::{Error, Evaluate, FlatNetwork};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
