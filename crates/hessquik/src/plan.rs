@@ -5,7 +5,7 @@
 //! lifted back; or the Hessian may be carried forward through the first layers (the *prefix*) and contracted with the
 //! adjoints there. The cost of a plan is a sum over prefix, segments and lifts, so the cheapest one is a shortest path
 //! over the layers (see Naumann and Burela, *Hessian chain bracketing*, 2023).
-use crate::engine::{Program, Stage, StageSizes, Work};
+use crate::engine::{Program, Stage, StageSizes, Work, spared, varying};
 use crate::{Error, Mode, Real};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -116,6 +116,9 @@ pub(crate) struct Costs {
     /// Over the stages before each: what `r` rows that pass to the next state cost per row (flops, elements), the sums
     /// over sites per term, and the curvature of smooth maps per pair of rows.
     sums: Vec<[f64; 4]>,
+    /// For tangents that start before each stage, what a row is spared by columns that stay fixed (flops): at the next
+    /// stage, at the two that follow, and so on.
+    spared: Vec<Vec<f64>>,
 }
 
 impl Costs {
@@ -128,7 +131,22 @@ impl Costs {
             let passes = 2.0 * s.p + s.n_out + 0.5 * site;
             sums.push([flops + s.flops(), elements + passes, terms + site, pairs + smooth]);
         }
-        Self { stages, work, curved: program.curved(), sums }
+        let spared = (0..stages.len()).map(|a| {
+            let each = program.stages[a + 1..].iter().zip(varying(&program.stages[a..]));
+            let mut sum = 0.0;
+            let so_far = each.map(|(stage, varying)| {
+                sum += if let Stage::Site(site) = stage { spared(site, varying) } else { 0.0 };
+                sum
+            });
+            so_far.collect()
+        });
+        Self { work, curved: program.curved(), sums, spared: spared.collect(), stages }
+    }
+
+    /// Of tangents that start before stage `a`, what a row is spared before stage `b`.
+    fn spared(&self, a: usize, b: usize) -> f64 {
+        let after = &self.spared[a][..self.spared[a].len().min(b - a - 1)];
+        after.last().copied().unwrap_or(0.0)
     }
 
     /// Value sweep, and activations with two derivatives.
@@ -158,7 +176,8 @@ impl Costs {
         let rows = if i == 0 { w.rows * s.w } else { w.rows * s.flops() };
         let curvature = 5.0 * w.terms * if s.smooth { s.n * s.n_out } else { s.p };
         let elements = w.rows * (5.0 * s.p + 2.0 * s.n_out) + curvature;
-        self.tangent(i, w.k, i == 0, true) + Cost { flops: rows, elements, outputs: 0.0 }
+        let spared = if i == 0 { 0.0 } else { w.k * (self.spared(0, i + 1) - self.spared(0, i)) };
+        self.tangent(i, w.k, i == 0, true) + Cost { flops: rows - spared, elements, outputs: 0.0 }
     }
 
     /// Tangents and sites of the stages `a .. b`, and the lift of the Hessian with respect to the state after them; the
@@ -173,7 +192,7 @@ impl Costs {
         let mut cost = Cost { flops: r * sum(0) + terms * sum(2) + r * r * sum(3), elements: r * sum(1), outputs: 0.0 };
         // ANCHOR_END: segment
         if shared {
-            cost.flops -= r * self.stages[a].m;
+            cost.flops -= r * (self.stages[a].m + self.spared(a, end));
         }
         let s = &self.stages[end - 1];
         if last || folds {

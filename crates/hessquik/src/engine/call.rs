@@ -3,7 +3,7 @@ use super::compress::{compress_rows, signed_factor};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::sizes::Work;
-use super::sweeps::Start;
+use super::start::Start;
 use crate::plan::{Candidate, Costs};
 use crate::{Error, Explanation, Mode, Plan, Real, Request};
 use ndarray::Array2;
@@ -277,8 +277,8 @@ impl<F: Real> Call<F> {
 
     /// Tangents that start with the rows of `v` (r, d), or with the identity.
     fn start_along(&self, v: Option<&[F]>, r: usize) -> Start<F> {
-        let first = &self.program.stages[0];
-        v.map_or_else(|| Start::identity(first), |v| Start::rows(first, v, r))
+        let stages = &self.program.stages;
+        v.map_or_else(|| Start::identity(stages), |v| Start::rows(stages, v, r))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -304,7 +304,7 @@ impl<F: Real> Call<F> {
                 Plan::new(0, pivots.collect::<Vec<_>>())
             }
         };
-        let pivots = plan.pivots.iter().map(|&p| Start::identity(&self.program.stages[p])).collect();
+        let pivots = plan.pivots.iter().map(|&p| Start::identity(&self.program.stages[p..])).collect();
         self.tasks.push(Task { job, kind, plan, start, pivots, along_v, sinks, name, work });
         Ok(())
     }
@@ -351,6 +351,7 @@ impl<F: Real> Call<F> {
             let (z, z_signs, o) = compress_rows(&start.through_m, signs, site.p);
             (start.full_rows, start.r, start.through_m, start.expand) = (start.r, z_signs.len(), z, Some(o));
             start.through_s.clear();
+            start.fixed.clear();
             (kind, along_v) = (Kind::Trace { signs: z_signs }, false);
         }
         self.add_task(name, Job::Curvature, kind, start, along_v, vec![(field, Sink::All)], request)

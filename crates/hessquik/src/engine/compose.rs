@@ -113,7 +113,7 @@ pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<
     };
     let second = g.hessian.is_some();
     let (mut tape, mut tt) = (Tape::default(), TaskTape::default());
-    let start = super::sweeps::Start::identity(&program.stages[0]);
+    let start = super::start::Start::identity(&program.stages);
     let mut slots = Buffer::default();
     for from in (0..ns).step_by(TILE) {
         let part = Slice::from(rows(&u, from));

@@ -3,7 +3,7 @@ use super::gemm::{Mat, gemm};
 use super::linear::Lin;
 use super::program::{Program, Stage};
 use super::reverse_kernels::add_rows;
-use super::sweeps::Start;
+use super::start::Start;
 use crate::Real;
 
 /// Gradients of the weights of one stage: of the blocks of M, S and W, and of b and c.

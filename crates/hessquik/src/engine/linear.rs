@@ -42,7 +42,7 @@ impl<F: Real> Block<F> {
         Mat::new(&self.data, self.rows, self.cols, self.cols)
     }
 
-    /// `c = onto + x A`, or `onto + x A^T`.
+    /// `c = onto + x A`, or `onto + x A^T`; by the first rows of `A` alone where `x` has no more columns.
     fn product(&self, transposed: bool, x: Mat<F>, onto: Onto<F>, c: &mut [F], stride: usize) {
         let packed = &self.packed.as_ref().expect("packed when lowered")[usize::from(transposed)];
         let cols = if transposed { self.rows } else { self.cols };
@@ -198,6 +198,19 @@ impl<F: Real> Lin<F> {
         self.blocks.iter().map(|b| 2.0 * (b.rows * b.cols) as f64).sum()
     }
 
+    /// Of them those from the row `first` on.
+    pub fn flops_from(&self, first: usize) -> f64 {
+        let rows = |b: &Block<F>| (b.row + b.rows).saturating_sub(first.max(b.row));
+        self.blocks.iter().map(|b| 2.0 * (rows(b) * b.cols) as f64).sum()
+    }
+
+    /// The end of the columns that the first `rows` rows reach.
+    pub fn reach(&self, rows: usize) -> usize {
+        let blocks = self.blocks.iter().filter(|b| b.row < rows).map(|b| b.col + b.cols);
+        let copies = self.copies.iter().filter(|c| c.from < rows).map(|c| c.to + c.len.min(rows - c.from));
+        blocks.chain(copies).max().unwrap_or(0)
+    }
+
     /// The whole matrix.
     pub fn to_dense(&self) -> Vec<F> {
         let mut out = vec![F::zero(); self.rows * self.cols];
@@ -227,6 +240,18 @@ impl<F: Real> Lin<F> {
         for b in &self.blocks {
             let x = Mat::new(x, n, xs, xs).columns(b.row, b.rows);
             b.product(false, x, Onto::new(accumulate), &mut y[b.col..], ys);
+        }
+    }
+
+    /// `y += x A` by the first `rows` rows of `A` alone.
+    pub fn apply_first(&self, rows: usize, n: usize, x: &[F], xs: usize, y: &mut [F], ys: usize) {
+        for b in self.blocks.iter().filter(|b| b.row < rows) {
+            let x = Mat::new(x, n, xs, xs).columns(b.row, b.rows.min(rows - b.row));
+            b.product(false, x, Onto::Itself, &mut y[b.col..], ys);
+        }
+        for c in self.copies.iter().filter(|c| c.from < rows) {
+            let len = c.len.min(rows - c.from);
+            copy_rows(true, (n, len), (&x[c.from..], xs), c.scale, &mut y[c.to..], ys);
         }
     }
 

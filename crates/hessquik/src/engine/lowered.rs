@@ -2,7 +2,7 @@
 use super::call::{Call, Sink, Task};
 use super::kind::Kind;
 use super::program::Program;
-use super::sweeps::Start;
+use super::start::Start;
 use crate::{Error, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -74,7 +74,8 @@ impl<F: Real> Lowered<F> {
 fn bytes<F: Real>(call: &Call<F>) -> usize {
     let start = |s: &Start<F>| {
         let expand = s.expand.as_ref().map_or(0, Vec::len);
-        size_of::<F>() * (s.rows.len() + s.through_m.len() + s.through_s.len() + expand)
+        let fixed: usize = s.fixed.iter().map(|fixed| fixed.through_m.len()).sum();
+        size_of::<F>() * (s.rows.len() + s.through_m.len() + s.through_s.len() + expand + fixed)
     };
     let sink = |s: &Sink<F>| match s {
         Sink::All => 0,

@@ -11,12 +11,12 @@ use super::tape::{Buffer, fit};
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};
 
-/// The right factor of a product.
+/// The right factor of a product; of a packed one the first rows, as many as the left factor has columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Right<'a, F> {
     /// Row-major, `stride` entries from row to row.
     Rows(&'a [F], usize),
-    /// Packed beforehand: the part from this column on, where a panel starts.
+    /// Packed beforehand: the part from this column on, where a vector of a panel starts.
     Packed(&'a Packed<F>, usize),
 }
 
@@ -78,6 +78,8 @@ pub(crate) struct Packed<F> {
     /// Columns of a panel, and how many more the last may have.
     width: usize,
     more: usize,
+    /// Entries of a vector.
+    lanes: usize,
     /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
     columns: Option<Vec<F>>,
 }
@@ -91,11 +93,10 @@ struct Pack<'a, F> {
 }
 
 impl<F: Real> WithSimd for Pack<'_, F> {
-    /// The packed matrix, and the entries of a vector.
-    type Output = (Packed<F>, usize);
+    type Output = Packed<F>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
         let Self { parts, mut memory, half } = self;
         let rows = parts.iter().map(|part| part.rows).sum();
         let (cols, lanes) = (parts[0].cols, F::lanes::<S>());
@@ -105,17 +106,42 @@ impl<F: Real> WithSimd for Pack<'_, F> {
         let mut at = 0;
         for (first, len) in panels(cols, width, more) {
             let step = len.next_multiple_of(lanes);
-            let mut panel = out[at..][..rows * step].chunks_exact_mut(step);
+            let mut to = &mut out[at..][..rows * step];
             for part in parts {
-                for (i, to) in panel.by_ref().take(part.rows).enumerate() {
-                    let from = &part.data[i * part.rs + first * part.cs..];
-                    to[..len].iter_mut().zip(from.iter().step_by(part.cs)).for_each(|(to, &from)| *to = from);
-                    to[len..].fill(F::zero());
-                }
+                let (these, rest) = to.split_at_mut(part.rows * step);
+                copy_columns(simd, part, (first, len), these, step);
+                to = rest;
             }
             at += rows * step;
         }
-        (Packed { rows, cols, panels: memory, width, more, columns: None }, lanes)
+        Packed { rows, cols, panels: memory, width, more, lanes, columns: None }
+    }
+}
+
+/// The columns `first .. first + len` of a matrix to rows of `step` entries, padded with zeros; of a transpose in squares.
+#[inline(always)]
+fn copy_columns<S: Simd, F: Real>(simd: S, from: &Mat<F>, (first, len): (usize, usize), to: &mut [F], step: usize) {
+    assert!(
+        from.data.len() >= from.extent() && first + len <= from.cols && len <= step && to.len() >= from.rows * step
+    );
+    let side = F::SQUARE;
+    let squares = |n: usize| if from.rs == 1 { n - n % side } else { 0 };
+    let (rows, cols) = (squares(from.rows), squares(len));
+    for i in (0..rows).step_by(side) {
+        for j in (0..cols).step_by(side) {
+            // SAFETY: rows i .. i + side and columns first + j .. first + j + side of `from` lie in its data, and so do
+            // those rows and the columns j .. j + side of `to`, by the assert; `rs` is 1 where there are squares.
+            unsafe {
+                let from_square = from.data.as_ptr().add(i + (first + j) * from.cs);
+                F::transpose(simd, from_square, from.cs, to.as_mut_ptr().add(i * step + j), step);
+            }
+        }
+    }
+    for (i, to) in to.chunks_exact_mut(step).take(from.rows).enumerate() {
+        let done = if i < rows { cols } else { 0 };
+        for (j, to) in to.iter_mut().enumerate().skip(done) {
+            *to = if j < len { from.data[i * from.rs + (first + j) * from.cs] } else { F::zero() };
+        }
     }
 }
 
@@ -123,9 +149,9 @@ impl<F: Real> Packed<F> {
     /// A matrix of weights.
     pub fn new(b: Mat<F>) -> Self {
         let pack = Pack { parts: &[b], memory: Buffer::default(), half: false };
-        let (packed, lanes) = Arch::new().dispatch(pack);
+        let packed = Arch::new().dispatch(pack);
         // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
-        let narrow = b.cols * (b.rows / lanes + 8) < b.rows;
+        let narrow = b.cols * (b.rows / packed.lanes + 8) < b.rows;
         let entry = |i: usize| b.data[i % b.rows * b.rs + i / b.rows * b.cs];
         let columns = narrow.then(|| (0..b.cols * b.rows).map(entry).collect());
         Self { columns, ..packed }
@@ -133,7 +159,7 @@ impl<F: Real> Packed<F> {
 
     /// Matrices on top of each other, for the upper half of a symmetric product, in memory of an earlier one.
     pub fn stacked(parts: &[Mat<F>], memory: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { parts, memory, half: true }).0
+        Arch::new().dispatch(Pack { parts, memory, half: true })
     }
 
     /// The memory.
@@ -144,6 +170,11 @@ impl<F: Real> Packed<F> {
     /// Columns of a panel.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Columns of a vector.
+    pub fn lanes(&self) -> usize {
+        self.lanes
     }
 }
 
@@ -160,11 +191,11 @@ impl<F: Real> Product<'_, F> {
                 assert!(inner == 0 || data.len() > (inner - 1) * stride + cols - 1);
             }
             Right::Packed(b, col) => {
-                let whole = (col, inner, cols) == (0, b.rows, b.cols);
+                let whole = (col, cols) == (0, b.cols);
                 assert!(whole || b.columns.is_none(), "weights are used as a whole");
-                assert!(inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.width));
-                let ends = cols.is_multiple_of(b.width) && (b.more == 0 || col + cols + b.width <= b.cols);
-                assert!(ends || col + cols == b.cols, "a part ends with a panel");
+                // all panels before the last are equally wide, so `col` is in one of them or in what the last has more
+                assert!(inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.lanes));
+                assert!(b.more == 0 || whole, "parts are of panels of one width");
             }
         }
         if let Onto::Row(row) = self.onto {
@@ -180,22 +211,37 @@ impl<F: Real> WithSimd for Product<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = F::lanes::<S>();
-        if let (Right::Packed(Packed { columns: Some(columns), .. }, ..), 1) = (self.b, self.a.cs) {
+        if let (Right::Packed(Packed { columns: Some(columns), rows, .. }, ..), 1) = (self.b, self.a.cs)
+            && *rows == self.a.cols
+        {
             return self.dots(simd, columns);
         }
-        let (width, more) = match self.b {
-            Right::Packed(b, ..) => (b.width, b.more),
-            Right::Rows(..) => (panel_vectors::<S>() * lanes, lanes),
+        let cols = self.cols;
+        // columns of the right factor before ours, before the first panel of ours, and in all
+        let (width, more, before, skipped, all) = match self.b {
+            Right::Packed(b, col) => (b.width, b.more, col, col / b.width * b.width, b.cols),
+            Right::Rows(..) => (panel_vectors::<S>() * lanes, lanes, 0, 0, cols),
         };
-        for (first, len) in panels(self.cols, width, more) {
+        for (first, len) in panels(all - skipped, width, more) {
+            let (first, end) = (skipped + first, skipped + first + len);
+            let (from, to) = (first.max(before), end.min(before + cols));
+            if from >= to {
+                break;
+            }
             let (panel, step, padded) = match self.b {
-                Right::Rows(data, stride) => (&data[first.min(data.len())..], stride, false),
-                Right::Packed(b, col) => (&b.panels[b.rows * (col + first)..], len.next_multiple_of(lanes), true),
+                Right::Rows(data, stride) => (&data[from.min(data.len())..], stride, false),
+                Right::Packed(b, _) => {
+                    // without rows there is no panel
+                    let panel = b.panels.get(b.rows * first + from - first..).unwrap_or_default();
+                    (panel, len.next_multiple_of(b.lanes), true)
+                }
             };
+            let (first, len) = (from - before, to - from);
             let mut panel = Panel { product: &mut self, first, len, panel, step, padded };
             let rows = panel.product.a.rows;
             // rows of a block such that it fills the registers, with room for a row of the panel and a broadcast entry
             match (len.div_ceil(lanes), S::REGISTER_COUNT >= 32) {
+                (1, true) if !rows.is_multiple_of(12) && rows.is_multiple_of(16) => panel.run::<S, 16, 1>(simd),
                 (1, true) => panel.run::<S, 12, 1>(simd),
                 (2, true) if !rows.is_multiple_of(12) && rows.is_multiple_of(8) => panel.run::<S, 8, 2>(simd),
                 (2, true) => panel.run::<S, 12, 2>(simd),

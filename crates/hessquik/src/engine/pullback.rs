@@ -5,7 +5,7 @@ use super::gemm::{Mat, gemm};
 use super::gradient::{StartBar, WeightGradient};
 use super::kind::Kind;
 use super::reverse::Reverse;
-use super::sweeps::Start;
+use super::start::Start;
 use super::tape::{Buffer, Tape, fit};
 use super::tile::{TaskTape, Workspace, scatter};
 use crate::Real;

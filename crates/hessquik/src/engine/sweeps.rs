@@ -8,6 +8,7 @@
 use super::kernels::{Rows, copy_rows, scale_rows, scale_twice};
 use super::linear::{Cover, Lin};
 use super::program::{Program, Site, Stage};
+use super::start::Start;
 use super::tape::{Buffer, Tape, copy_from, fit, grow, view2, view3};
 use crate::Real;
 
@@ -179,63 +180,6 @@ pub(crate) struct Segment<F> {
     pub folded: Buffer<F>,
 }
 
-/// Rows that all samples share, with which tangents start at a stage: `R`, `R M` and `R S`.
-#[derive(Clone, Debug)]
-pub(crate) struct Start<F> {
-    pub r: usize,
-    /// `R` (full_rows, n); empty for the identity.
-    pub rows: Vec<F>,
-    pub identity: bool,
-    /// `R M` (r, p), empty if the stage is a smooth map.
-    pub through_m: Vec<F>,
-    /// `R S` (r, n').
-    pub through_s: Vec<F>,
-    /// Number of rows of `R`, which differs from `r` only where `R M = O Z` was compressed to the `r` rows of `Z`.
-    pub full_rows: usize,
-    /// `O` (full_rows, r) in that case; `through_m` is `Z` then.
-    pub expand: Option<Vec<F>>,
-}
-
-impl<F: Real> Start<F> {
-    /// The identity at the state before `stage`.
-    pub fn identity(stage: &Stage<F>) -> Self {
-        let (m, s) = match stage {
-            Stage::Site(site) => (site.m.to_dense(), site.s.to_dense()),
-            Stage::Smooth(_) => (vec![], vec![]),
-        };
-        let r = stage.n();
-        Self { r, rows: vec![], identity: true, through_m: m, through_s: s, full_rows: r, expand: None }
-    }
-
-    /// The rows of `v` (r, n).
-    pub fn rows(stage: &Stage<F>, v: &[F], r: usize) -> Self {
-        let (mut m, mut s) = (vec![], vec![]);
-        if let Stage::Site(site) = stage {
-            m.resize(r * site.p, F::zero());
-            s.resize(r * site.n_out, F::zero());
-            site.m.map(r, v, site.n, &mut m, site.p);
-            site.s.map(r, v, site.n, &mut s, site.n_out);
-        }
-        Self { r, rows: v.to_vec(), identity: false, through_m: m, through_s: s, full_rows: r, expand: None }
-    }
-
-    /// Row `a`, entry `j` of `R`.
-    pub fn entry(&self, a: usize, j: usize, n: usize) -> F {
-        match self.identity {
-            true if a == j => F::one(),
-            true => F::zero(),
-            false => self.rows[a * n + j],
-        }
-    }
-
-    /// Writes `R` for every sample.
-    pub fn expand(&self, ns: usize, n: usize, out: &mut [F]) {
-        for (row, out) in out.chunks_exact_mut(n).take(ns * self.r).enumerate() {
-            (0..n).for_each(|j| out[j] = self.entry(row % self.r, j, n));
-        }
-    }
-}
-
 /// `out (+)= (A . act'(z)) W` for `r` rows per sample.
 #[allow(clippy::too_many_arguments)]
 fn through_w<F: Real>(
@@ -302,7 +246,19 @@ pub(crate) fn tangents<F: Real>(
                     Some(start) => (0..ns).for_each(|s| {
                         copy_rows(false, (r, p), (&start.through_m, p), F::one(), &mut sites[s * r * width..], width);
                     }),
-                    None => site.m.map(ns * r, if in_place { out } else { t }, n, sites, width),
+                    None => {
+                        let t = if in_place { &**out } else { t };
+                        match start.and_then(|start| start.fixed_at(i - a)) {
+                            Some(fixed) => {
+                                (0..ns).for_each(|s| {
+                                    let to = &mut sites[s * r * width..];
+                                    copy_rows(false, (r, p), (&fixed.through_m, p), F::one(), to, width);
+                                });
+                                site.m.apply_first(fixed.varying, ns * r, t, n, sites, width);
+                            }
+                            None => site.m.map(ns * r, t, n, sites, width),
+                        }
+                    }
                 }
                 // ANCHOR_END: tangents
                 if last {

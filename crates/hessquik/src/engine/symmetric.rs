@@ -34,7 +34,7 @@ pub(crate) fn symmetric<F: Real>(
 }
 
 fn blocks<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F]) {
-    let (k, side, width) = (y.rows, side::<F>(), right.width());
+    let (k, side, width, lanes) = (y.rows, side::<F>(), right.width(), right.lanes());
     let product = |i: usize, rows: usize, j: usize, cols: usize, h: &mut [F]| {
         let (a, b) = (y.rows(i, rows), Right::Packed(right, j));
         Product { a, b, cols, onto: Onto::Zero, c: &mut h[i * k + j..], stride: k }.run();
@@ -43,7 +43,11 @@ fn blocks<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F]) {
         let rows = side.min(k - i);
         for first in (0..rows).step_by(width) {
             let cols = width.min(rows - first);
-            product(i, first + cols, i + first, cols, h);
+            product(i, rows.min(first + lanes), i + first, cols, h);
+            // further down a panel has ever fewer vectors in the upper half
+            for next in (first + lanes..first + cols).step_by(lanes) {
+                product(i + next, lanes.min(rows - next), i + next, first + cols - next, h);
+            }
         }
         mirror_block(h, k, (i, rows), (i, rows));
         for j in (i + side..k).step_by(side) {
@@ -111,9 +115,9 @@ mod tests {
     fn right_for<F: Real>(tolerance: f64) {
         let entry = |i: usize| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0);
         for k in [1, 2, 5, 8, 17, 31, 32, 33, 63, 64, 65, 100, 130, 200] {
-            for n in [1, 3, 16] {
+            for n in [0, 1, 3, 16] {
                 let x: Vec<F> = (0..k * n).map(entry).collect();
-                let scale = |i: usize| (i % n) as f64 - 0.5;
+                let scale = |i: usize| (i % n.max(1)) as f64 - 0.5;
                 let y: Vec<F> = x.iter().enumerate().map(|(i, &x)| x * F::of(scale(i))).collect();
                 let right = Packed::stacked(&[Mat::new(&x, k, n, n).t()], Buffer::default());
                 for past_caches in [false, true] {

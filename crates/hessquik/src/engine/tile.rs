@@ -8,7 +8,8 @@ use super::kernels::{Rows, SMALL, scale_rows};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
-use super::sweeps::{Segment, Start, adjoints, sum_of_two, tangents, values};
+use super::start::Start;
+use super::sweeps::{Segment, adjoints, sum_of_two, tangents, values};
 use super::tape::{Buffer, Tape, copy_from, fit, grow, identities, view2, view3};
 use crate::Real;
 

@@ -4,11 +4,47 @@ use crate::common;
 use common::adjoint::Slopes;
 use common::compare::{gradients, gradients_within, inner, narrowed, widened};
 use common::random::{self, Limits};
-use common::{Ask, jostled, network, plan, points};
-use hessquik::{Architecture, Evaluate, Gradients, Jet, Mode, Network};
+use common::{Ask, compare, differentiate, jostled, named, network, plan, points};
+use hessquik::{ActivationSpec, Architecture, Evaluate, Gradients, Jet, Mode, Network};
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 use std::ops::Range;
+
+/// Networks that carry more inputs along than the engine cares to multiply anew in every layer: jets and pullbacks, where
+/// tangents start at the input convex part, before it, and within.
+#[test]
+fn inputs_carried_through_many_layers() {
+    use Architecture as A;
+    let act = ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 };
+    let d = 12;
+    let convex = |in_features, out_features, bias| A::Icnn { input_dim: d, in_features, out_features, act, bias };
+    let chain = vec![convex(None, 5, true), convex(Some(5), 3, false), convex(Some(3), 6, true)];
+    let end = |in_features| A::QuadraticIcnn { input_dim: d, in_features, rank: 3 };
+    let turn = A::Single { in_features: d, out_features: d, act: ActivationSpec::Tanh, bias: true };
+    let mix = A::Resnet { width: d + 6, h: 0.5, act: ActivationSpec::Tanh, bias: true };
+    let networks = [
+        [chain.clone(), vec![end(Some(6))]].concat(),
+        [vec![turn], chain.clone(), vec![end(Some(6))]].concat(),
+        [chain, vec![mix]].concat(),
+    ];
+    for layers in networks {
+        let depth = layers.len();
+        let architecture = A::Network { layers };
+        let net = network::<f64>(&architecture, 7);
+        let x = points(7, 3, d);
+        let full = differentiate(&architecture, &named(&net), &x);
+        let plans = [plan(0, &[]), plan(0, &[1]), plan(0, &[2]), plan(1, &[]), plan(2, &[3]), plan(depth, &[])];
+        for mode in plans.map(Mode::Plan).into_iter().chain([Mode::Auto, Mode::Backward]) {
+            let ask = Ask { laplacian: true, ..Ask::jet() }.mode(mode);
+            let jet = net.evaluate(&x, &ask.request()).unwrap();
+            compare(&jet, &ask.contract(&full), &ask.magnitude(&full)).within(1e-12, &format!("{ask:?}"));
+            let bar = Ask::cotangents(&jet, 7);
+            let slopes = Slopes::with_slack(&architecture, &net, &x, (&ask, &bar), 7, 1e-11);
+            let worst = slopes.check(&net.pullback(&x, &ask.request(), &bar).unwrap());
+            assert!(worst.error <= 1e-11, "{worst} for {ask:?}");
+        }
+    }
+}
 
 proptest! {
     #![proptest_config(random::config(160))]
