@@ -6,6 +6,7 @@
 //! ```text
 //! A_i = T_{i-1} M_i = T_u L_i + R K_i          with R K_i computed once for all samples
 //! ```
+use super::kernels::copy_rows;
 use super::program::{Site, Stage};
 use crate::Real;
 
@@ -15,6 +16,19 @@ pub(crate) struct Fixed<F> {
     pub varying: usize,
     /// What `M` makes of them (r, p); empty where they are too few to care.
     pub through_m: Vec<F>,
+}
+
+impl<F: Real> Fixed<F> {
+    /// `A = T M` at `site` for `r` tangents of each sample, rows of `a` with `width` entries from row to row.
+    pub fn tangents(&self, site: &Site<F>, (ns, r): (usize, usize), t: &[F], a: &mut [F], width: usize) {
+        let p = site.p;
+        // ANCHOR: fixed
+        for a in a.chunks_mut(r * width).take(ns) {
+            copy_rows(false, (r, p), (&self.through_m, p), F::one(), a, width);
+        }
+        site.m.apply_first(self.varying, ns * r, t, site.n, a, width);
+        // ANCHOR_END: fixed
+    }
 }
 
 /// So many fixed columns make up for the pass that adds their part.

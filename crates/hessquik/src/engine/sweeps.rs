@@ -249,13 +249,7 @@ pub(crate) fn tangents<F: Real>(
                     None => {
                         let t = if in_place { &**out } else { t };
                         match start.and_then(|start| start.fixed_at(i - a)) {
-                            Some(fixed) => {
-                                (0..ns).for_each(|s| {
-                                    let to = &mut sites[s * r * width..];
-                                    copy_rows(false, (r, p), (&fixed.through_m, p), F::one(), to, width);
-                                });
-                                site.m.apply_first(fixed.varying, ns * r, t, n, sites, width);
-                            }
+                            Some(fixed) => fixed.tangents(site, (ns, r), t, sites, width),
                             None => site.m.map(ns * r, t, n, sites, width),
                         }
                     }
