@@ -98,9 +98,15 @@ impl<F: Real> Network<F> {
         if theta.len() != n {
             return Err(Error::shape("the flat vector of weights", theta.shape(), format!("[{n}]")));
         }
-        let mut entries = theta.iter();
+        let theta = theta.as_standard_layout();
+        let mut entries = theta.as_slice().expect("the standard layout");
         for (_, w) in weights {
-            w.iter_mut().for_each(|w| *w = *entries.next().expect("as many entries as weights"));
+            let (these, rest) = entries.split_at(w.len());
+            match w.as_slice_mut() {
+                Some(w) => w.copy_from_slice(these),
+                None => w.iter_mut().zip(these).for_each(|(w, &entry)| *w = entry),
+            }
+            entries = rest;
         }
         Ok(())
     }

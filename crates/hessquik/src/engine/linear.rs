@@ -4,11 +4,19 @@ use super::kernels::copy_rows;
 use super::product::{Onto, Packed, Product, Right};
 use crate::Real;
 use crate::layer::{Linear, Piece};
-use ndarray::{Array2, ArrayD, Ix2};
-use std::collections::HashMap;
+use ndarray::{ArrayD, ArrayView2, Axis};
 
-/// The weights of one layer: where each stands in the flat vector of all weights, and its array.
-pub(crate) type Known<'a, F> = HashMap<String, (usize, &'a ArrayD<F>)>;
+/// The few weights of one layer: name, where each stands in the flat vector of all weights, and its array.
+#[derive(Debug)]
+pub(crate) struct Known<'a, F>(pub Vec<(&'a str, usize, &'a ArrayD<F>)>);
+
+impl<'a, F> Known<'a, F> {
+    /// Where the weight of this name stands, and its array.
+    pub fn find(&self, wanted: &str) -> Result<(usize, &'a ArrayD<F>), String> {
+        let found = self.0.iter().find(|(name, ..)| *name == wanted);
+        found.map(|&(_, theta, array)| (theta, array)).ok_or_else(|| format!("no weight is named {wanted:?}"))
+    }
+}
 
 /// Where a part of a dense block comes from.
 #[derive(Debug)]
@@ -38,6 +46,10 @@ pub(crate) struct Block<F> {
 }
 
 impl<F: Real> Block<F> {
+    fn new((row, col): (usize, usize), (rows, cols): (usize, usize), data: Vec<F>, sources: Vec<Source<F>>) -> Self {
+        Self { row, col, rows, cols, data, packed: None, sources }
+    }
+
     fn matrix(&self) -> Mat<'_, F> {
         Mat::new(&self.data, self.rows, self.cols, self.cols)
     }
@@ -125,36 +137,21 @@ impl<F: Real> Lin<F> {
                     copies.push(Copy { from, to, len, scale });
                 }
                 Piece::Constant { matrix, row, col } => {
-                    let data = matrix.as_standard_layout().iter().copied().collect();
-                    blocks.push(Block {
-                        row: *row,
-                        col: *col,
-                        rows: matrix.nrows(),
-                        cols: matrix.ncols(),
-                        data,
-                        packed: None,
-                        sources: vec![],
-                    });
+                    blocks.push(Block::new((*row, *col), matrix.dim(), entries(matrix.view()), vec![]));
                 }
                 Piece::Weight { name, row, col, transposed, nonnegative } => {
-                    let (theta, array) = known.get(name).ok_or_else(|| format!("no weight is named {name:?}"))?;
+                    let (theta, array) = known.find(name)?;
                     let matrix =
                         as_matrix(array).ok_or_else(|| format!("weight {name:?} is not a vector or matrix"))?;
                     let slope = nonnegative.then(|| matrix.iter().map(|&w| positive(w)[1]).collect());
-                    let matrix = if *nonnegative { matrix.mapv(|w| positive(w)[0]) } else { matrix };
                     let matrix = if *transposed { matrix.reversed_axes() } else { matrix };
-                    let (r, c) = matrix.dim();
-                    let data = matrix.as_standard_layout().iter().copied().collect();
-                    let source = Source { theta: *theta, row: 0, rows: r, cols: c, transposed: *transposed, slope };
-                    blocks.push(Block {
-                        row: *row,
-                        col: *col,
-                        rows: r,
-                        cols: c,
-                        data,
-                        packed: None,
-                        sources: vec![source],
-                    });
+                    let (rows, cols) = matrix.dim();
+                    let data = match nonnegative {
+                        true => matrix.iter().map(|&w| positive(w)[0]).collect(),
+                        false => entries(matrix),
+                    };
+                    let source = Source { theta, row: 0, rows, cols, transposed: *transposed, slope };
+                    blocks.push(Block::new((*row, *col), (rows, cols), data, vec![source]));
                 }
             }
         }
@@ -372,12 +369,16 @@ fn positive<F: Real>(w: F) -> [F; 2] {
     [jet[0], jet[1]]
 }
 
-fn as_matrix<F: Real>(array: &ArrayD<F>) -> Option<Array2<F>> {
+fn as_matrix<F: Real>(array: &ArrayD<F>) -> Option<ArrayView2<'_, F>> {
     match array.ndim() {
-        1 => array.to_owned().into_shape_with_order((array.len(), 1)).ok(),
-        2 => array.to_owned().into_dimensionality::<Ix2>().ok(),
-        _ => None,
+        1 => Some(array.view().insert_axis(Axis(1)).into_dimensionality().expect("two axes")),
+        _ => array.view().into_dimensionality().ok(),
     }
+}
+
+/// All entries, row by row; in one piece where they lie so.
+fn entries<F: Real>(matrix: ArrayView2<F>) -> Vec<F> {
+    matrix.as_standard_layout().as_slice().expect("the standard layout").to_vec()
 }
 
 /// Joins blocks that stand on top of each other into one, so that one product serves both.

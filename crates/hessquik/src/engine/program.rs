@@ -166,9 +166,9 @@ impl<F: Real> Program<F> {
         }
         form.act.check()?;
         let weights = layer.weights();
-        let mut known = Known::new();
+        let mut known = Known(Vec::with_capacity(weights.len()));
         for (name, array) in &weights {
-            known.insert(name.clone(), (self.n_weights, *array));
+            known.0.push((name, self.n_weights, *array));
             self.n_weights += array.len();
         }
         let shift = |shift: &Shift<F>, len: usize| -> Result<(Option<Vec<F>>, Option<usize>), String> {
@@ -176,8 +176,8 @@ impl<F: Real> Program<F> {
                 Shift::None => return Ok((None, None)),
                 Shift::Constant(v) => (v.to_vec(), None),
                 Shift::Weight(name) => {
-                    let (theta, array) = known.get(name).ok_or_else(|| format!("no weight is named {name:?}"))?;
-                    (array.iter().copied().collect(), Some(*theta))
+                    let (theta, array) = known.find(name)?;
+                    (array.iter().copied().collect(), Some(theta))
                 }
             };
             if data.len() != len {
