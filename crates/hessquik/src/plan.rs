@@ -5,7 +5,7 @@
 //! lifted back; or the Hessian may be carried forward through the first layers (the *prefix*) and contracted with the
 //! adjoints there. The cost of a plan is a sum over prefix, segments and lifts, so the cheapest one is a shortest path
 //! over the layers (see Naumann and Burela, *Hessian chain bracketing*, 2023).
-use crate::engine::{Program, Stage, StageSizes, Work, spared, varying};
+use crate::engine::{Program, Stage, StageSizes, Work, spared};
 use crate::{Error, Mode, Real};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -131,16 +131,8 @@ impl Costs {
             let passes = 2.0 * s.p + s.n_out + 0.5 * site;
             sums.push([flops + s.flops(), elements + passes, terms + site, pairs + smooth]);
         }
-        let spared = (0..stages.len()).map(|a| {
-            let each = program.stages[a + 1..].iter().zip(varying(&program.stages[a..]));
-            let mut sum = 0.0;
-            let so_far = each.map(|(stage, varying)| {
-                sum += if let Stage::Site(site) = stage { spared(site, varying) } else { 0.0 };
-                sum
-            });
-            so_far.collect()
-        });
-        Self { work, curved: program.curved(), sums, spared: spared.collect(), stages }
+        let spared = (0..stages.len()).map(|a| spared(&program.stages[a..])).collect();
+        Self { stages, work, curved: program.curved(), sums, spared }
     }
 
     /// Of tangents that start before stage `a`, what a row is spared before stage `b`.

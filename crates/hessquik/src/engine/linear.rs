@@ -192,7 +192,7 @@ impl<F: Real> Lin<F> {
 
     /// Multiply-adds x 2 of one row through the dense blocks.
     pub fn flops(&self) -> f64 {
-        self.blocks.iter().map(|b| 2.0 * (b.rows * b.cols) as f64).sum()
+        self.flops_from(0)
     }
 
     /// Of them those from the row `first` on.

@@ -41,4 +41,4 @@ pub(crate) use memory::{prefer_large, unwritten};
 pub use program::Program;
 pub(crate) use program::{Memory, Stage};
 pub(crate) use sizes::{StageSizes, Work};
-pub(crate) use start::{spared, varying};
+pub(crate) use start::spared;

@@ -21,21 +21,23 @@ pub(crate) struct Fixed<F> {
 impl<F: Real> Fixed<F> {
     /// `A = T M` at `site` for `r` tangents of each sample, rows of `a` with `width` entries from row to row.
     pub fn tangents(&self, site: &Site<F>, (ns, r): (usize, usize), t: &[F], a: &mut [F], width: usize) {
-        let p = site.p;
         // ANCHOR: fixed
-        for a in a.chunks_mut(r * width).take(ns) {
-            copy_rows(false, (r, p), (&self.through_m, p), F::one(), a, width);
-        }
+        for_every_sample(&self.through_m, (ns, r, site.p), a, width);
         site.m.apply_first(self.varying, ns * r, t, site.n, a, width);
         // ANCHOR_END: fixed
     }
+}
+
+/// Copies `rows` (r, p) to each of `ns` samples, with `width` entries from row to row.
+pub(crate) fn for_every_sample<F: Real>(rows: &[F], (ns, r, p): (usize, usize, usize), to: &mut [F], width: usize) {
+    (0..ns).for_each(|s| copy_rows(false, (r, p), (rows, p), F::one(), &mut to[s * r * width..], width));
 }
 
 /// So many fixed columns make up for the pass that adds their part.
 const FEWEST: usize = 8;
 
 /// How many columns of tangents vary at each stage after the first of `stages`, where none did: as long as not all do.
-pub(crate) fn varying<F: Real>(stages: &[Stage<F>]) -> Vec<usize> {
+fn varying<F: Real>(stages: &[Stage<F>]) -> Vec<usize> {
     let mut columns = Vec::new();
     let mut before = 0;
     for stage in &stages[..stages.len() - 1] {
@@ -50,8 +52,19 @@ pub(crate) fn varying<F: Real>(stages: &[Stage<F>]) -> Vec<usize> {
 }
 
 /// Multiply-adds x 2 that a row of tangents is spared at a site where columns are fixed from `varying` on.
-pub(crate) fn spared<F: Real>(site: &Site<F>, varying: usize) -> f64 {
+fn spared_at<F: Real>(site: &Site<F>, varying: usize) -> f64 {
     if site.n < varying + FEWEST { 0.0 } else { site.m.flops_from(varying) }
+}
+
+/// What a row is spared (flops) that starts before the first of `stages`: at the next one, at the two that follow, and so
+/// on, as long as any columns are fixed.
+pub(crate) fn spared<F: Real>(stages: &[Stage<F>]) -> Vec<f64> {
+    let mut sum = 0.0;
+    let so_far = stages[1..].iter().zip(varying(stages)).map(|(stage, varying)| {
+        sum += if let Stage::Site(site) = stage { spared_at(site, varying) } else { 0.0 };
+        sum
+    });
+    so_far.collect()
 }
 
 /// The fixed columns of `r` tangents at the stages after the first, through whose `S` they are `rows` (r, n_1).
@@ -63,7 +76,7 @@ fn fixed<F: Real>(stages: &[Stage<F>], r: usize, rows: &[F]) -> Vec<Fixed<F>> {
         let (n, p, n_out) = (site.n, site.p, site.n_out);
         rows.chunks_exact_mut(n).for_each(|row| row[..varying].fill(F::zero()));
         let mut through_m = vec![];
-        if spared(site, varying) > 0.0 {
+        if spared_at(site, varying) > 0.0 {
             through_m.resize(r * p, F::zero());
             site.m.map(r, &rows, n, &mut through_m, p);
         }

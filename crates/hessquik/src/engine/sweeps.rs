@@ -5,10 +5,10 @@
 //! E_i = G_i W_i^T                  G_{i-1} = G_i S_i^T + (E_i . act'(z_i)) M_i^T    C_i = E_i . act''(z_i)   `adjoints`
 //! A_i = T_{i-1} M_i                T_i = T_{i-1} S_i + (A_i . act'(z_i)) W_i                                 `tangents`
 //! ```
-use super::kernels::{Rows, copy_rows, scale_rows, scale_twice};
+use super::kernels::{Rows, scale_rows, scale_twice};
 use super::linear::{Cover, Lin};
 use super::program::{Program, Site, Stage};
-use super::start::Start;
+use super::start::{Start, for_every_sample};
 use super::tape::{Buffer, Tape, copy_from, fit, grow, view2, view3};
 use crate::Real;
 
@@ -243,9 +243,7 @@ pub(crate) fn tangents<F: Real>(
                 let sites = &mut segment.sites[program.offsets[i] - program.offsets[a]..];
                 // ANCHOR: tangents
                 match shared {
-                    Some(start) => (0..ns).for_each(|s| {
-                        copy_rows(false, (r, p), (&start.through_m, p), F::one(), &mut sites[s * r * width..], width);
-                    }),
+                    Some(start) => for_every_sample(&start.through_m, (ns, r, p), sites, width),
                     None => {
                         let t = if in_place { &**out } else { t };
                         match start.and_then(|start| start.fixed_at(i - a)) {
