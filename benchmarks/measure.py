@@ -1,7 +1,6 @@
 """One cell: a case in one precision, computed by all workers, compared, and timed in turns."""
 
 import statistics
-import time
 from dataclasses import dataclass
 
 import cases
@@ -30,6 +29,8 @@ FAR = 20.0
 BEHIND = 1.5
 # Where the first call of a peer that does not compile takes so many seconds, it is the only one.
 ONCE = 5.0
+# A turn starts with a call that does not count where calls take less than so many seconds.
+WARM = 0.5
 
 
 class Timed:
@@ -59,6 +60,7 @@ class Timed:
         except (Failed, ValueError) as error:
             self.error, self.mismatch = str(error), isinstance(error, ValueError)
         out.unlink(missing_ok=True)
+        self.worker.settle()
 
     def time(self, least, budget=0.0):
         most = 5000 if budget else least
@@ -73,8 +75,11 @@ class Timed:
         return self.estimate <= cap and (len(taken) < least or sum(taken) + self.estimate <= cap)
 
     def turn(self, effort):
+        """Calls that count, after one that does not: others had the caches in between."""
         shortest, longest = effort.turn
         try:
+            if self.estimate < WARM:
+                self.worker.ask("time", mode=self.mode, budget=0.0, least=1, most=1)
             self.time(1, min(longest, max(shortest, effort.calls * self.estimate)))
         except Failed as error:
             self.error = str(error)
@@ -102,8 +107,8 @@ def turns(live, effort):
     for _ in range(effort.rounds):
         for timed in live:
             if timed.error is None and timed.wants(effort):
-                time.sleep(1e-3)  # threads of the worker before go to sleep
                 timed.turn(effort)
+                timed.worker.settle()  # or it would run in the turn of the next
 
 
 def cell(case, dtype, ours, peers, two, folder, effort, threads, known):
