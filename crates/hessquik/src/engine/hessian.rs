@@ -14,7 +14,7 @@ use super::memory::streamed;
 use super::product::Packed;
 use super::program::{Program, Stage};
 use super::sweeps::sum_of_two;
-use super::symmetric::{mirror, symmetric};
+use super::symmetric::{front, mirror, symmetric};
 use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
 use crate::Real;
 
@@ -131,7 +131,8 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
         let part = |rows: Rows<'x, F>, n| Mat::new(rows.sample(s), k, n, rows.stride);
         [part(a, used), lift.map_or(part(a, 0), |l| part(l.x, n))]
     };
-    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), memory);
+    let front = if scratch.past_caches { front(out, k) } else { 0 };
+    let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), front, memory);
     let mut right = pack(factor(0), std::mem::take(&mut scratch.right));
     for s in 0..ns {
         let x = factor(s);

@@ -1,6 +1,7 @@
 //! Large results: large pages, and stores past the caches.
 
 use crate::Real;
+use pulp::{Arch, Simd, WithSimd};
 use std::collections::TryReserveError;
 
 /// A vector of `len` entries for results, with whatever the memory held before: each must be written before it is read.
@@ -46,40 +47,76 @@ pub(crate) fn prefer_large<F>(memory: &mut [F]) {
     }
 }
 
-/// Copies to memory that is not read again soon: on x86-64 past the caches, which saves reading the lines before they are
-/// overwritten. [`streamed`] must follow the last of such copies.
-pub(crate) fn stream<F: Copy>(from: &[F], to: &mut [F]) {
-    assert_eq!(from.len(), to.len());
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
-        const LINE: usize = 64;
-        let head = to.as_ptr().align_offset(LINE).min(to.len());
-        let lines = (to.len() - head) * size_of::<F>() / LINE;
-        let body = lines * (LINE / size_of::<F>());
-        to[..head].copy_from_slice(&from[..head]);
-        to[head + body..].copy_from_slice(&from[head + body..]);
-        let (from, to) = (from[head..].as_ptr().cast::<__m128i>(), to[head..].as_mut_ptr().cast::<__m128i>());
-        // SAFETY: `lines` whole lines from `head` on lie within both slices, and `to` is aligned to a line; the types of
-        // this crate are plain numbers whose size divides a line.
-        unsafe {
-            for line in 0..lines {
-                let (from, to) = (from.add(4 * line), to.add(4 * line));
-                let parts = [
-                    _mm_loadu_si128(from),
-                    _mm_loadu_si128(from.add(1)),
-                    _mm_loadu_si128(from.add(2)),
-                    _mm_loadu_si128(from.add(3)),
-                ];
-                _mm_stream_si128(to, parts[0]);
-                _mm_stream_si128(to.add(1), parts[1]);
-                _mm_stream_si128(to.add(2), parts[2]);
-                _mm_stream_si128(to.add(3), parts[3]);
+/// Bytes of a line of the caches.
+pub(crate) const LINE: usize = 64;
+
+/// Copies `rows` of `cols` entries, each a stride after the one before, to memory that is not read again soon: on x86-64
+/// past the caches, which saves reading the lines before they are overwritten. [`streamed`] must follow the last of such
+/// copies.
+pub(crate) fn stream<F: Real>(
+    (from, from_stride): (&[F], usize),
+    (to, to_stride): (&mut [F], usize),
+    (rows, cols): (usize, usize),
+) {
+    if cols == from_stride && cols == to_stride && rows > 1 {
+        return stream((from, rows * cols), (to, rows * cols), (1, rows * cols));
+    }
+    let rows = from.chunks(from_stride).zip(to.chunks_mut(to_stride)).take(rows);
+    Arch::new().dispatch(Stream(rows.map(|(from, to)| (&from[..cols], &mut to[..cols]))));
+}
+
+struct Stream<I>(I);
+
+impl<'a, F: Real, I: Iterator<Item = (&'a [F], &'a mut [F])>> WithSimd for Stream<I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (from, to) in self.0 {
+            let head = to.as_ptr().align_offset(LINE).min(to.len());
+            let line = LINE / size_of::<F>();
+            let end = to.len() - (to.len() - head) % line;
+            for at in (head..end).step_by(line) {
+                // SAFETY: a whole line from `at` on lies within both slices, `to` is aligned to a line there, and the types
+                // of this crate are plain numbers.
+                unsafe { stream_line(simd, from.as_ptr().add(at).cast(), to.as_mut_ptr().add(at).cast()) }
+            }
+            if head > 0 || end < to.len() {
+                part_lines(from, to, head, end);
             }
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    to.copy_from_slice(from);
+}
+
+/// # Safety
+/// `from` must be valid for reads and `to` for writes of a line, on which `to` must start.
+#[inline(always)]
+unsafe fn stream_line<S: Simd>(_: S, from: *const f32, to: *mut f32) {
+    // SAFETY: the caller's; vectors of these lengths exist only where the machine has them.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::*;
+            let lanes = S::F32_LANES.clamp(4, 16);
+            for at in (0..LINE / size_of::<f32>()).step_by(lanes) {
+                let (from, to) = (from.add(at), to.add(at));
+                match lanes {
+                    16 => _mm512_stream_ps(to, _mm512_loadu_ps(from)),
+                    8 => _mm256_stream_ps(to, _mm256_loadu_ps(from)),
+                    _ => _mm_stream_ps(to, _mm_loadu_ps(from)),
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        to.copy_from_nonoverlapping(from, LINE / size_of::<f32>());
+    }
+}
+
+/// What is before `head` and from `end` on.
+#[cold]
+fn part_lines<F: Real>(from: &[F], to: &mut [F], head: usize, end: usize) {
+    to[..head].copy_from_slice(&from[..head]);
+    to[end..].copy_from_slice(&from[end..]);
 }
 
 /// Orders the stores of [`stream`] before all that follow, so that other threads see them.

@@ -10,6 +10,7 @@ use super::lanes::Lanes;
 use super::tape::{Buffer, fit};
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 
 /// The right factor of a product; of a packed one the first rows, as many as the left factor has columns.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,8 @@ pub(crate) struct Packed<F> {
     more: usize,
     /// Entries of a vector.
     lanes: usize,
+    /// Columns of zeros before those of the matrix.
+    front: usize,
     /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
     columns: Option<Vec<F>>,
 }
@@ -87,6 +90,8 @@ pub(crate) struct Packed<F> {
 struct Pack<'a, F> {
     /// On top of each other, with as many columns.
     parts: &'a [Mat<'a, F>],
+    /// Columns of zeros before them, fewer than a vector has entries.
+    front: usize,
     memory: Buffer<F>,
     /// In narrow panels, for the upper half of a symmetric product.
     half: bool,
@@ -97,9 +102,9 @@ impl<F: Real> WithSimd for Pack<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Self { parts, mut memory, half } = self;
+        let Self { parts, front, mut memory, half } = self;
         let rows = parts.iter().map(|part| part.rows).sum();
-        let (cols, lanes) = (parts[0].cols, F::lanes::<S>());
+        let (cols, lanes) = (front + parts[0].cols, F::lanes::<S>());
         let (vectors, more) = if half { (UPPER_VECTORS, 0) } else { (panel_vectors::<S>(), lanes) };
         let width = lanes * vectors;
         let out = fit(&mut memory, rows * cols.next_multiple_of(lanes));
@@ -109,38 +114,40 @@ impl<F: Real> WithSimd for Pack<'_, F> {
             let mut to = &mut out[at..][..rows * step];
             for part in parts {
                 let (these, rest) = to.split_at_mut(part.rows * step);
-                copy_columns(simd, part, (first, len), these, step);
+                let zeros = front.saturating_sub(first);
+                copy_columns(simd, part, first + zeros - front, these, zeros..len, step);
                 to = rest;
             }
             at += rows * step;
         }
-        Packed { rows, cols, panels: memory, width, more, lanes, columns: None }
+        Packed { rows, cols, panels: memory, width, more, lanes, front, columns: None }
     }
 }
 
-/// The columns `first .. first + len` of a matrix to rows of `step` entries, padded with zeros; of a transpose in squares.
+/// Columns of a matrix, the `first` and those after it, to the columns `at` of rows of `step` entries, zeros around them;
+/// of a transpose in squares.
 #[inline(always)]
-fn copy_columns<S: Simd, F: Real>(simd: S, from: &Mat<F>, (first, len): (usize, usize), to: &mut [F], step: usize) {
-    assert!(
-        from.data.len() >= from.extent() && first + len <= from.cols && len <= step && to.len() >= from.rows * step
-    );
+fn copy_columns<S: Simd, F: Real>(simd: S, from: &Mat<F>, first: usize, to: &mut [F], at: Range<usize>, step: usize) {
+    assert!(from.data.len() >= from.extent() && first + at.len() <= from.cols);
+    assert!(at.end <= step && to.len() >= from.rows * step);
     let side = F::SQUARE;
     let squares = |n: usize| if from.rs == 1 { n - n % side } else { 0 };
-    let (rows, cols) = (squares(from.rows), squares(len));
+    let (rows, cols) = (squares(from.rows), squares(at.len()));
     for i in (0..rows).step_by(side) {
         for j in (0..cols).step_by(side) {
             // SAFETY: rows i .. i + side and columns first + j .. first + j + side of `from` lie in its data, and so do
-            // those rows and the columns j .. j + side of `to`, by the assert; `rs` is 1 where there are squares.
+            // those rows and the columns from at.start + j on of `to`, by the asserts; `rs` is 1 where there are squares.
             unsafe {
                 let from_square = from.data.as_ptr().add(i + (first + j) * from.cs);
-                F::transpose(simd, from_square, from.cs, to.as_mut_ptr().add(i * step + j), step);
+                F::transpose(simd, from_square, from.cs, to.as_mut_ptr().add(i * step + at.start + j), step);
             }
         }
     }
     for (i, to) in to.chunks_exact_mut(step).take(from.rows).enumerate() {
         let done = if i < rows { cols } else { 0 };
-        for (j, to) in to.iter_mut().enumerate().skip(done) {
-            *to = if j < len { from.data[i * from.rs + (first + j) * from.cs] } else { F::zero() };
+        to[..at.start].fill(F::zero());
+        for (j, to) in to.iter_mut().skip(at.start).enumerate().skip(done) {
+            *to = if j < at.len() { from.data[i * from.rs + (first + j) * from.cs] } else { F::zero() };
         }
     }
 }
@@ -148,7 +155,7 @@ fn copy_columns<S: Simd, F: Real>(simd: S, from: &Mat<F>, (first, len): (usize, 
 impl<F: Real> Packed<F> {
     /// A matrix of weights.
     pub fn new(b: Mat<F>) -> Self {
-        let pack = Pack { parts: &[b], memory: Buffer::default(), half: false };
+        let pack = Pack { parts: &[b], front: 0, memory: Buffer::default(), half: false };
         let packed = Arch::new().dispatch(pack);
         // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
         let narrow = b.cols * (b.rows / packed.lanes + 8) < b.rows;
@@ -157,9 +164,10 @@ impl<F: Real> Packed<F> {
         Self { columns, ..packed }
     }
 
-    /// Matrices on top of each other, for the upper half of a symmetric product, in memory of an earlier one.
-    pub fn stacked(parts: &[Mat<F>], memory: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { parts, memory, half: true })
+    /// Matrices on top of each other with columns of zeros in `front`, for the upper half of a symmetric product, in
+    /// memory of an earlier one.
+    pub fn stacked(parts: &[Mat<F>], front: usize, memory: Buffer<F>) -> Self {
+        Arch::new().dispatch(Pack { parts, front, memory, half: true })
     }
 
     /// The memory.
@@ -170,6 +178,11 @@ impl<F: Real> Packed<F> {
     /// Columns of a panel.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Columns of zeros before those of the matrix.
+    pub fn front(&self) -> usize {
+        self.front
     }
 
     /// Columns of a vector.

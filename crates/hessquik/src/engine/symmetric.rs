@@ -2,7 +2,7 @@
 //! first-level cache.
 use super::gemm::Mat;
 use super::lanes::Lanes;
-use super::memory::stream;
+use super::memory::{LINE, stream};
 use super::product::{Onto, Packed, Product, Right};
 use super::tape::{Buffer, fit};
 use crate::Real;
@@ -15,8 +15,8 @@ const fn side<F>() -> usize {
 }
 
 /// `h = y x^T` (k, k), known to be symmetric, given `right` = `x^T` packed for symmetric results. With `past_caches`, where
-/// `h` is too large to stay in any cache and was written before, memory sees whole rows of it one after the other: blocks
-/// would reach it at a quarter of its speed.
+/// `h` is too large to stay in any cache and was written before, it leaves for memory in whole lines: blocks do where rows
+/// are whole lines, and `right` has as many columns in front as [`front`] says; else `h` does row by row, from a cache.
 pub(crate) fn symmetric<F: Real>(
     y: Mat<F>,
     right: &Packed<F>,
@@ -24,36 +24,111 @@ pub(crate) fn symmetric<F: Real>(
     scratch: &mut Buffer<F>,
     past_caches: bool,
 ) {
-    if past_caches {
-        let in_cache = fit(scratch, y.rows * y.rows);
-        blocks(y, right, in_cache);
-        stream(in_cache, h);
+    let k = y.rows;
+    assert!(h.len() == k * k);
+    if !past_caches {
+        in_caches(y, right, h);
+    } else if rows_of_lines::<F>(k) {
+        to_memory(y, right, h, scratch);
     } else {
-        blocks(y, right, h);
+        let in_cache = fit(scratch, k * k);
+        in_caches(y, right, in_cache);
+        stream((in_cache, k), (h, k), (k, k));
     }
 }
 
-fn blocks<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F]) {
-    let (k, side, width, lanes) = (y.rows, side::<F>(), right.width(), right.lanes());
-    let product = |i: usize, rows: usize, j: usize, cols: usize, h: &mut [F]| {
-        let (a, b) = (y.rows(i, rows), Right::Packed(right, j));
-        Product { a, b, cols, onto: Onto::Zero, c: &mut h[i * k + j..], stride: k }.run();
-    };
-    for i in (0..k).step_by(side) {
-        let rows = side.min(k - i);
-        for first in (0..rows).step_by(width) {
-            let cols = width.min(rows - first);
-            product(i, rows.min(first + lanes), i + first, cols, h);
-            // further down a panel has ever fewer vectors in the upper half
-            for next in (first + lanes..first + cols).step_by(lanes) {
-                product(i + next, lanes.min(rows - next), i + next, first + cols - next, h);
+/// Entries of a line of the caches.
+const fn line<F>() -> usize {
+    LINE / size_of::<F>()
+}
+
+/// Whether the rows of results of more than one block start on the same place of a line.
+fn rows_of_lines<F>(k: usize) -> bool {
+    k > side::<F>() && k.is_multiple_of(line::<F>())
+}
+
+/// Columns to pack in front of `x^T`, so that blocks of results `h` (.., k, k) past the caches start on lines.
+pub(crate) fn front<F: Real>(h: &[F], k: usize) -> usize {
+    let line = line::<F>();
+    if rows_of_lines::<F>(k) { (line - h.as_ptr().align_offset(LINE) % line) % line } else { 0 }
+}
+
+fn in_caches<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F]) {
+    let k = y.rows;
+    assert_eq!(right.front(), 0);
+    for (i, j) in blocks::<F>(k) {
+        block(y, right, &i, &j, &mut h[i.start * k + j.start..], k);
+        mirror_block(h, k, i, j);
+    }
+}
+
+/// The blocks on and above the diagonal, as rows and columns.
+fn blocks<F>(k: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let from = move |i: usize| (i..k).step_by(side::<F>()).map(move |i| i..(i + side::<F>()).min(k));
+    from(0).flat_map(move |i| from(i.start).map(move |j| (i.clone(), j)))
+}
+
+/// Each block and its mirror image leave `scratch` for memory. Rows and columns count from those in front on; what rows
+/// begin and end with shares lines, which are sent at the end.
+fn to_memory<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F], scratch: &mut Buffer<F>) {
+    let (k, side, line, front) = (y.rows, side::<F>(), line::<F>(), right.front());
+    // of two blocks a side: a block at the top right, what it is mirrored to at the bottom left
+    let stride = 2 * side;
+    let (pair, edges) = fit(scratch, stride * stride + (k + 1) * line).split_at_mut(stride * stride);
+    let mut send = |from: &[F], i: &Range<usize>, j: &Range<usize>| {
+        let first = i.start.max(front);
+        let (rows, from) = (i.end - first, &from[(first - i.start) * stride..]);
+        let whole = if front == 0 { j.clone() } else { j.start.max(line)..j.end.min(k) };
+        if !whole.is_empty() {
+            let to = &mut h[(first - front) * k + whole.start - front..];
+            stream((&from[whole.start - j.start..], stride), (to, k), (rows, whole.len()));
+        }
+        if front > 0 && j.start == 0 {
+            for (from, edge) in from.chunks(stride).zip(edges[(first - front) * line..].chunks_mut(line)).take(rows) {
+                edge[front..].copy_from_slice(&from[front..line]);
             }
         }
-        mirror_block(h, k, (i, rows), (i, rows));
-        for j in (i + side..k).step_by(side) {
-            let cols = side.min(k - j);
-            product(i, rows, j, cols, h);
-            mirror_block(h, k, (i, rows), (j, cols));
+        if j.end > k {
+            let from = from[k - j.start..].chunks(stride);
+            for (from, edge) in from.zip(edges[(first - front + 1) * line..].chunks_mut(line)).take(rows) {
+                edge[..front].copy_from_slice(&from[..front]);
+            }
+        }
+    };
+    for (i, j) in blocks::<F>(front + k) {
+        let at = if i == j { 0 } else { side };
+        block(y, right, &i, &j, &mut pair[at..], stride);
+        if i != j {
+            send(&pair[at..], &i, &j);
+        }
+        mirror_block(pair, stride, 0..i.len(), at..at + j.len());
+        send(&pair[at * stride..], &j, &i);
+    }
+    if front > 0 {
+        h[..line - front].copy_from_slice(&edges[front..line]);
+        stream((&edges[line..], line), (&mut h[k - front..], k), (k - 1, line));
+        h[k * k - front..].copy_from_slice(&edges[k * line..][..front]);
+    }
+}
+
+/// The rows `i` and the columns `j` of the product to `c`, of a block on the diagonal little more than the upper half.
+fn block<F: Real>(y: Mat<F>, right: &Packed<F>, i: &Range<usize>, j: &Range<usize>, c: &mut [F], stride: usize) {
+    let mut product = |rows: Range<usize>, cols: Range<usize>| {
+        let first = rows.start.max(right.front());
+        let a = y.rows(first - right.front(), rows.end.max(first) - first);
+        let c = &mut c[(first - i.start) * stride + cols.start - j.start..];
+        Product { a, b: Right::Packed(right, cols.start), cols: cols.len(), onto: Onto::Zero, c, stride }.run();
+    };
+    if i != j {
+        return product(i.clone(), j.clone());
+    }
+    let (width, lanes, end) = (right.width(), right.lanes(), i.end);
+    for first in j.clone().step_by(width) {
+        let cols = first..(first + width).min(end);
+        product(i.start..(first + lanes).min(end), cols.clone());
+        // further down a panel has ever fewer vectors in the upper half
+        for next in cols.clone().step_by(lanes).skip(1) {
+            product(next..(next + lanes).min(end), next..cols.end);
         }
     }
 }
@@ -63,15 +138,15 @@ pub(crate) fn mirror<F: Real>(h: &mut [F], k: usize) {
     let side = side::<F>();
     for i in (0..k).step_by(side) {
         for j in (i..k).step_by(side) {
-            mirror_block(h, k, (i, side.min(k - i)), (j, side.min(k - j)));
+            mirror_block(h, k, i..(i + side).min(k), j..(j + side).min(k));
         }
     }
 }
 
-/// `h[j, i] = h[i, j]` for i < j in `rows` rows from `i` on and `cols` columns from `j` on.
-fn mirror_block<F: Real>(h: &mut [F], k: usize, (i, rows): (usize, usize), (j, cols): (usize, usize)) {
-    assert!(i <= j && i + rows <= k && j + cols <= k && h.len() >= k * k);
-    Arch::new().dispatch(MirrorBlock { h, k, i: i..i + rows, j: j..j + cols });
+/// `h[j, i] = h[i, j]` for i < j in the rows `i` and the columns `j` of a (k, k) matrix.
+fn mirror_block<F: Real>(h: &mut [F], k: usize, i: Range<usize>, j: Range<usize>) {
+    assert!(i.start <= j.start && i.end <= k && j.end <= k && h.len() >= k * k);
+    Arch::new().dispatch(MirrorBlock { h, k, i, j });
 }
 
 struct MirrorBlock<'a, F> {
@@ -114,14 +189,16 @@ mod tests {
     /// Against the triple loop, for sizes around those of blocks, panels and squares.
     fn right_for<F: Real>(tolerance: f64) {
         let entry = |i: usize| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0);
-        for k in [1, 2, 5, 8, 17, 31, 32, 33, 63, 64, 65, 100, 130, 200] {
+        for k in [1, 2, 5, 8, 17, 31, 32, 33, 63, 64, 65, 100, 128, 130, 192, 200] {
             for n in [0, 1, 3, 16] {
                 let x: Vec<F> = (0..k * n).map(entry).collect();
                 let scale = |i: usize| (i % n.max(1)) as f64 - 0.5;
                 let y: Vec<F> = x.iter().enumerate().map(|(i, &x)| x * F::of(scale(i))).collect();
-                let right = Packed::stacked(&[Mat::new(&x, k, n, n).t()], Buffer::default());
-                for past_caches in [false, true] {
-                    let mut h = vec![F::of(7.0); k * k + 1];
+                for (past_caches, start) in [(false, 0), (true, 0), (true, 1), (true, 4), (true, 15)] {
+                    let mut memory = vec![F::of(7.0); start + k * k + 1];
+                    let h = &mut memory[start..];
+                    let front = if past_caches { front(h, k) } else { 0 };
+                    let right = Packed::stacked(&[Mat::new(&x, k, n, n).t()], front, Buffer::default());
                     symmetric(Mat::new(&y, k, n, n), &right, &mut h[..k * k], &mut Buffer::default(), past_caches);
                     for i in 0..k {
                         for j in 0..k {

@@ -1,4 +1,5 @@
 //! The state of a tile, and views of it.
+use super::memory::LINE;
 use crate::Real;
 use ndarray::{Array3, ArrayView2, ArrayView3};
 use std::ops::{Deref, DerefMut};
@@ -10,8 +11,6 @@ pub(crate) struct Buffer<F> {
     start: usize,
     len: usize,
 }
-
-const CACHE_LINE: usize = 64;
 
 impl<F> Deref for Buffer<F> {
     type Target = [F];
@@ -39,10 +38,10 @@ pub(crate) fn fit<F: Real>(buffer: &mut Buffer<F>, len: usize) -> &mut [F] {
 
 #[cold]
 fn enlarge<F: Real>(buffer: &mut Buffer<F>, len: usize) {
-    let spare = CACHE_LINE / size_of::<F>();
+    let spare = LINE / size_of::<F>();
     buffer.data = vec![F::zero(); len + spare];
     // a machine that cannot say gets an unaligned buffer, which is slower and as right
-    buffer.start = buffer.data.as_ptr().align_offset(CACHE_LINE).min(spare);
+    buffer.start = buffer.data.as_ptr().align_offset(LINE).min(spare);
     buffer.len = len;
 }
 
