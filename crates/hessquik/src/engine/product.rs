@@ -90,7 +90,7 @@ pub(crate) struct Packed<F> {
 struct Pack<'a, F> {
     /// On top of each other, with as many columns.
     parts: &'a [Mat<'a, F>],
-    /// Columns of zeros before them, fewer than a vector has entries.
+    /// Columns of zeros before them.
     front: usize,
     memory: Buffer<F>,
     /// In narrow panels, for the upper half of a symmetric product.
@@ -114,8 +114,8 @@ impl<F: Real> WithSimd for Pack<'_, F> {
             let mut to = &mut out[at..][..rows * step];
             for part in parts {
                 let (these, rest) = to.split_at_mut(part.rows * step);
-                let zeros = front.saturating_sub(first);
-                copy_columns(simd, part, first + zeros - front, these, zeros..len, step);
+                let zeros = front.saturating_sub(first).min(len);
+                copy_columns(simd, part, (first + zeros).saturating_sub(front), these, zeros..len, step);
                 to = rest;
             }
             at += rows * step;
@@ -513,6 +513,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Packed with vectors of any width, those of other machines too, each entry is where the products look for it.
+    fn packed_right<F: Real>() {
+        let numbers: Vec<F> = (1..20_000).map(|i| F::of(f64::from(i))).collect();
+        for (rows, cols) in [(1, 1), (3, 20), (16, 33), (17, 64), (5, 130)] {
+            for front in [0, 1, 4, 7, 15] {
+                let b = Mat::new(&numbers, cols, rows, rows + 1).t();
+                let parts = [b];
+                let pack = || Pack { parts: &parts, front, memory: Buffer::default(), half: true };
+                for packed in [Arch::new().dispatch(pack()), Arch::Scalar.dispatch(pack())] {
+                    for (i, c) in (0..rows).flat_map(|i| (0..front + cols).map(move |c| (i, c))) {
+                        let first = c / packed.width * packed.width;
+                        let step = packed.width.min((packed.cols - first).next_multiple_of(packed.lanes));
+                        let entry = packed.panels[rows * first + i * step + c - first];
+                        let wanted = if c < front { F::zero() } else { numbers[(c - front) * (rows + 1) + i] };
+                        assert!(entry == wanted, "{rows} {cols} {front}: {i} {c} {entry} {wanted}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn matrices_are_packed_right() {
+        packed_right::<f32>();
+        packed_right::<f64>();
     }
 
     #[test]

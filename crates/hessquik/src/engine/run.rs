@@ -51,12 +51,11 @@ impl<F: Real> Call<F> {
     /// Evaluates all points into `out`, the arrays of the fields, which are `lent` if they were touched before.
     pub fn run(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, lent: bool) {
         const CACHES: usize = 8 << 20;
-        // fresh memory of these sizes was mostly touched before, too: the C library keeps what it got back, up to the
-        // second, and the smaller ones may still be in the last cache
-        const KEPT: Range<usize> = 12 << 20..32 << 20;
+        // most of what is smaller was touched before, though it is fresh: the C library keeps what it got back
+        const KEPT: usize = 32 << 20;
         let mut bytes = 0;
         out.each(|_, array| bytes += array.len() * size_of::<F>());
-        let past_caches = if lent { bytes > CACHES } else { KEPT.contains(&bytes) };
+        let past_caches = bytes > CACHES && (lent || bytes < KEPT);
         let parallel = x.nrows() > self.tile && rayon::current_num_threads() > 1;
         self.run_tiles(x, out, past_caches, parallel);
     }
