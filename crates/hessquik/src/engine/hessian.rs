@@ -305,28 +305,36 @@ pub(crate) fn carry<F: Real>(
     }
 }
 
-/// `out[s, r, slot] (+)= sum_n H[s, row, n] G[s, r, n]`: a carried Hessian contracted with the adjoints.
+/// `out[s, r, slot] (+)= sum_n H[s, row, n] G[s, r, n]`: a carried Hessian contracted with the adjoints; without them they
+/// are the identity.
 pub(crate) fn contract<F: Real>(
     accumulate: bool,
     kind: &Kind<F>,
     (ns, q, n): (usize, usize, usize),
     h: &[F],
-    g: Rows<F>,
+    g: Option<Rows<F>>,
     out: &mut [F],
     scratch: &mut Scratch<F>,
 ) {
     let (rows, len) = (kind.rows(), kind.len());
     for s in 0..ns {
-        let by_row = fit(&mut scratch.rows, q * rows);
-        // ANCHOR: contract
-        let g = Mat::new(g.sample(s), q, n, g.stride);
-        gemm(false, g, Mat::new(&h[s * rows * n..], rows, n, n).t(), by_row, rows);
-        // ANCHOR_END: contract
+        let h = &h[s * rows * n..][..rows * n];
+        let by_row = match g {
+            Some(g) => {
+                let by_row = fit(&mut scratch.rows, q * rows);
+                // ANCHOR: contract
+                let g = Mat::new(g.sample(s), q, n, g.stride);
+                gemm(false, g, Mat::new(h, rows, n, n).t(), by_row, rows);
+                // ANCHOR_END: contract
+                Mat::new(by_row, q, rows, rows)
+            }
+            None => Mat::new(h, rows, n, n).t(),
+        };
         for r in 0..q {
-            let (by_row, out) = (&by_row[r * rows..][..rows], &mut out[(s * q + r) * len..][..len]);
-            let mut write = |slot: usize, row: usize| match accumulate {
-                true => out[slot] += by_row[row],
-                false => out[slot] = by_row[row],
+            let out = &mut out[(s * q + r) * len..][..len];
+            let mut write = |slot: usize, row: usize| {
+                let entry = by_row.data[r * by_row.rs + row * by_row.cs];
+                out[slot] = if accumulate { out[slot] + entry } else { entry };
             };
             match kind {
                 // the rows of a trace are already summed
@@ -339,5 +347,11 @@ pub(crate) fn contract<F: Real>(
 
 /// Mirrors every (n, n) matrix of `h`.
 pub(crate) fn mirror_all<F: Real>(h: &mut [F], n: usize) {
-    h.chunks_exact_mut(n * n).for_each(|h| mirror(h, n));
+    for h in h.chunks_exact_mut(n * n) {
+        if n > F::SQUARE {
+            mirror(h, n);
+        } else {
+            (1..n).for_each(|b| (0..b).for_each(|a| h[b * n + a] = h[a * n + b]));
+        }
+    }
 }

@@ -21,8 +21,6 @@ pub(crate) struct TaskTape<F> {
     /// Hessians carried forward (n_s, rows, n_i) before each layer of the prefix and after it, and `H M` (n_s, rows, p).
     pub h: Vec<Buffer<F>>,
     pub hm: Vec<Buffer<F>>,
-    /// The identity (m, m), with which they are contracted at the end.
-    unit: Buffer<F>,
     /// Of a product, the tangents of the adjoints after a layer, at its site and before it.
     products: [Buffer<F>; 3],
     /// The segments between pivots.
@@ -180,15 +178,8 @@ impl<F: Real> Call<F> {
         let (program, q, depth) = (&*self.program, self.q, self.program.depth());
         let size = (tape.ns, q, program.width(prefix));
         let g = match &self.u {
-            _ if prefix < depth => Rows::new(&tape.g[prefix], q, size.2),
-            Some(u) => Rows::shared(u, size.2),
-            None => {
-                let n = size.2;
-                let unit = fit(&mut tt.unit, n * n);
-                unit.fill(F::zero());
-                (0..n).for_each(|i| unit[i * n + i] = F::one());
-                Rows::shared(unit, n)
-            }
+            _ if prefix < depth => Some(Rows::new(&tape.g[prefix], q, size.2)),
+            u => u.as_ref().map(|u| Rows::shared(u, size.2)),
         };
         contract(prefix < depth, kind, size, &tt.h[prefix], g, out, &mut tt.scratch);
     }
