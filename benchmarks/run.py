@@ -57,7 +57,9 @@ def build():
 def machine(peers):
     """What the numbers depend on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    of = lambda name: next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")  # noqa: E731
+    vectors = next((v for v in ("AVX-512", "AVX2") if v.lower().replace("-512", "512f") in of("flags").split()), "")
+    family = f"family {of('cpu family')} model {of('model')}".strip() if lines else ""
     packages = ["numpy", "torch", "jax", "jaxlib", "folx", "hessQuik"] if peers else ["numpy"]
     versions = {"python": platform.python_version()}
     for package in packages:
@@ -68,7 +70,7 @@ def machine(peers):
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)
     return {
-        "cpu": model,
+        "cpu": ", ".join(part for part in (of("model name"), family, vectors) if part),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "rustc": rustc,

@@ -115,8 +115,8 @@ def page(kept):
 <!-- Made by docs/speed.py from docs/speed.json; edits here are lost. -->
 
 Measured by `benchmarks/run.py`, which anyone can run: hessquik beside what one would use instead, and beside
-what the machine allows. One thread of an {kept["cpu"]} under a hypervisor (Zen 4, AVX-512), {versions};
-the fastest mode of everyone counts. The host was shared: repeated figures differ by up to 20 %.
+what the machine allows. One thread of a shared host ({kept["cpu"]}), {versions};
+the fastest mode of everyone counts. Repeated figures differ by up to 20 %.
 
 ![Time of the fastest peer over ours, for every case](figures/speed.svg)
 

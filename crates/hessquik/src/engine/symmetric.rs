@@ -83,16 +83,15 @@ fn to_memory<F: Real>(y: Mat<F>, right: &Packed<F>, h: &mut [F], scratch: &mut B
             let to = &mut h[(first - front) * k + whole.start - front..];
             stream((&from[whole.start - j.start..], stride), (to, k), (rows, whole.len()));
         }
+        let mut keep = |edge: usize, to: Range<usize>, from: &[F]| {
+            let rows = from.chunks(stride).zip(edges[edge * line..].chunks_mut(line)).take(rows);
+            rows.for_each(|(from, edge)| edge[to.clone()].copy_from_slice(&from[..to.len()]));
+        };
         if front > 0 && j.start == 0 {
-            for (from, edge) in from.chunks(stride).zip(edges[(first - front) * line..].chunks_mut(line)).take(rows) {
-                edge[front..].copy_from_slice(&from[front..line]);
-            }
+            keep(first - front, front..line, &from[front..]);
         }
         if j.end > k {
-            let from = from[k - j.start..].chunks(stride);
-            for (from, edge) in from.zip(edges[(first - front + 1) * line..].chunks_mut(line)).take(rows) {
-                edge[..front].copy_from_slice(&from[..front]);
-            }
+            keep(first - front + 1, 0..front, &from[k - j.start..]);
         }
     };
     for (i, j) in blocks::<F>(front + k) {
@@ -135,12 +134,7 @@ fn block<F: Real>(y: Mat<F>, right: &Packed<F>, i: &Range<usize>, j: &Range<usiz
 
 /// Copies the upper half of a (k, k) matrix to the lower one.
 pub(crate) fn mirror<F: Real>(h: &mut [F], k: usize) {
-    let side = side::<F>();
-    for i in (0..k).step_by(side) {
-        for j in (i..k).step_by(side) {
-            mirror_block(h, k, i..(i + side).min(k), j..(j + side).min(k));
-        }
-    }
+    blocks::<F>(k).for_each(|(i, j)| mirror_block(h, k, i, j));
 }
 
 /// `h[j, i] = h[i, j]` for i < j in the rows `i` and the columns `j` of a (k, k) matrix.
