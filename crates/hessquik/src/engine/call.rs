@@ -175,10 +175,11 @@ impl<F: Real> Call<F> {
         call.route(request.gradient);
         let bytes = if reverse { 2 * TILE_BYTES } else { TILE_BYTES };
         let tile = bytes / (call.floats_per_sample(reverse) * size_of::<F>());
+        // a whole block of rows for the products is worth some cache
+        let tile = if (6..12).contains(&tile) { 12 } else { tile };
         // results are written and left behind, but few large ones should keep all threads busy
         let results: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
-        // whole blocks of rows for the products
         call.tile = if tile > 12 { tile - tile % 12 } else { tile };
         Ok(call)
     }
