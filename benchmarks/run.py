@@ -58,8 +58,9 @@ def machine(peers):
     """What the numbers depend on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     of = lambda name: next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")  # noqa: E731
-    vectors = next((v for v in ("AVX-512", "AVX2") if v.lower().replace("-512", "512f") in of("flags").split()), "")
-    family = f"family {of('cpu family')} model {of('model')}".strip() if lines else ""
+    flags = of("flags").split()
+    vectors = next((name for name, flag in (("AVX-512", "avx512f"), ("AVX2", "avx2")) if flag in flags), "")
+    family = of("cpu family") and f"family {of('cpu family')} model {of('model')}"
     packages = ["numpy", "torch", "jax", "jaxlib", "folx", "hessQuik"] if peers else ["numpy"]
     versions = {"python": platform.python_version()}
     for package in packages:

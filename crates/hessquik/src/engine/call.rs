@@ -180,6 +180,7 @@ impl<F: Real> Call<F> {
         // results are written and left behind, but few large ones should keep all threads busy
         let results: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
+        // whole blocks of rows for the products
         call.tile = if tile > 12 { tile - tile % 12 } else { tile };
         Ok(call)
     }

@@ -347,11 +347,5 @@ pub(crate) fn contract<F: Real>(
 
 /// Mirrors every (n, n) matrix of `h`.
 pub(crate) fn mirror_all<F: Real>(h: &mut [F], n: usize) {
-    for h in h.chunks_exact_mut(n * n) {
-        if n > F::SQUARE {
-            mirror(h, n);
-        } else {
-            (1..n).for_each(|b| (0..b).for_each(|a| h[b * n + a] = h[a * n + b]));
-        }
-    }
+    h.chunks_exact_mut(n * n).for_each(|h| mirror(h, n));
 }

@@ -133,7 +133,12 @@ fn block<F: Real>(y: Mat<F>, right: &Packed<F>, i: &Range<usize>, j: &Range<usiz
 }
 
 /// Copies the upper half of a (k, k) matrix to the lower one.
+#[inline]
 pub(crate) fn mirror<F: Real>(h: &mut [F], k: usize) {
+    if k <= F::SQUARE {
+        // the call of a kernel would take longer
+        return (1..k).for_each(|b| (0..b).for_each(|a| h[b * k + a] = h[a * k + b]));
+    }
     blocks::<F>(k).for_each(|(i, j)| mirror_block(h, k, i, j));
 }
 
