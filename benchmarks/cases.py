@@ -92,6 +92,19 @@ def all_cases():
     return cases + [convex(2, 64, 4096), convex(64, 64, 256)]
 
 
+def device_cases():
+    """What GPUs are measured with: some of all, and some of more points."""
+    grid = [c for c in all_cases() if c.family == "grid" and c.m in (1, 8) and c.d in (1, 16, 64, 256, 1024)]
+    rest = [c for c in all_cases() if c.family != "grid"]
+    shapes = [
+        ("pinn", "hessian", "2 1 64 4 262144, 3 4 128 4 65536, 3 1 256 4 65536, 10 1 128 4 65536"),
+        ("laplacian", "laplacian", "10 1 128 4 65536, 48 1 256 4 16384"),
+        ("training", "training", "2 1 64 4 65536, 3 4 64 4 65536, 10 1 64 4 16384"),
+    ]
+    more = [residual(f, kind, *map(int, shape.split())) for f, kind, listed in shapes for shape in listed.split(", ")]
+    return grid + rest + [*more, convex(2, 64, 262144), convex(64, 64, 16384)]
+
+
 def shapes(layer):
     """Names and shapes of the weights of a layer, as hessQuik has them."""
     kind = layer["type"]

@@ -15,6 +15,7 @@ import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
+from shutil import which
 
 HERE = Path(__file__).resolve().parent
 ALL_PEERS = "hessQuik,torch,jax,folx,num-dual"
@@ -68,14 +69,15 @@ def machine(peers):
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             pass
-    rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)
+    said = lambda *command: (  # noqa: E731
+        subprocess.run(command, cwd=HERE, capture_output=True, text=True).stdout.strip() if which(command[0]) else ""
+    )
     return {
         "cpu": ", ".join(part for part in (of("model name"), family, vectors) if part),
         "cores": os.cpu_count(),
         "system": platform.platform(),
-        "rustc": rustc,
-        "commit": commit.stdout.strip(),
+        "rustc": said("rustc", "--version"),
+        "commit": said("git", "rev-parse", "--short", "HEAD"),
         "versions": versions,
     }
 

@@ -27,10 +27,11 @@ class Failed(Exception):
     """A request that was not answered, or answered by an error."""
 
 
-def environment(threads):
-    """What makes every library use so many threads, set before it is loaded."""
+def environment(threads, device="cpu"):
+    """What makes every library use so many threads, and a GPU where one is named, set before it is loaded."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "MATMUL_NUM_THREADS")
-    variables = os.environ | {name: str(threads) for name in names} | {"JAX_PLATFORMS": "cpu"}
+    variables = os.environ | {name: str(threads) for name in names}
+    variables |= {"JAX_PLATFORMS": device, "HESSQUIK_PEER_DEVICE": device, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if threads == 1:
         variables["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return variables
@@ -47,8 +48,8 @@ def running(stat):
 class Worker:
     """A process that answers requests, on the cores given."""
 
-    def __init__(self, name, command, cores, log):
-        self.name, self.cores, self.log = name, cores, log
+    def __init__(self, name, command, cores, log, device="cpu"):
+        self.name, self.cores, self.log, self.device = name, cores, log, device
         self.command = [str(part) for part in command]
         self.process = None
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -58,10 +59,11 @@ class Worker:
         def prepare():
             os.sched_setaffinity(0, self.cores)
             # a peer that needs more gets an error, not the machine into trouble
-            resource.setrlimit(resource.RLIMIT_DATA, (self.limit, self.limit))
+            if self.device == "cpu":
+                resource.setrlimit(resource.RLIMIT_DATA, (self.limit, self.limit))
 
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
-        env = environment(len(self.cores))
+        env = environment(len(self.cores), self.device)
         self.process = subprocess.Popen(self.command, preexec_fn=prepare, env=env, text=True, bufsize=1, **pipes)
 
     def ask(self, op, timeout=600, **fields):

@@ -7,6 +7,7 @@ import hessQuik.activations as act
 import hessQuik.layers as lay
 import hessQuik.networks as net
 import torch
+from torch_device import DEVICE, finished, on_host
 from worker import serve
 
 ACTIVATIONS = {
@@ -72,7 +73,7 @@ def widest(network):
 def load(network, dtype, kind):
     dtype = {"f32": torch.float32, "f64": torch.float64}[dtype]
     torch.set_default_dtype(dtype)
-    f, x = build(network, dtype), torch.from_numpy(network.x)
+    f, x = build(network, dtype).to(DEVICE), torch.from_numpy(network.x).to(DEVICE)
     bytes_per_point = widest(network) * x.element_size()
     if kind == "training":
         bytes_per_point *= 4 * len(network.layers)  # kept for the reverse sweep
@@ -116,13 +117,13 @@ def load(network, dtype, kind):
 
     def results(out):
         value, gradient, second = out
-        arrays = {"value": value.numpy(), "gradient": gradient.permute(0, 2, 1).numpy()}
+        arrays = {"value": value, "gradient": gradient.permute(0, 2, 1)}
         if kind == "laplacian":
-            return arrays | {"laplacian": second.reshape(value.shape).numpy()}
-        return arrays | {"hessian": second.permute(0, 3, 1, 2).numpy()}
+            return on_host(arrays | {"laplacian": second.reshape(value.shape)})
+        return on_host(arrays | {"hessian": second.permute(0, 3, 1, 2)})
 
     def gradients(loss):
-        return {"loss": loss.numpy()} | {f"weights.{n}": p.grad.numpy() for n, p in f.named_parameters()}
+        return on_host({"loss": loss} | {f"weights.{n}": p.grad for n, p in f.named_parameters()})
 
     modes = {}
     for suffix, chunk in sizes.items():
@@ -135,7 +136,7 @@ def load(network, dtype, kind):
                 modes[name + suffix] = jets(forward, chunk), results
     if kind == "laplacian":
         modes["laplacian"] = evaluation(ns, do_Laplacian=True, forward_mode=True), results
-    return modes
+    return {name: (finished(call), to_arrays) for name, (call, to_arrays) in modes.items()}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """JAX: jitted, vmapped over the points; several ways to nest its modes, of which the fastest counts."""
 
+import os
 import types
 
 import jax
@@ -7,6 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from nesting import second
 from worker import apply, serve
+
+if os.environ.get("JAX_PLATFORMS") != "cpu":
+    # its default there rounds factors in single precision to ten bits
+    jax.config.update("jax_default_matmul_precision", "highest")
 
 FUNCTIONS = types.SimpleNamespace(tanh=jnp.tanh, ln_cosh=lambda z: jnp.log(jnp.cosh(z)), softplus=jax.nn.softplus)
 

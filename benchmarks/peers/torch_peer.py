@@ -6,6 +6,7 @@ import types
 import torch
 from nesting import second
 from torch.func import grad_and_value, jacfwd, jacrev, jvp, vmap
+from torch_device import DEVICE, finished, on_host
 from worker import apply, serve
 
 FUNCTIONS = types.SimpleNamespace(
@@ -39,7 +40,7 @@ def along_axes(f):
             (value, first), (_, curvature) = jvp(lambda x: jvp(f, (x,), (v,)), (x,), (v,))
             return value, first, curvature
 
-        value, gradient, curvature = vmap(along)(torch.eye(x.shape[0], dtype=x.dtype))
+        value, gradient, curvature = vmap(along)(torch.eye(x.shape[0], dtype=x.dtype, device=x.device))
         return value[0], gradient.movedim(0, -1), curvature.sum(0)
 
     return at
@@ -51,8 +52,8 @@ LAPLACIANS["jvp(jvp)"] = along_axes
 
 def load(network, dtype, kind):
     layers = network.descriptions
-    weights = [{n: torch.from_numpy(a) for n, a in w.items()} for w in network.weights]
-    x = torch.from_numpy(network.x)
+    weights = [{n: torch.from_numpy(a).to(DEVICE) for n, a in w.items()} for w in network.weights]
+    x = torch.from_numpy(network.x).to(DEVICE)
 
     def function(w):
         return lambda x: apply(layers, w, x, FUNCTIONS)
@@ -63,17 +64,17 @@ def load(network, dtype, kind):
 
         def results(out):
             gradients, value = out
-            arrays = {f"weights.{i}.{n}": a.numpy() for i, layer in enumerate(gradients) for n, a in layer.items()}
-            return {"loss": value.numpy()} | arrays
+            arrays = {f"weights.{i}.{n}": a for i, layer in enumerate(gradients) for n, a in layer.items()}
+            return on_host({"loss": value} | arrays)
 
-        return lambda: grad_and_value(loss)(weights), results
+        return finished(lambda: grad_and_value(loss)(weights)), results
 
     def evaluation(jet, names):
         def results(out):
-            return dict(zip(names, (a.numpy() for a in out), strict=True))
+            return on_host(dict(zip(names, out, strict=True)))
 
         jets = vmap(jet(function(weights)))
-        return lambda: jets(x), results
+        return finished(lambda: jets(x)), results
 
     if kind == "training":
         return {name: training(jet) for name, jet in JETS.items()}

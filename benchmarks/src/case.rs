@@ -36,7 +36,7 @@ type Entry = (String, Dtype, Vec<usize>, Vec<u8>);
 
 /// Results by name, to be written as a safetensors file.
 #[derive(Default)]
-pub(crate) struct Results(Vec<Entry>);
+pub struct Results(Vec<Entry>);
 
 impl Results {
     /// Adds an array of any strides.
@@ -53,6 +53,7 @@ impl Results {
         self.0.push((name.into(), dtype, array.shape().to_vec(), bytes));
     }
 
+    /// Writes them.
     pub fn write(&self, out: &str) -> Result<(), Box<dyn Error>> {
         let mut views = Vec::new();
         for (name, dtype, shape, bytes) in &self.0 {

@@ -6,7 +6,7 @@ mod ours;
 mod sweep;
 mod worker;
 
-pub use case::Points;
+pub use case::{Points, Results};
 pub use hyper_dual::HyperDualCase;
 pub use ours::{Kind, OursCase};
 pub use worker::{Answer, Case, Load, serve, times};

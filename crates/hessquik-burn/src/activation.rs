@@ -1,6 +1,6 @@
 //! Activations and their first three derivatives as tensor operations.
 use crate::Error;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 use hessquik::Activation;
 use std::f64::consts::{LN_2, PI, SQRT_2};
 
@@ -46,7 +46,7 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
         Activation::AntiTanh => {
             let t = z.clone().tanh();
             // ln cosh z, without overflow
-            next!(z.clone().abs() + (z.abs() * -2.0).exp().log1p() - LN_2);
+            next!(z.clone().abs() + log1p((z.abs() * -2.0).exp()) - LN_2);
             next!(t.clone());
             let d = rest(t.clone().square());
             next!(d.clone());
@@ -61,20 +61,20 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
             next!(z.zeros_like());
         }
         Activation::Sigmoid => {
-            let s = activation::sigmoid(z.clone());
+            let s = sigmoid(z.clone());
             next!(s.clone());
-            let p = s * activation::sigmoid(-z.clone());
+            let p = s * sigmoid(-z.clone());
             next!(p.clone());
             next!(-(p.clone() * (z * 0.5).tanh()));
             next!(p.clone() * rest(p * 6.0));
         }
         Activation::Softplus { beta, threshold } => {
             let y = z.clone() * *beta;
-            let soft = (activation::relu(y.clone()) + (-y.clone().abs()).exp().log1p()) / *beta;
+            let soft = (activation::relu(y.clone()) + log1p((-y.clone().abs()).exp())) / *beta;
             next!(soft.mask_where(y.clone().greater_scalar(*threshold), z));
-            let s = activation::sigmoid(y.clone());
+            let s = sigmoid(y.clone());
             next!(s.clone());
-            let p = s * activation::sigmoid(-y.clone());
+            let p = s * sigmoid(-y.clone());
             next!(p.clone() * *beta);
             next!(p * (y * 0.5).tanh() * -(beta * beta));
         }
@@ -95,16 +95,16 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
             next!(-c);
         }
         Activation::Silu => {
-            let s = activation::sigmoid(z.clone());
+            let s = sigmoid(z.clone());
             next!(z.clone() * s.clone());
-            let p = s.clone() * activation::sigmoid(-z.clone());
+            let p = s.clone() * sigmoid(-z.clone());
             next!(s + z.clone() * p.clone());
             let h = (z.clone() * 0.5).tanh();
             next!(p.clone() * (-(z.clone() * h.clone()) + 2.0));
             next!(p.clone() * (z * rest(p * 6.0) - h * 3.0));
         }
         Activation::Gelu => {
-            let cdf = ((z.clone() / SQRT_2).erf() + 1.0) * 0.5;
+            let cdf = normal_cdf(z.clone());
             next!(z.clone() * cdf.clone());
             let square = z.clone().square();
             let pdf = (square.clone() * -0.5).exp() / (2.0 * PI).sqrt();
@@ -128,4 +128,70 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
         }
     }
     Ok(out)
+}
+
+/// 1 / (1 + exp(-z)). Burn's own is that of single precision on GPUs, whatever the tensor has.
+fn sigmoid(z: Tensor<2>) -> Tensor<2> {
+    ((-z).exp() + 1.0).recip()
+}
+
+/// ln(1 + x), x > -1, as exact near 0 as elsewhere: GPUs take the logarithm of the rounded sum u, which is ln(1 + x)
+/// but for the factor x / (u - 1) (Goldberg, What every computer scientist should know about floating-point arithmetic,
+/// theorem 4).
+fn log1p(x: Tensor<2>) -> Tensor<2> {
+    let u = x.clone() + 1.0;
+    let step = u.clone() - 1.0;
+    (u.log() * x.clone() / step.clone()).mask_where(step.equal_scalar(0.0), x)
+}
+
+/// The distribution function of the normal distribution.
+fn normal_cdf(z: Tensor<2>) -> Tensor<2> {
+    if z.dtype() != DType::F64 {
+        return ((z / SQRT_2).erf() + 1.0) * 0.5;
+    }
+    // the error function of GPUs is good to 1.5e-7, in double precision too
+    let upper = erfc(z.clone().abs() / SQRT_2) * 0.5;
+    (-upper.clone() + 1.0).mask_where(z.lower_scalar(0.0), upper)
+}
+
+/// The complementary error function for x >= 0, to double precision: t exp(-x^2 + P(t)), t = 2 / (2 + x), with P in
+/// Chebyshev polynomials, summed by Clenshaw's recurrence (Press et al., Numerical Recipes, 3rd ed., section 6.2.2).
+fn erfc(x: Tensor<2>) -> Tensor<2> {
+    const P: [f64; 28] = [
+        -1.3026537197817094,
+        6.419_697_923_564_902e-1,
+        1.9476473204185836e-2,
+        -9.56151478680863e-3,
+        -9.46595344482036e-4,
+        3.66839497852761e-4,
+        4.2523324806907e-5,
+        -2.0278578112534e-5,
+        -1.624290004647e-6,
+        1.303655835580e-6,
+        1.5626441722e-8,
+        -8.5238095915e-8,
+        6.529054439e-9,
+        5.059343495e-9,
+        -9.91364156e-10,
+        -2.27365122e-10,
+        9.6467911e-11,
+        2.394038e-12,
+        -6.886027e-12,
+        8.94487e-13,
+        3.13092e-13,
+        -1.12708e-13,
+        3.81e-16,
+        7.106e-15,
+        -1.523e-15,
+        -9.4e-17,
+        1.21e-16,
+        -2.8e-17,
+    ];
+    let t = (x.clone() * 0.5 + 1.0).recip();
+    let y = t.clone() * 4.0 - 2.0;
+    let (mut d, mut before) = (x.zeros_like(), x.zeros_like());
+    for &coefficient in P[1..].iter().rev() {
+        (d, before) = (y.clone() * d.clone() - before + coefficient, d);
+    }
+    t * (-x.square() + (y * d + P[0]) * 0.5 - before).exp()
 }

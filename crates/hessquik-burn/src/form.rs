@@ -1,4 +1,5 @@
 //! One layer in the one form, with tensors for its blocks: `z = u M + b`, `u' = u S + act(z) W + c`.
+use crate::product::product;
 use crate::tensors::{constant, rows_times, zeros};
 use burn::tensor::Tensor;
 use hessquik::layer::Piece;
@@ -60,7 +61,7 @@ impl TensorForm {
 
     /// `z` at the state `u`.
     pub(crate) fn z(&self, u: Tensor<2>) -> Tensor<2> {
-        let z = u.matmul(self.m.clone());
+        let z = product(u, self.m.clone());
         match &self.b {
             Some(b) => z + b.clone(),
             None => z,

@@ -1,4 +1,5 @@
 //! Results: value and derivatives as tensors, on the device of the points.
+use crate::product::product;
 use burn::tensor::Tensor;
 
 /// What a request asked for, each result a tensor on the device and in the precision of the points, with the shapes of
@@ -45,6 +46,6 @@ impl FactoredHessian {
     pub fn to_dense(&self) -> Tensor<4> {
         let outer = self.outer.clone().unsqueeze::<4>();
         let core = self.core.clone().permute([0, 3, 1, 2]);
-        outer.clone().matmul(core).matmul(outer.swap_dims(2, 3)).permute([0, 2, 3, 1])
+        product(product(outer.clone(), core), outer.swap_dims(2, 3)).permute([0, 2, 3, 1])
     }
 }

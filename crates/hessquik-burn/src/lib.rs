@@ -43,6 +43,7 @@ mod form;
 mod jets;
 #[allow(non_snake_case)] // K, L, A: the names of the mathematics, of hessQuik and of model files
 mod module;
+mod product;
 mod sites;
 mod structure;
 mod tensors;

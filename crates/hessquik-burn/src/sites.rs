@@ -13,6 +13,7 @@
 use crate::Error;
 use crate::activation;
 use crate::form::{TensorForm, sum};
+use crate::product::product;
 use crate::tensors::{identity, rows_times, zeros};
 use burn::tensor::Tensor;
 use hessquik::Plan;
@@ -81,7 +82,7 @@ pub(crate) fn sums(forms: &[TensorForm], x: Tensor<2>, wish: &Wish) -> Result<Su
         sites.push(Site { first: first.map(|t| t.unsqueeze_dim(1)), second: second.map(|t| t.unsqueeze_dim(1)) });
     }
     let value = match &wish.outputs {
-        Some(outputs) => u.clone().matmul(outputs.clone()),
+        Some(outputs) => product(u.clone(), outputs.clone()),
         None => u.clone(),
     };
     let mut out = Sums { value, gradient: None, second: Vec::new() };
@@ -240,7 +241,7 @@ impl Tangents {
 impl Kind {
     fn rows(&self, a: &Tensor<3>) -> (Tensor<3>, Tensor<3>) {
         let side = |rows: &Option<Tensor<2>>| match rows {
-            Some(rows) => rows.clone().unsqueeze_dim::<3>(0).matmul(a.clone()),
+            Some(rows) => product(rows.clone().unsqueeze_dim::<3>(0), a.clone()),
             None => a.clone(),
         };
         (side(&self.left), side(&self.right))
@@ -280,22 +281,22 @@ impl Kind {
             let [n, _, a, _] = (left.clone() * c.clone().unsqueeze_dim::<4>(2)).dims();
             let scaled = (left * c.unsqueeze_dim::<4>(2)).reshape([n, a, p]);
             let right = right.squeeze_dim::<3>(1);
-            return product(scaled, right.swap_dims(1, 2)).unsqueeze_dim(1);
+            return each(scaled, right.swap_dims(1, 2)).unsqueeze_dim(1);
         }
         let scaled = left * c.unsqueeze_dim::<4>(2);
         let right = right.swap_dims(2, 3);
         let [n, ..] = scaled.dims();
         let [m, _, p, b] = right.dims();
-        scaled.matmul(if m == n { right.expand([n, q, p, b]) } else { right })
+        product(scaled, if m == n { right.expand([n, q, p, b]) } else { right })
     }
 
     /// `L T H_r T^T R^T` (n_s, q, a, b), for T (n_s, k, n) and H (n_s, q, n, n).
     fn lift(&self, t: Tensor<3>, h: Tensor<4>) -> Tensor<4> {
         let (left, right) = self.rows(&t);
         let (left, right) = (left.unsqueeze_dim::<4>(1), right.unsqueeze_dim::<4>(1));
-        let half = left.matmul(h);
+        let half = product(left, h);
         match self.contract {
-            Contract::All => half.matmul(right.swap_dims(2, 3)),
+            Contract::All => product(half, right.swap_dims(2, 3)),
             Contract::Rows => (half * right).sum_dim(3),
             Contract::Trace => (half * right).sum_dim(3).sum_dim(2),
         }
@@ -319,12 +320,12 @@ fn scaled4(x: Tensor<4>, s: &Option<Tensor<3>>) -> Tensor<4> {
 
 /// `X Y^T` (n_s, a, b) for each sample: X (n_s, a, p), Y (n_s, b, p); either may have one sample for all.
 fn meet_rows(x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
-    product(x, y.swap_dims(1, 2))
+    each(x, y.swap_dims(1, 2))
 }
 
 /// `X Y` for each sample; where Y is the same for all, in one product of a tall matrix.
-fn product(x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
-    if y.dims()[0] == 1 { rows_times(x, y.squeeze_dim(0)) } else { x.matmul(y) }
+fn each(x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
+    if y.dims()[0] == 1 { rows_times(x, y.squeeze_dim(0)) } else { product(x, y) }
 }
 
 /// The same for every sample, where it was kept once.

@@ -4,6 +4,7 @@ use crate::device::{is_cpu, supported};
 use crate::engine::{self, Engine, Layout};
 use crate::form::TensorForm;
 use crate::jets::{FactoredHessian, Jets};
+use crate::product::product;
 use crate::sites::{Contract, Kind, Start, Wish, sums};
 use crate::tensors::{constant, identity, zeros};
 use burn::tensor::{DType, Int, Tensor, TensorData};
@@ -307,7 +308,7 @@ fn factored(
     directions: Tensor<2>,
     outputs: Option<Tensor<2>>,
 ) -> Result<FactoredHessian, Error> {
-    let outer = directions.matmul(forms[0].m.clone());
+    let outer = product(directions, forms[0].m.clone());
     let kinds = [Kind { contract: Contract::All, left: None, right: None }];
     let wish = Wish { gradient: false, kinds: &kinds, start: Start::FirstSite, outputs, plan: &Plan::default() };
     let core = sums(forms, x, &wish)?.second.remove(0).permute([0, 2, 3, 1]);

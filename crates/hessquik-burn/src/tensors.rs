@@ -1,5 +1,6 @@
 //! Small helpers on tensors: numbers to and from them, constants like another tensor, products of one matrix with many rows.
 use crate::Error;
+use crate::product::product;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use ndarray::Array2;
 
@@ -41,5 +42,5 @@ pub(crate) fn rows_times<const D: usize>(x: Tensor<D>, b: Tensor<2>) -> Tensor<D
     let n = dims[D - 1];
     let rows = dims[..D - 1].iter().product::<usize>();
     dims[D - 1] = b.dims()[1];
-    x.reshape([rows, n]).matmul(b).reshape(dims)
+    product(x.reshape([rows, n]), b).reshape(dims)
 }
