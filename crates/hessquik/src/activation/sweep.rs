@@ -25,8 +25,9 @@ pub(super) trait Kernel<F>: Copy {
     }
 }
 
-/// Points that are handled together: a whole number of vectors of every width.
-const BLOCK: usize = 32;
+/// Points that are handled together: a whole number of vectors of every width, and so few that the compiler unrolls the
+/// loop over them; with more, results go through memory twice.
+const BLOCK: usize = 16;
 
 struct Sweep<'a, F, K, const ORDER: usize> {
     kernel: K,
