@@ -351,7 +351,7 @@ impl<F: Real> Panel<'_, '_, F> {
             let c = c.as_mut_ptr().add(row * stride + self.first);
             let x = a.data.as_ptr().add(row * a.rs);
             let (y, full) = ((self.panel.as_ptr(), self.step), last == lanes);
-            let (load, out) = (full || self.padded, (c, stride, skip, full));
+            let (load, out) = ((full || self.padded, 2 * last <= lanes), (c, stride, skip, full));
             // Each way to start has its own copy of the loop: what meets in one place goes through memory.
             let mut sums = [[F::splat(simd, F::zero()); V]; R];
             match onto {
@@ -408,7 +408,7 @@ unsafe fn vector<S: Simd, F: Lanes, const V: usize>(
 unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
     mask: F::Mask<S>,
-    whole: bool,
+    (whole, low): (bool, bool),
     a: Mat<F>,
     x: *const F,
     y: (*const F, usize),
@@ -417,9 +417,10 @@ unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
 ) {
     // SAFETY: the caller's.
     unsafe {
-        match whole {
-            true => sum_rows(simd, mask, true, a, x, y, sums, out),
-            false => sum_rows(simd, mask, false, a, x, y, sums, out),
+        match (whole, low) {
+            (true, true) => sum_rows(simd, mask, (true, true), a, x, y, sums, out),
+            (true, false) => sum_rows(simd, mask, (true, false), a, x, y, sums, out),
+            (false, _) => sum_rows(simd, mask, (false, false), a, x, y, sums, out),
         }
     }
 }
@@ -433,7 +434,7 @@ unsafe fn sum_up<S: Simd, F: Lanes, const R: usize, const V: usize>(
 unsafe fn sum_rows<S: Simd, F: Lanes, const R: usize, const V: usize>(
     simd: S,
     mask: F::Mask<S>,
-    whole: bool,
+    (whole, low): (bool, bool),
     a: Mat<F>,
     mut x: *const F,
     (mut y, step): (*const F, usize),
@@ -451,7 +452,12 @@ unsafe fn sum_rows<S: Simd, F: Lanes, const R: usize, const V: usize>(
             for r in 0..R {
                 let entry = F::splat(simd, *x.add(r * a.rs));
                 for v in 0..V {
-                    sums[r][v] = F::fused(simd, entry, row[v], sums[r][v]);
+                    let sum = sums[r][v];
+                    sums[r][v] = if low && v + 1 == V {
+                        F::fused_low(simd, entry, row[v], sum)
+                    } else {
+                        F::fused(simd, entry, row[v], sum)
+                    };
                 }
             }
         }
