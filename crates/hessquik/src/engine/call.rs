@@ -1,4 +1,5 @@
 //! A request resolved against a network: which sweeps to run, and where their results go.
+use super::across::at_once;
 use super::compress::{compress_rows, signed_factor};
 use super::kind::Kind;
 use super::program::{Program, Stage};
@@ -110,6 +111,8 @@ pub(crate) struct Call<F> {
     pub outer: Option<Array2<F>>,
     /// What tangents start with where the gradient has its own.
     pub along: Option<Start<F>>,
+    /// Whether samples, not features, go side by side where a tile has enough of them.
+    pub across: bool,
 }
 
 /// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
@@ -164,6 +167,7 @@ impl<F: Real> Call<F> {
             tile: 1,
             outer: None,
             along: None,
+            across: false,
         };
         if request.value {
             call.add_field(Field::Value, &[]);
@@ -173,6 +177,7 @@ impl<F: Real> Call<F> {
         }
         call.add_second_order(request, reverse)?;
         call.route(request.gradient);
+        call.across = call.goes_across();
         let bytes = if reverse { 2 * TILE_BYTES } else { TILE_BYTES };
         let tile = bytes / (call.floats_per_sample(reverse) * size_of::<F>());
         // a whole block of rows for the products is worth some cache
@@ -180,8 +185,9 @@ impl<F: Real> Call<F> {
         // results are written and left behind, but few large ones should keep all threads busy
         let results: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
-        // whole blocks of rows for the products
-        call.tile = if tile > 12 { tile - tile % 12 } else { tile };
+        // whole blocks of rows for the products, or of samples
+        let block = if call.across { at_once::<F>() } else { 12 };
+        call.tile = if tile > block { tile - tile % block } else { tile };
         Ok(call)
     }
 

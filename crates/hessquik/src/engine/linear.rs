@@ -182,6 +182,14 @@ impl<F: Real> Lin<F> {
         self.blocks.is_empty() && self.copies.is_empty()
     }
 
+    /// The matrix (rows, cols) if the map is one dense block.
+    pub fn as_dense(&self) -> Option<Mat<'_, F>> {
+        match (&self.blocks[..], &self.copies[..]) {
+            ([block], []) if (block.rows, block.cols) == (self.rows, self.cols) => Some(block.matrix()),
+            _ => None,
+        }
+    }
+
     /// The scale if the map is a scaled identity.
     pub fn as_identity(&self) -> Option<F> {
         match (&self.blocks[..], &self.copies[..]) {

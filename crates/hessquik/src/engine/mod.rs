@@ -2,6 +2,7 @@
 //!
 //! `program` lowers a network to the one form, `call` resolves a request against it, `sweeps` and `hessian` are the lines
 //! of the mathematics, `tile` runs them by the plan, `reverse` and `pullback` are their reverse, `run` goes over the tiles.
+mod across;
 mod bars;
 mod call;
 mod compiled;

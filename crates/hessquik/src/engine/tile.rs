@@ -1,4 +1,5 @@
 //! All results of one tile of samples: the sweeps in the order that the plan of each task wants.
+use super::across::{Across, FEWEST};
 use super::call::{Call, Field, Job, Sink, Task, Via};
 use super::gemm::{Mat, gemm};
 use super::hessian::{
@@ -42,12 +43,17 @@ pub(crate) struct Workspace<F> {
     pub results: Vec<Buffer<F>>,
     pub cotangents: Vec<Buffer<F>>,
     pub reverse: ReverseSpace<F>,
+    pub across: Across<F>,
 }
 
 impl<F: Real> Call<F> {
     /// Evaluates the points in `ws.tape.u[0]` (of `ws.tape.ns` samples) into `out`, one slice per field in memory order.
     pub fn evaluate_tile(&self, ws: &mut Workspace<F>, out: &mut [&mut [F]]) {
         let program = &*self.program;
+        if self.across && ws.tape.ns >= FEWEST {
+            grow(&mut ws.tasks, 1);
+            return self.evaluate_across(&ws.tape, &mut ws.across, &mut ws.tasks[0].slots, out);
+        }
         ws.tape.keep = self.reverses;
         values(program, self.order, &mut ws.tape);
         if self.lowest < program.depth() {
@@ -396,7 +402,7 @@ pub(crate) fn fold_at<F: Real>(program: &Program<F>, b: usize) -> Option<F> {
 }
 
 /// Reads the results of a task off its slots.
-fn read_off<F: Real>(task: &Task<F>, rows: usize, slots: &[F], out: &mut [&mut [F]]) {
+pub(crate) fn read_off<F: Real>(task: &Task<F>, rows: usize, slots: &[F], out: &mut [&mut [F]]) {
     let len = task.kind.len();
     for (field, sink) in &task.sinks {
         for row in 0..rows {

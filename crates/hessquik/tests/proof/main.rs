@@ -3,6 +3,7 @@
 //! | module | against |
 //! |---|---|
 //! | [`golden`] | what hessQuik itself computed |
+//! | [`narrow`] | hyper-dual numbers, where samples go side by side |
 //! | [`random_networks`] | hyper-dual numbers and finite differences |
 //! | [`requests`] | sums over the oracle's full derivatives |
 //! | [`pullback`] | dual numbers over hyper-dual ones, and finite differences |
@@ -16,6 +17,7 @@ mod compose;
 mod golden;
 mod hostile;
 mod lying_layers;
+mod narrow;
 mod outputs;
 mod pullback;
 mod random_networks;
