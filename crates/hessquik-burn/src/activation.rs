@@ -154,44 +154,46 @@ fn normal_cdf(z: Tensor<2>) -> Tensor<2> {
     (-upper.clone() + 1.0).mask_where(z.lower_scalar(0.0), upper)
 }
 
+/// P of [`erfc`], in Chebyshev polynomials.
+pub(crate) const ERFC: [f64; 28] = [
+    -1.3026537197817094,
+    6.419_697_923_564_902e-1,
+    1.9476473204185836e-2,
+    -9.56151478680863e-3,
+    -9.46595344482036e-4,
+    3.66839497852761e-4,
+    4.2523324806907e-5,
+    -2.0278578112534e-5,
+    -1.624290004647e-6,
+    1.303655835580e-6,
+    1.5626441722e-8,
+    -8.5238095915e-8,
+    6.529054439e-9,
+    5.059343495e-9,
+    -9.91364156e-10,
+    -2.27365122e-10,
+    9.6467911e-11,
+    2.394038e-12,
+    -6.886027e-12,
+    8.94487e-13,
+    3.13092e-13,
+    -1.12708e-13,
+    3.81e-16,
+    7.106e-15,
+    -1.523e-15,
+    -9.4e-17,
+    1.21e-16,
+    -2.8e-17,
+];
+
 /// The complementary error function for x >= 0, to double precision: t exp(-x^2 + P(t)), t = 2 / (2 + x), with P in
 /// Chebyshev polynomials, summed by Clenshaw's recurrence (Press et al., Numerical Recipes, 3rd ed., section 6.2.2).
 fn erfc(x: Tensor<2>) -> Tensor<2> {
-    const P: [f64; 28] = [
-        -1.3026537197817094,
-        6.419_697_923_564_902e-1,
-        1.9476473204185836e-2,
-        -9.56151478680863e-3,
-        -9.46595344482036e-4,
-        3.66839497852761e-4,
-        4.2523324806907e-5,
-        -2.0278578112534e-5,
-        -1.624290004647e-6,
-        1.303655835580e-6,
-        1.5626441722e-8,
-        -8.5238095915e-8,
-        6.529054439e-9,
-        5.059343495e-9,
-        -9.91364156e-10,
-        -2.27365122e-10,
-        9.6467911e-11,
-        2.394038e-12,
-        -6.886027e-12,
-        8.94487e-13,
-        3.13092e-13,
-        -1.12708e-13,
-        3.81e-16,
-        7.106e-15,
-        -1.523e-15,
-        -9.4e-17,
-        1.21e-16,
-        -2.8e-17,
-    ];
     let t = (x.clone() * 0.5 + 1.0).recip();
     let y = t.clone() * 4.0 - 2.0;
     let (mut d, mut before) = (x.zeros_like(), x.zeros_like());
-    for &coefficient in P[1..].iter().rev() {
+    for &coefficient in ERFC[1..].iter().rev() {
         (d, before) = (y.clone() * d.clone() - before + coefficient, d);
     }
-    t * (-x.square() + (y * d + P[0]) * 0.5 - before).exp()
+    t * (-x.square() + (y * d + ERFC[0]) * 0.5 - before).exp()
 }

@@ -7,15 +7,18 @@ use burn::tensor::Tensor;
 
 /// `a b`, over the last two axes; the others are those of samples, of length 1 where all have the same.
 pub(crate) fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
-    #[cfg(feature = "cuda")]
-    if cuda::has(&a) {
-        return cuda::product(a, b);
+    #[cfg(feature = "kernels")]
+    if kernels::on_cuda(&a) {
+        return kernels::product(a, b);
     }
     a.matmul(b)
 }
 
-#[cfg(feature = "cuda")]
-mod cuda {
+#[cfg(feature = "kernels")]
+pub(crate) use kernels::{over_rows, product_of, transposed};
+
+#[cfg(feature = "kernels")]
+mod kernels {
     use burn::backend::autodiff::checkpoint::base::Checkpointer;
     use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
     use burn::backend::autodiff::grads::Gradients;
@@ -33,7 +36,7 @@ mod cuda {
     use cubek::std::InputBinding;
 
     /// Whether a tensor is there.
-    pub(super) fn has<const D: usize>(a: &Tensor<D>) -> bool {
+    pub(super) fn on_cuda<const D: usize>(a: &Tensor<D>) -> bool {
         let device = a.device().inner();
         matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Cuda(_)))
     }
@@ -51,7 +54,7 @@ mod cuda {
     /// The operation, for the backend that has it.
     #[backend_extension(Cube, Autodiff)]
     pub(crate) trait Products: Backend {
-        /// `a b` for matrices on CUDA, with the same leading axes.
+        /// `a b` for matrices with the same leading axes.
         fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     }
 
@@ -100,7 +103,12 @@ mod cuda {
         }
     }
 
-    fn transposed(a: CubeTensor) -> CubeTensor {
+    /// `a b` for matrices with the same leading axes.
+    pub(crate) fn product_of(a: CubeTensor, b: CubeTensor) -> CubeTensor {
+        Cube::product(a, b)
+    }
+
+    pub(crate) fn transposed(a: CubeTensor) -> CubeTensor {
         let rank = a.meta.shape().num_dims();
         Cube::float_swap_dims(a, rank - 2, rank - 1)
     }
@@ -112,7 +120,7 @@ mod cuda {
 
     /// `A^T G`, a small matrix that is a sum over many rows: in parts that are taken at once and then added up, since each
     /// part of a product is one core's.
-    fn over_rows(a: CubeTensor, g: CubeTensor) -> CubeTensor {
+    pub(crate) fn over_rows(a: CubeTensor, g: CubeTensor) -> CubeTensor {
         let [rows, n, p] = match (&a.meta.shape()[..], &g.meta.shape()[..]) {
             (&[rows, n], &[_, p]) if rows >= 2 * ROWS => [rows, n, p],
             _ => return Cube::product(transposed(a), g),

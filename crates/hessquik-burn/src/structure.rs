@@ -6,6 +6,8 @@ use crate::form::TensorForm;
 use crate::jets::{FactoredHessian, Jets};
 use crate::product::product;
 use crate::sites::{Contract, Kind, Start, Wish, sums};
+#[cfg(feature = "kernels")]
+use crate::taylor;
 use crate::tensors::{constant, identity, zeros};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use hessquik::{Architecture, Evaluate, Form, Init, Layer, Network, Parts, Plan, Request};
@@ -61,11 +63,19 @@ impl Structure {
 
     /// What `request` asks for, at points `x` (n_s, d), with these weights, each a flat tensor, or all of them in one.
     ///
-    /// On the CPU by the engine of `hessquik`, elsewhere by tensor operations.
+    /// On the CPU by the engine of `hessquik`; elsewhere by a kernel for each layer where there is one for the request, or
+    /// by tensor operations.
     pub(crate) fn evaluate(&self, weights: Weights, x: Tensor<2>, request: &Request<f64>) -> Result<Jets, Error> {
         self.check(&weights, &x)?;
         if is_cpu(&x.device()) && !request.factored {
             return engine::evaluate(&self.engine, weights.flat(), x, request);
+        }
+        #[cfg(feature = "kernels")]
+        if x.dims()[0] > 0 {
+            self.plan(request)?;
+            if let Some(jets) = taylor::jets(|| self.forms(&weights, &x), &x, request)? {
+                return Ok(jets);
+            }
         }
         self.evaluate_by_tensors(weights, x, request)
     }
@@ -83,14 +93,19 @@ impl Structure {
             let layout = Layout::new(&self.skeleton.zeros(0, request)?);
             return Ok(layout.jets(0, zeros([0], &x)));
         }
+        jets(&self.forms(&weights, &x)?, x, request, &plan)
+    }
+
+    /// All layers, with these weights.
+    fn forms(&self, weights: &Weights, x: &Tensor<2>) -> Result<Vec<TensorForm>, Error> {
         let weights = weights.shaped(&self.weights);
         let find = |name: &str| {
             let at = self.weights.iter().position(|(n, _)| n == name).expect("a form names weights of its layer");
             weights[at].clone()
         };
         let mut forms = Vec::new();
-        collect(&self.skeleton, "", &find, &x, &mut forms)?;
-        jets(&forms, x, request, &plan)
+        collect(&self.skeleton, "", &find, x, &mut forms)?;
+        Ok(forms)
     }
 
     /// For value, gradient and Hessian as asked for, and targets y (n_s, entries of all of them in the order of their axes

@@ -12,6 +12,13 @@ fn requests(d: usize, m: usize, depth: usize) -> Vec<Request<f64>> {
         request.operator(matrix(k, k)).products(matrix(3, d)).block(&[k - 1, 0], &[0]).partials(&[(0, k - 1), (0, 0)])
     };
     let mut out = vec![Request::new().value(), Request::new().gradient(), Request::new().laplacian(), all(d)];
+    // each kind of rows that kernels carry: the trace, the diagonal, all pairs
+    out.push(Request::new().value().gradient().laplacian().outputs(matrix(m, 2)));
+    out.push(Request::new().diagonal().laplacian());
+    out.push(Request::new().diagonal().directions(matrix(4, d)));
+    out.push(Request::new().hessian().packed().diagonal().laplacian().operator(matrix(3, 3)).directions(matrix(3, d)));
+    out.push(Request::new().block(&[2, 0], &[1]).partials(&[(1, 0)]).directions(matrix(3, d)).outputs(matrix(m, 2)));
+    out.push(Request::new().products(matrix(2, d)));
     out.push(all(2).directions(matrix(2, d)));
     out.push(all(d).outputs(matrix(m, 2)));
     out.push(Request::new().gradient().outputs(matrix(m, 1)).directions(matrix(1, d)));
