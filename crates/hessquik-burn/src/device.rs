@@ -153,14 +153,18 @@ fn wgpu(name: &str, software: bool) -> Result<Device, Error> {
     Err(missing(name, format!("no adapter: {}; {install}", failure.trim_end_matches('.'))))
 }
 
-/// A device that panics where its driver is missing, tried with one addition.
+/// A device that panics where its driver is missing, in threads of its own too, tried with one addition; what they would
+/// print is the error here.
 #[cfg(any(feature = "cuda", feature = "rocm"))]
 fn opened(name: &str, driver: &str, open: impl FnOnce() -> Device + std::panic::UnwindSafe) -> Result<Device, Error> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
     let tried = std::panic::catch_unwind(|| {
         let device = open();
         let sum: f32 = burn::tensor::Tensor::<1>::ones([2], &device).sum().try_into_scalar().ok()?;
         (sum == 2.0).then_some(device)
     });
+    std::panic::set_hook(hook);
     match tried {
         Ok(Some(device)) => Ok(device),
         _ => Err(missing(name, format!("it does not open; install {driver}"))),
