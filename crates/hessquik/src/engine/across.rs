@@ -13,7 +13,8 @@
 
 use super::call::{Call, Job, Sink, Via};
 use super::gemm::{Mat, gemm};
-use super::kernels::{Rows, copy_rows, scale_rows, scale_twice};
+use super::hessian::Sites;
+use super::kernels::{Rows, copy_rows, scale_rows, scale_twice, vectorised};
 use super::kind::Kind;
 use super::program::{Site, Stage};
 use super::tape::{Buffer, Tape, fit, grow};
@@ -74,14 +75,18 @@ fn plain<F: Real>(stage: &Stage<F>) -> Option<(&Site<F>, Mat<'_, F>, F)> {
     Some((site, site.m.as_dense()?, site.w.as_identity()?))
 }
 
+/// Whether layers are such that samples may go side by side, and so narrow that it pays.
+pub(crate) fn narrow<F: Real>(stages: &[Stage<F>]) -> bool {
+    let (features, entries) = stages.iter().fold((0, 0), |(features, entries), stage| {
+        (features + stage.p(), entries + stage.p().next_multiple_of(lanes::<F>()))
+    });
+    let unused = 1.0 - features as f64 / entries.max(1) as f64;
+    unused > UNUSED && stages.iter().all(|stage| plain(stage).is_some())
+}
+
 impl<F: Real> Call<F> {
     /// Whether samples go side by side.
     pub fn goes_across(&self) -> bool {
-        let stages = &self.program.stages;
-        let (features, entries) = stages.iter().fold((0, 0), |(features, entries), stage| {
-            (features + stage.p(), entries + stage.p().next_multiple_of(lanes::<F>()))
-        });
-        let unused = 1.0 - features as f64 / entries.max(1) as f64;
         let task = match &self.tasks[..] {
             [] => true,
             [task] => {
@@ -97,13 +102,12 @@ impl<F: Real> Call<F> {
             }
             _ => false,
         };
-        unused > UNUSED
+        self.program.narrow
             && task
             && !self.reverses
             && self.v.is_none()
             && self.u.is_none()
             && matches!(self.gradient, Via::None | Via::Adjoints)
-            && stages.iter().all(|stage| plain(stage).is_some())
     }
 
     /// Evaluates the points in `tape.u[0]` (of `tape.ns` samples) into `out`, one slice per field in memory order.
@@ -248,6 +252,52 @@ impl<F: Real> Call<F> {
             }
         }
     }
+}
+
+/// The sums of [`Down`] for the few samples of a tile whose features go side by side, in the same order, so that the results
+/// of a point do not hang on how many others there are. `offsets` are where the sites of each layer start among `sites`, and
+/// where they end.
+pub(crate) fn in_order<F: Real>(
+    offsets: &[usize],
+    kind: &Kind<F>,
+    (ns, q): (usize, usize),
+    sites: Sites<F>,
+    out: &mut [F],
+) {
+    let (len, first, width) = (kind.len(), offsets[0], sites.a.stride);
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in 0..ns * q {
+                let (s, r) = (row / q, row % q);
+                let (a, c) = (sites.a.sample(s), sites.c.row(s, r, sites.used));
+                let h = &mut out[row * len..][..len];
+                if let Kind::Trace { signs } = kind {
+                    h[0] = F::zero();
+                    for j in 0..sites.used {
+                        let mut squares = F::zero();
+                        for (i, &sign) in signs.iter().enumerate() {
+                            let x = a[i * width + j];
+                            squares = (sign * x).mul_add(x, squares);
+                        }
+                        h[0] = c[j].mul_add(squares, h[0]);
+                    }
+                    continue;
+                }
+                kind.each(|t| {
+                    let (x, y) = (&a[t.a * width..], &a[t.b * width..]);
+                    h[t.slot] = F::zero();
+                    for layer in offsets.windows(2) {
+                        let mut sum = F::zero();
+                        for j in layer[0] - first..layer[1] - first {
+                            sum = (c[j] * x[j]).mul_add(y[j], sum);
+                        }
+                        h[t.slot] += sum;
+                    }
+                });
+            }
+        },
+    );
 }
 
 /// `h[t, s] += sum_j c[j, s] a[j, t.a, s] a[j, t.b, s]` for the terms `t` of a kind, `n` samples each.

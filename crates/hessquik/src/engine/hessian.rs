@@ -50,6 +50,8 @@ pub(crate) struct Scratch<F> {
     block: Buffer<F>,
     /// Whether results go to memory that is too large to stay in any cache, and was written before.
     pub past_caches: bool,
+    /// Whether sums go feature by feature, as where samples are side by side.
+    pub in_order: bool,
 }
 
 /// `H_r = A diag(C[r]) A^T`, to `out` (n_s, q, slots); of a full Hessian the upper half is written.

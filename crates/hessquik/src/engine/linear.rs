@@ -182,6 +182,11 @@ impl<F: Real> Lin<F> {
         self.blocks.is_empty() && self.copies.is_empty()
     }
 
+    /// Leaves products of few columns to the kernels that sum row by row.
+    pub fn sum_in_order(&mut self) {
+        self.blocks.iter_mut().filter_map(|block| block.packed.as_mut()).flatten().for_each(Packed::sum_in_order);
+    }
+
     /// The matrix (rows, cols) if the map is one dense block.
     pub fn as_dense(&self) -> Option<Mat<'_, F>> {
         match (&self.blocks[..], &self.copies[..]) {

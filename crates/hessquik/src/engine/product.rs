@@ -170,6 +170,11 @@ impl<F: Real> Packed<F> {
         Arch::new().dispatch(Pack { parts, front, memory, half: true })
     }
 
+    /// Does without dot products, whose sums are in another order.
+    pub fn sum_in_order(&mut self) {
+        self.columns = None;
+    }
+
     /// The memory.
     pub fn release(self) -> Buffer<F> {
         self.panels

@@ -98,16 +98,33 @@ pub struct Program<F> {
     /// Names of the stages: `1.2 (resnet)`.
     pub(crate) names: Vec<String>,
     pub(crate) memory: Memory<F>,
+    /// Whether samples, not features, go side by side where a request allows it.
+    pub(crate) narrow: bool,
 }
 
 impl<F: Real> Program<F> {
     /// Flattens nested networks and puts the weights into the one form.
     pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        let mut program =
-            Self { stages: Vec::new(), offsets: vec![0], n_weights: 0, names: Vec::new(), memory: Memory::default() };
+        let mut program = Self {
+            stages: Vec::new(),
+            offsets: vec![0],
+            n_weights: 0,
+            names: Vec::new(),
+            memory: Memory::default(),
+            narrow: false,
+        };
         program.push(layer, "")?;
         if program.stages.is_empty() {
             return Err(Error::EmptyNetwork);
+        }
+        program.narrow = super::across::narrow(&program.stages);
+        if program.narrow {
+            // sums in the same order whichever way they are taken
+            for stage in &mut program.stages {
+                if let Stage::Site(site) = stage {
+                    site.m.sum_in_order();
+                }
+            }
         }
         Ok(program)
     }

@@ -1,5 +1,5 @@
 //! All results of one tile of samples: the sweeps in the order that the plan of each task wants.
-use super::across::{Across, FEWEST};
+use super::across::{Across, FEWEST, in_order};
 use super::call::{Call, Field, Job, Sink, Task, Via};
 use super::gemm::{Mat, gemm};
 use super::hessian::{
@@ -228,6 +228,7 @@ impl<F: Real> Call<F> {
                 full = Kind::Full { k: n };
                 (Some(&starts[j - 1]), &full, fit(&mut before[j - 1].core, ns * q * n * n))
             };
+            tt.scratch.in_order = self.across;
             tt.scratch.past_caches = j == 0 && tt.to_results && tape.past_caches;
             one_segment(program, q, start, kind, lifts, tape, segment, out, &mut tt.scratch);
         }
@@ -376,6 +377,7 @@ pub(crate) fn one_segment<F: Real>(
     // a lift is a product for all but the fewest directions
     let dense = |k: usize| k > SMALL || (lifted.is_some() && k > 4);
     match kind {
+        _ if scratch.in_order => in_order(&program.offsets[a..=b], kind, size, sites, out),
         Kind::Full { k } if dense(*k) => gram_and_lift(*k, size, sites, lifted, out, scratch),
         _ => {
             gram(kind, size, sites, out);

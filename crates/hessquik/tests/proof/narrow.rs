@@ -1,8 +1,10 @@
 //! Narrow networks at so many points that samples go side by side in the engine, against the oracle.
 use crate::common;
+use common::compare::fields;
 use common::random;
 use common::{Ask, compare, differentiate, named, network, points};
 use hessquik::{ActivationSpec, Architecture, Evaluate, Mode, Network};
+use ndarray::{Axis, s};
 use proptest::prelude::*;
 
 /// A single layer, residual and single layers of one width, and a single layer without a bias.
@@ -58,6 +60,11 @@ proptest! {
             let worst = compare(&single.evaluate(&x, &ask.request()).unwrap(), &wanted, &magnitude);
             worst.record("narrow, f32");
             prop_assert!(worst.error <= 2e-4, "f32: {worst} for {ask:?} of {architecture:?} at {n_s} points");
+            // few points go another way, to the same bits
+            let few = net.evaluate(&wide.slice(s![3..5, ..]), &ask.request()).unwrap();
+            for ((name, all), (_, few)) in fields(&found).into_iter().zip(fields(&few)) {
+                prop_assert_eq!(all.slice_axis(Axis(0), (3..5).into()), few, "{} for {:?} of {:?}", name, ask, architecture);
+            }
         }
     }
 }
