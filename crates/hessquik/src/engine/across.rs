@@ -29,7 +29,7 @@ const VECTORS: usize = 5;
 /// Of the entries of vectors of features this part may be unused before samples take their place.
 const UNUSED: f64 = 0.17;
 /// Fewer samples leave much of their vectors unused themselves.
-pub(crate) const FEWEST: usize = 16;
+pub(crate) const FEWEST: usize = 8;
 
 /// Working memory.
 #[derive(Debug, Default)]

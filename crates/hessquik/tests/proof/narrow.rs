@@ -42,7 +42,7 @@ proptest! {
         (d, width, m) in (1usize..=5, 1usize..=12, 1usize..=3),
         inner in prop::collection::vec((any::<bool>(), -1.0..1.0), 0..=3),
         act in random::activations(),
-        n_s in 16usize..=100,
+        n_s in 8usize..=100,
         seed in any::<u64>(),
     ) {
         let architecture = narrow(d, width, m, &inner, act);
