@@ -1,4 +1,4 @@
-//! Forward mode on GPUs: value, tangents and second derivatives of a sample as rows of one tensor, one kernel for a layer.
+//! Forward mode on CUDA: value, tangents and second derivatives of a sample as rows of one tensor, one kernel for a layer.
 //!
 //! ```text
 //! [z; A; B] = X M (+ b on the first row)            X = [x; V; 0] (n_s, rows, d) at first
@@ -15,7 +15,7 @@ mod layer;
 use crate::form::{Step, TensorForm};
 use crate::jets::Jets;
 use crate::tensors::{constant, of_numbers, rows_times, zeros};
-use burn::backend::DispatchDevice;
+use burn::backend::{CubeDevice, DispatchDevice};
 use burn::tensor::{Int, Tensor, TensorData};
 use derivatives::Formula;
 use hessquik::{Mode, Request};
@@ -65,7 +65,8 @@ pub(crate) fn jets(
     request: &Request<f64>,
 ) -> Result<Option<Jets>, crate::Error> {
     let [_, d] = x.dims();
-    if !matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_)) {
+    // kernels for other GPUs compile, and have not been tested there
+    if !matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(CubeDevice::Cuda(_))) {
         return Ok(None);
     }
     let Some(rows) = rows(request, d) else { return Ok(None) };
