@@ -1,5 +1,6 @@
 """The cases: networks with seeded weights, points, and what is computed there, as files that every worker reads."""
 
+import fnmatch
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -103,6 +104,12 @@ def device_cases():
     ]
     more = [residual(f, kind, *map(int, shape.split())) for f, kind, listed in shapes for shape in listed.split(", ")]
     return grid + rest + [*more, convex(2, 64, 262144), convex(64, 64, 16384)]
+
+
+def named(patterns, listed):
+    """Those whose name begins as one of the patterns between commas says."""
+    begins = [pattern.strip() + "*" for pattern in patterns.split(",")]
+    return [c for c in listed if any(fnmatch.fnmatch(c.name, pattern) for pattern in begins)]
 
 
 def shapes(layer):

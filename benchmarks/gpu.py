@@ -5,7 +5,6 @@ python3 benchmarks/gpu.py --device cuda
 """
 
 import argparse
-import fnmatch
 import json
 import os
 import subprocess
@@ -39,16 +38,6 @@ def options():
     return parser.parse_args()
 
 
-def build(device):
-    feature = "device" if device == "cpu" else device
-    command = ["cargo", "build", "--release", "--locked", "-p", "hessquik-benchmarks", "--features", feature, "--bins"]
-    done = subprocess.run(
-        [*command, "--message-format", "json"], cwd=HERE, check=True, stdout=subprocess.PIPE, text=True
-    )
-    messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
-    return Path(next(m["executable"] for m in messages if m.get("executable"))).parent
-
-
 def cell(case, dtype, cpu, workers, folder):
     """One case by everyone; hessquik's own engine on the CPU says what is right."""
     case_file, reference = folder / "case.safetensors", folder / "reference.safetensors"
@@ -77,10 +66,7 @@ def cell(case, dtype, cpu, workers, folder):
     measure.turns(live, EFFORT)
     for name, modes in everyone.items():
         if modes:
-            table = {t.mode: t.summary() for t in modes}
-            right = {mode: s for mode, s in table.items() if "median" in s}
-            best = min(right, key=lambda mode: right[mode]["median"]) if right else None
-            result["workers"][name] = {"best": best, "modes": table}
+            result["workers"][name] = measure.summaries(modes)
     return result
 
 
@@ -129,10 +115,10 @@ def card():
 def main():
     args = options()
     args.out.mkdir(parents=True, exist_ok=True)
-    binaries = args.binaries or build(args.device)
+    feature = "device" if args.device == "cpu" else args.device
+    binaries = args.binaries or run.build("--features", feature, "--bins")
     names = [] if args.peers == "none" else args.peers.split(",")
-    patterns = [pattern.strip() + "*" for pattern in args.only.split(",")]
-    chosen = [c for c in cases.device_cases() if any(fnmatch.fnmatch(c.name, pattern) for pattern in patterns)]
+    chosen = cases.named(args.only, cases.device_cases())
     cores = os.sched_getaffinity(0)
     results = {"gpu": card(), "started": time.strftime("%Y-%m-%d %H:%M"), "cells": []}
     results["versions"] = run.machine(names)["versions"]

@@ -111,6 +111,14 @@ def turns(live, effort):
                 timed.worker.settle()  # or it would run in the turn of the next
 
 
+def summaries(modes):
+    """All modes of a worker, and the name of the fastest."""
+    table = {t.mode: t.summary() for t in modes}
+    right = {mode: s for mode, s in table.items() if "median" in s}
+    best = min(right, key=lambda mode: right[mode]["median"]) if right else None
+    return {"best": best, "modes": table}
+
+
 def cell(case, dtype, ours, peers, two, folder, effort, threads, known):
     """Everything that is measured of a case in one precision; `known` are the results of its peers in the other."""
     case_file, reference = folder / "case.safetensors", folder / "reference.safetensors"
@@ -158,13 +166,10 @@ def cell(case, dtype, ours, peers, two, folder, effort, threads, known):
     peaks = {name: max(before[name], after[name]) for name in before}
     result["peaks"] = {"before": before, "after": after}
     for name, modes in all_modes.items():
-        table = {t.mode: t.summary() for t in modes}
         if name == "ours":
-            result["ours"] = table
+            result["ours"] = {t.mode: t.summary() for t in modes}
         elif modes:
-            right = {mode: s for mode, s in table.items() if "median" in s}
-            best = min(right, key=lambda mode: right[mode]["median"]) if right else None
-            result["peers"][name] = {"best": best, "modes": table}
+            result["peers"][name] = summaries(modes)
     result |= limits(case, dtype, ours, peaks, threads, order)
     budget, most = effort.sweep
     result["sweep"] = ours.ask("sweep", budget=budget, most=most, least=effort.rounds)

@@ -5,7 +5,6 @@ python3 benchmarks/run.py
 """
 
 import argparse
-import fnmatch
 import json
 import os
 import platform
@@ -47,9 +46,10 @@ def into_environment(venv):
     os.execv(python, [python, *sys.argv])
 
 
-def build():
-    """Builds the workers in Rust; the folder that they are in."""
+def build(*arguments):
+    """Builds the workers in Rust, with more arguments for cargo; the folder that they are in."""
     command = ["cargo", "build", "--release", "--locked", "-p", "hessquik-benchmarks", "--message-format", "json"]
+    command += arguments
     done = subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.PIPE, text=True)
     messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     return Path(next(m["executable"] for m in messages if m.get("executable"))).parent
@@ -99,8 +99,7 @@ def main():
     core = available[-1] if args.core is None else args.core
     cores = {core} if args.threads == 1 else set(available[-2:])
     effort = measure.QUICK if args.quick else measure.FULL
-    patterns = [pattern.strip() + "*" for pattern in args.only.split(",")]
-    chosen = [c for c in cases.all_cases() if any(fnmatch.fnmatch(c.name, pattern) for pattern in patterns)]
+    chosen = cases.named(args.only, cases.all_cases())
     if not chosen:
         sys.exit(f"no case is called {args.only!r}: {', '.join(c.name for c in cases.all_cases())}")
     dtypes = ["f32", "f64"] if args.dtype == "both" else [args.dtype]
