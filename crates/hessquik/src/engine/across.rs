@@ -14,7 +14,7 @@
 use super::call::{Call, Job, Sink, Via};
 use super::gemm::{Mat, gemm};
 use super::hessian::Sites;
-use super::kernels::{Rows, copy_rows, scale_rows, scale_twice, vectorised};
+use super::kernels::{Rows, copy_rows, lanes, scale_rows, scale_twice, vectorised};
 use super::kind::Kind;
 use super::program::{Site, Stage};
 use super::tape::{Buffer, Tape, fit, grow};
@@ -46,18 +46,6 @@ pub(crate) struct Across<F> {
     own: Buffer<F>,
     /// The upper half of `H`, or its trace.
     h: Buffer<F>,
-}
-
-/// Entries of a vector of this machine.
-fn lanes<F: Real>() -> usize {
-    struct Of<F>(std::marker::PhantomData<F>);
-    impl<F: Real> WithSimd for Of<F> {
-        type Output = usize;
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            F::lanes::<S>()
-        }
-    }
-    Arch::new().dispatch(Of::<F>(std::marker::PhantomData))
 }
 
 /// Samples that are taken at once.

@@ -362,8 +362,23 @@ impl<F: Real> WithSimd for SmallGram<'_, F> {
     }
 }
 
-/// Up to this many directions the entries are sums along the sites; beyond, a product.
-pub(crate) const SMALL: usize = 24;
+/// Up to this many directions the entries are sums along the sites; beyond, a product for each of `q` outputs, whose right
+/// factor they share.
+pub(crate) fn small<F: Real>(q: usize) -> usize {
+    if q >= 4 && lanes::<F>() >= 16 { 15 } else { 24 }
+}
+
+/// Entries of a vector of this machine.
+pub(crate) fn lanes<F: Real>() -> usize {
+    struct Of<F>(std::marker::PhantomData<F>);
+    impl<F: Real> WithSimd for Of<F> {
+        type Output = usize;
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            F::lanes::<S>()
+        }
+    }
+    Arch::new().dispatch(Of::<F>(std::marker::PhantomData))
+}
 
 /// The upper half of `out = A diag(c) A^T` for `k` rows of `a`, `width` entries from row to row.
 pub(crate) fn small_gram<F: Real>(k: usize, c: &[F], (a, width): (&[F], usize), out: &mut [F]) {

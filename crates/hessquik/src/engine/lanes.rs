@@ -35,6 +35,12 @@ pub trait Lanes: Copy {
     /// `from` must be valid for reads, and `to` for writes, of the rows of a square.
     unsafe fn transpose<S: Simd>(simd: S, from: *const Self, from_stride: usize, to: *mut Self, to_stride: usize);
 
+    /// `square[j, i] = square[i, j]` for i < j.
+    ///
+    /// # Safety
+    /// `square` must be valid for reads and writes of the rows of a square.
+    unsafe fn mirror<S: Simd>(simd: S, square: *mut Self, stride: usize);
+
     /// # Safety
     /// `from` must be valid for reads of a vector.
     unsafe fn load<S: Simd>(simd: S, from: *const Self) -> Self::Vector<S>;
@@ -64,7 +70,7 @@ pub struct Part<M> {
 macro_rules! lanes {
     ($real:ident, $index:ident, $vector:ident, $mask:ident, $lanes:ident, $between:ident, $splat:ident, $mul_add:ident,
      $fused_low:ident, $sum:ident, $load_part:ident, $store_part:ident, $square:literal, $transpose:ident,
-     $store_first:ident) => {
+     $mirror:ident, $store_first:ident) => {
         impl Lanes for $real {
             type Vector<S: Simd> = S::$vector;
             type Mask<S: Simd> = Part<S::$mask>;
@@ -123,6 +129,18 @@ macro_rules! lanes {
                 }
             }
             #[inline(always)]
+            unsafe fn mirror<S: Simd>(_: S, square: *mut Self, stride: usize) {
+                #[cfg(target_arch = "x86_64")]
+                if S::$lanes >= $square {
+                    // SAFETY: the caller says that the square is valid.
+                    return unsafe { $mirror(square, stride) };
+                }
+                for (j, i) in (1..$square).flat_map(|j| (0..j).map(move |i| (j, i))) {
+                    // SAFETY: the caller says that the square is valid.
+                    unsafe { *square.add(j * stride + i) = *square.add(i * stride + j) };
+                }
+            }
+            #[inline(always)]
             unsafe fn load<S: Simd>(_: S, from: *const Self) -> S::$vector {
                 // SAFETY: the caller says that a vector can be read here; it need not be aligned.
                 unsafe { from.cast::<S::$vector>().read_unaligned() }
@@ -166,6 +184,7 @@ lanes!(
     mask_store_ptr_f32s,
     8,
     transpose_f32,
+    mirror_f32,
     store_first_f32
 );
 lanes!(
@@ -183,6 +202,7 @@ lanes!(
     mask_store_ptr_f64s,
     4,
     transpose_f64,
+    mirror_f64,
     store_first_f64
 );
 
@@ -224,54 +244,110 @@ unsafe fn fused_low_f64(
     }
 }
 
-/// [`Lanes::transpose`] in registers.
+/// The columns of a square as rows, with their numbers.
 ///
 /// # Safety
-/// Both squares must be valid, and the machine must have AVX.
+/// The square must be valid for reads, and the machine must have AVX.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn transpose_f32(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+unsafe fn columns_f32(square: *const f32, stride: usize, mut column: impl FnMut(usize, std::arch::x86_64::__m256)) {
     use std::arch::x86_64::*;
     // SAFETY: the caller's.
     unsafe {
         // halves of rows i and i + 4 side by side, so that no step crosses the middle of a register
-        let half = |i: usize, j: usize| _mm256_castps128_ps256(_mm_loadu_ps(from.add(i * from_stride + j)));
-        let rows = |i: usize, j: usize| {
-            _mm256_insertf128_ps::<1>(half(i, j), _mm_loadu_ps(from.add((i + 4) * from_stride + j)))
-        };
+        let half = |i: usize, j: usize| _mm256_castps128_ps256(_mm_loadu_ps(square.add(i * stride + j)));
+        let rows =
+            |i: usize, j: usize| _mm256_insertf128_ps::<1>(half(i, j), _mm_loadu_ps(square.add((i + 4) * stride + j)));
         for j in [0, 4] {
             let [a, b, c, d] = [rows(0, j), rows(1, j), rows(2, j), rows(3, j)];
             let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
-            _mm256_storeu_ps(to.add(j * to_stride), _mm256_shuffle_ps::<0x44>(ab, cd));
-            _mm256_storeu_ps(to.add((j + 1) * to_stride), _mm256_shuffle_ps::<0xee>(ab, cd));
+            column(j, _mm256_shuffle_ps::<0x44>(ab, cd));
+            column(j + 1, _mm256_shuffle_ps::<0xee>(ab, cd));
             let (ab, cd) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
-            _mm256_storeu_ps(to.add((j + 2) * to_stride), _mm256_shuffle_ps::<0x44>(ab, cd));
-            _mm256_storeu_ps(to.add((j + 3) * to_stride), _mm256_shuffle_ps::<0xee>(ab, cd));
+            column(j + 2, _mm256_shuffle_ps::<0x44>(ab, cd));
+            column(j + 3, _mm256_shuffle_ps::<0xee>(ab, cd));
         }
     }
 }
 
-/// [`Lanes::transpose`] in registers.
+/// The columns of a square as rows, with their numbers.
 ///
 /// # Safety
-/// Both squares must be valid, and the machine must have AVX.
+/// The square must be valid for reads, and the machine must have AVX.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn transpose_f64(from: *const f64, from_stride: usize, to: *mut f64, to_stride: usize) {
+unsafe fn columns_f64(square: *const f64, stride: usize, mut column: impl FnMut(usize, std::arch::x86_64::__m256d)) {
     use std::arch::x86_64::*;
     // SAFETY: the caller's.
     unsafe {
-        let half = |i: usize, j: usize| _mm256_castpd128_pd256(_mm_loadu_pd(from.add(i * from_stride + j)));
-        let rows = |i: usize, j: usize| {
-            _mm256_insertf128_pd::<1>(half(i, j), _mm_loadu_pd(from.add((i + 2) * from_stride + j)))
-        };
+        let half = |i: usize, j: usize| _mm256_castpd128_pd256(_mm_loadu_pd(square.add(i * stride + j)));
+        let rows =
+            |i: usize, j: usize| _mm256_insertf128_pd::<1>(half(i, j), _mm_loadu_pd(square.add((i + 2) * stride + j)));
         for j in [0, 2] {
             let (a, b) = (rows(0, j), rows(1, j));
-            _mm256_storeu_pd(to.add(j * to_stride), _mm256_unpacklo_pd(a, b));
-            _mm256_storeu_pd(to.add((j + 1) * to_stride), _mm256_unpackhi_pd(a, b));
+            column(j, _mm256_unpacklo_pd(a, b));
+            column(j + 1, _mm256_unpackhi_pd(a, b));
         }
     }
 }
+
+macro_rules! squares {
+    ($real:ident, $transpose:ident, $mirror:ident, $columns:ident, $store:ident, $load:ident, $blend:ident) => {
+        /// [`Lanes::transpose`] in registers.
+        ///
+        /// # Safety
+        /// Both squares must be valid, and the machine must have AVX.
+        #[cfg(target_arch = "x86_64")]
+        #[inline(always)]
+        unsafe fn $transpose(from: *const $real, from_stride: usize, to: *mut $real, to_stride: usize) {
+            use std::arch::x86_64::*;
+            // SAFETY: the caller's.
+            unsafe {
+                $columns(
+                    from,
+                    from_stride,
+                    #[inline(always)]
+                    |j, column| $store(to.add(j * to_stride), column),
+                )
+            };
+        }
+
+        /// [`Lanes::mirror`] in registers: only entries below the diagonal change, and of those that are read none is kept.
+        ///
+        /// # Safety
+        /// The square must be valid for reads and writes, and the machine must have AVX.
+        #[cfg(target_arch = "x86_64")]
+        #[inline(always)]
+        unsafe fn $mirror(square: *mut $real, stride: usize) {
+            use std::arch::x86_64::*;
+            const SIDE: usize = <$real as Lanes>::SQUARE;
+            // the sign bits of the part from SIDE - j on select the first j entries
+            const BELOW: [$real; 2 * SIDE] = {
+                let mut below = [0.0; 2 * SIDE];
+                let mut i = 0;
+                while i < SIDE {
+                    below[i] = -0.0;
+                    i += 1;
+                }
+                below
+            };
+            // SAFETY: the caller's; SIDE entries of BELOW follow the first SIDE - j.
+            unsafe {
+                $columns(
+                    square,
+                    stride,
+                    #[inline(always)]
+                    |j, column| {
+                        let row = square.add(j * stride);
+                        $store(row, $blend($load(row), column, $load(BELOW.as_ptr().add(SIDE - j))));
+                    },
+                );
+            }
+        }
+    };
+}
+squares!(f32, transpose_f32, mirror_f32, columns_f32, _mm256_storeu_ps, _mm256_loadu_ps, _mm256_blendv_ps);
+squares!(f64, transpose_f64, mirror_f64, columns_f64, _mm256_storeu_pd, _mm256_loadu_pd, _mm256_blendv_pd);
 
 /// Stores the first `len` <= 8 entries.
 ///

@@ -164,13 +164,17 @@ impl<F: Real> WithSimd for MirrorBlock<'_, F> {
         // rows below are written from left to right
         for j in cols.clone().step_by(square) {
             for i in rows.clone().step_by(square).take_while(|&i| i < j + square) {
-                if i + square <= j && i + square <= rows.end && j + square <= cols.end {
+                let whole = i + square <= rows.end && j + square <= cols.end;
+                if whole && i + square <= j {
                     // SAFETY: both squares lie in `h`, whose size `mirror_block` has asserted, and do not meet, as the
                     // first is above the diagonal.
                     unsafe {
                         let h = h.as_mut_ptr();
                         F::transpose(simd, h.add(i * k + j), k, h.add(j * k + i), k);
                     }
+                } else if whole && i == j {
+                    // SAFETY: the square lies in `h`.
+                    unsafe { F::mirror(simd, h.as_mut_ptr().add(i * k + i), k) };
                 } else {
                     for b in j..(j + square).min(cols.end) {
                         (i..(i + square).min(rows.end).min(b)).for_each(|a| h[b * k + a] = h[a * k + b]);
@@ -211,6 +215,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// With vectors and without.
+    fn mirrored<F: Real>() {
+        for k in [1, 3, 4, 8, 9, 16, 21, 40] {
+            let h: Vec<F> = (0..k * k).map(|i| F::of(i as f64)).collect();
+            for arch in [Arch::new(), Arch::Scalar] {
+                let mut mirrored = h.clone();
+                arch.dispatch(MirrorBlock { h: &mut mirrored, k, i: 0..k, j: 0..k });
+                for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))) {
+                    assert!(mirrored[i * k + j] == h[i.min(j) * k + i.max(j)], "{k}: {i} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_lower_half_mirrors_the_upper() {
+        mirrored::<f32>();
+        mirrored::<f64>();
     }
 
     #[test]

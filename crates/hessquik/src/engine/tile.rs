@@ -5,7 +5,7 @@ use super::gemm::{Mat, gemm};
 use super::hessian::{
     Lift, Scratch, Sites, carry, contract, fold, gram, gram_and_lift, lift, mirror_all, smooth_curvature,
 };
-use super::kernels::{Rows, SMALL, scale_rows};
+use super::kernels::{Rows, scale_rows, small};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
@@ -375,7 +375,7 @@ pub(crate) fn one_segment<F: Real>(
     let size = (ns, q);
     let smooth = program.stages[a..b].iter().any(|s| matches!(s, Stage::Smooth(_)));
     // a lift is a product for all but the fewest directions
-    let dense = |k: usize| k > SMALL || (lifted.is_some() && k > 4);
+    let dense = |k: usize| k > small::<F>(q) || (lifted.is_some() && k > 4);
     match kind {
         _ if scratch.in_order => in_order(&program.offsets[a..=b], kind, size, sites, out),
         Kind::Full { k } if dense(*k) => gram_and_lift(*k, size, sites, lifted, out, scratch),
