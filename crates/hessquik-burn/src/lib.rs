@@ -23,7 +23,7 @@
 //!
 //! # How it is computed
 //! On the device `cpu` an evaluation is one operation of Burn that calls the engine of `hessquik`, and its backward pass
-//! is the engine's pullback. On CUDA it is forward mode with one kernel for each layer, with a backward
+//! is the engine's pullback. On GPUs it is forward mode with one kernel for each layer, with a backward
 //! pass of its own, where the mode is `Auto` or `Forward` and a point has few derivatives (eight directions for a Hessian);
 //! else the same plan as on the CPU is followed in batched tensor operations (one product for all samples, tangents and
 //! weights of a layer; nothing of size width^2 per sample), and gradients are Burn's.

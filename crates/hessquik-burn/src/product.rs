@@ -1,21 +1,21 @@
 //! Products of matrices in the precision of their entries.
 //!
-//! On CUDA, Burn multiplies matrices of f32 by tensor cores, which round every factor to ten bits (TF32): jets come out
-//! 1e-3 off. There, products are launched with kernels that multiply f32 as f32, those of the backward pass too, and sums
-//! over many rows are taken in parts.
+//! Burn multiplies matrices of f32 by whatever units of a GPU are fastest, on CUDA by tensor cores, which round every factor
+//! to ten bits (TF32): jets come out 1e-3 off. On GPUs, therefore, products are launched with kernels that multiply f32 as
+//! f32, those of the backward pass too, and sums over many rows are taken in parts.
 use burn::tensor::Tensor;
 
 /// `a b`, over the last two axes; the others are those of samples, of length 1 where all have the same.
 pub(crate) fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "kernels")]
-    if kernels::on_cuda(&a) {
+    if on_gpu(&a) {
         return kernels::product(a, b);
     }
     a.matmul(b)
 }
 
 #[cfg(feature = "kernels")]
-pub(crate) use kernels::{over_rows, product_of, transposed};
+pub(crate) use kernels::{on_gpu, over_rows, product_of, transposed};
 
 #[cfg(feature = "kernels")]
 mod kernels {
@@ -26,7 +26,7 @@ mod kernels {
     use burn::backend::cubecl::dtype_to_storage_type;
     use burn::backend::ops::FloatTensorOps;
     use burn::backend::tensor::FloatTensor;
-    use burn::backend::{Autodiff, Backend, Cube, CubeDevice, Dispatch, DispatchDevice, backend_extension};
+    use burn::backend::{Autodiff, Backend, Cube, Dispatch, DispatchDevice, backend_extension};
     use burn::tensor::{Shape, Tensor};
     use burn_cubecl::kernel::matmul::init_matmul_output;
     use burn_cubecl::tensor::CubeTensor;
@@ -35,10 +35,9 @@ mod kernels {
     use cubek::matmul::multi_level::Strategy;
     use cubek::std::InputBinding;
 
-    /// Whether a tensor is there.
-    pub(super) fn on_cuda<const D: usize>(a: &Tensor<D>) -> bool {
-        let device = a.device().inner();
-        matches!(device.as_dispatch(), DispatchDevice::Cube(CubeDevice::Cuda(_)))
+    /// Whether a tensor is where our kernels run.
+    pub(crate) fn on_gpu<const D: usize>(a: &Tensor<D>) -> bool {
+        matches!(a.device().inner().as_dispatch(), DispatchDevice::Cube(_))
     }
 
     pub(super) fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {

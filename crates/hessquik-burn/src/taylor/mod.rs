@@ -1,4 +1,4 @@
-//! Forward mode on CUDA: value, tangents and second derivatives of a sample as rows of one tensor, one kernel for a layer.
+//! Forward mode on GPUs: value, tangents and second derivatives of a sample as rows of one tensor, one kernel for a layer.
 //!
 //! ```text
 //! [z; A; B] = X M (+ b on the first row)            X = [x; V; 0] (n_s, rows, d) at first
@@ -14,8 +14,8 @@ mod layer;
 
 use crate::form::{Step, TensorForm};
 use crate::jets::Jets;
+use crate::product::on_gpu;
 use crate::tensors::{constant, of_numbers, rows_times, zeros};
-use burn::backend::{CubeDevice, DispatchDevice};
 use burn::tensor::{Int, Tensor, TensorData};
 use derivatives::Formula;
 use hessquik::{Mode, Request};
@@ -57,7 +57,7 @@ fn rows(request: &Request<f64>, d: usize) -> Option<Rows> {
     (rows.len() <= ROWS).then_some(rows)
 }
 
-/// What `request` asks for at points `x` (n_s, d); none where this way does not lead: on other devices, in other modes,
+/// What `request` asks for at points `x` (n_s, d); none where this way does not lead: on the CPU, in other modes,
 /// with more rows than a thread keeps, with activations of the user's own.
 pub(crate) fn jets(
     forms: impl FnOnce() -> Result<Vec<TensorForm>, crate::Error>,
@@ -65,8 +65,7 @@ pub(crate) fn jets(
     request: &Request<f64>,
 ) -> Result<Option<Jets>, crate::Error> {
     let [_, d] = x.dims();
-    // kernels for other GPUs compile, and have not been tested there
-    if !matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(CubeDevice::Cuda(_))) {
+    if !on_gpu(x) {
         return Ok(None);
     }
     let Some(rows) = rows(request, d) else { return Ok(None) };
