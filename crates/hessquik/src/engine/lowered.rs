@@ -103,6 +103,7 @@ mod tests {
     use ndarray::{Array2, array};
 
     #[test]
+    #[cfg_attr(miri, ignore = "factors a large operator, in hours")]
     fn requests_are_kept_and_told_apart_to_the_last_bit() {
         let network = fully_connected::<f64>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();
         let lowered = network.lowered().unwrap();

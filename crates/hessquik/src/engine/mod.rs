@@ -43,3 +43,9 @@ pub use program::Program;
 pub(crate) use program::{Memory, Stage};
 pub(crate) use sizes::{StageSizes, Work};
 pub(crate) use start::spared;
+
+/// Sizes for tests of the kernels; of them the small ones under Miri, which takes a microsecond for each operation.
+#[cfg(test)]
+pub(crate) fn test_sizes<const N: usize>(sizes: [usize; N]) -> impl Iterator<Item = usize> {
+    sizes.into_iter().filter(|&size| !cfg!(miri) || size <= 20)
+}

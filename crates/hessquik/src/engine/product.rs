@@ -485,15 +485,16 @@ unsafe fn sum_rows<S: Simd, F: Lanes, const R: usize, const V: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_sizes;
     use super::*;
 
     /// Every shape of block, panel and remainder against the triple loop.
     fn right_for<F: Real>(tolerance: f64) {
         let entry = |i: usize| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0);
         let numbers: Vec<F> = (0..20_000).map(entry).collect();
-        for rows in [1, 2, 3, 4, 5, 7, 11, 12, 13, 30] {
-            for inner in [0, 1, 2, 17, 40, 130] {
-                for cols in [1, 2, 8, 15, 16, 17, 31, 33, 48, 64, 65, 130] {
+        for rows in test_sizes([1, 2, 3, 4, 5, 7, 11, 12, 13, 30]) {
+            for inner in test_sizes([0, 1, 2, 17, 40, 130]) {
+                for cols in test_sizes([1, 2, 8, 15, 16, 17, 31, 33, 48, 64, 65, 130]) {
                     for (transposed, packed, onto) in [(false, false, 0), (true, false, 1), (false, true, 2)] {
                         let a = Mat::new(&numbers[3..], rows, inner, inner + 1);
                         let a = if transposed { Mat::new(&numbers, inner, rows, rows + 2).t() } else { a };

@@ -187,12 +187,13 @@ impl<F: Real> WithSimd for MirrorBlock<'_, F> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_sizes;
     use super::*;
 
     /// Against the triple loop, for sizes around those of blocks, panels and squares.
     fn right_for<F: Real>(tolerance: f64) {
         let entry = |i: usize| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0);
-        for k in [1, 2, 5, 8, 17, 31, 32, 33, 63, 64, 65, 100, 128, 130, 192, 200] {
+        for k in test_sizes([1, 2, 5, 8, 17, 31, 32, 33, 63, 64, 65, 100, 128, 130, 192, 200]) {
             for n in [0, 1, 3, 16] {
                 let x: Vec<F> = (0..k * n).map(entry).collect();
                 let scale = |i: usize| (i % n.max(1)) as f64 - 0.5;
@@ -219,7 +220,7 @@ mod tests {
 
     /// With vectors and without.
     fn mirrored<F: Real>() {
-        for k in [1, 3, 4, 8, 9, 16, 21, 40] {
+        for k in test_sizes([1, 3, 4, 8, 9, 16, 21, 40]) {
             let h: Vec<F> = (0..k * k).map(|i| F::of(i as f64)).collect();
             for arch in [Arch::new(), Arch::Scalar] {
                 let mut mirrored = h.clone();
