@@ -368,7 +368,8 @@ unsafe fn store_first_f32(len: usize, mut to: *mut f32, x: std::arch::x86_64::__
             (to, x4) = (to.add(4), _mm256_extractf128_ps::<1>(x));
         }
         if len & 2 != 0 {
-            _mm_storel_pd(to.cast(), _mm_castps_pd(x4));
+            // for numbers of four bytes: the store of one of eight wants it aligned to eight
+            _mm_storel_epi64(to.cast(), _mm_castps_si128(x4));
             (to, x4) = (to.add(2), _mm_movehl_ps(x4, x4));
         }
         if len & 1 != 0 {

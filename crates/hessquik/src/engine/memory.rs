@@ -94,7 +94,7 @@ impl<'a, F: Real, I: Iterator<Item = (&'a [F], &'a mut [F])>> WithSimd for Strea
 unsafe fn stream_line<S: Simd>(_: S, from: *const f32, to: *mut f32) {
     // SAFETY: the caller's; vectors of these lengths exist only where the machine has them.
     unsafe {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
             use std::arch::x86_64::*;
             let lanes = S::F32_LANES.clamp(4, 16);
@@ -107,7 +107,7 @@ unsafe fn stream_line<S: Simd>(_: S, from: *const f32, to: *mut f32) {
                 }
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(any(not(target_arch = "x86_64"), miri))]
         to.copy_from_nonoverlapping(from, LINE / size_of::<f32>());
     }
 }
@@ -121,7 +121,7 @@ fn part_lines<F: Real>(from: &[F], to: &mut [F], head: usize, end: usize) {
 
 /// Orders the stores of [`stream`] before all that follow, so that other threads see them.
 pub(crate) fn streamed() {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: every x86-64 machine has this instruction.
     unsafe {
         std::arch::x86_64::_mm_sfence();
