@@ -108,8 +108,7 @@ def page(kept):
     scaling = ", ".join(f"{label(r)} {number(r['threads'])}" for r in threads)
     old = [r["hessQuik"] / r["fresh"] for r in rows if "hessQuik" in r]
     ratios = [best(r)[0] for r in compared]
-    geometric = lambda values: math.exp(sum(map(math.log, values)) / len(values))  # noqa: E731
-    mean, old_mean = geometric(ratios), geometric(old)
+    mean, old_mean = targets.mean(ratios), targets.mean(old)
 
     text = f"""# Speed
 

@@ -7,6 +7,7 @@
 //! | [`random_networks`] | hyper-dual numbers and finite differences |
 //! | [`requests`] | sums over the oracle's full derivatives |
 //! | [`pullback`] | dual numbers over hyper-dual ones, and finite differences |
+//! | [`small`] | each mode against the others, of a size that Miri runs |
 //! | [`compose`] | the network that the layers compose to |
 //! | [`outputs`] | fresh arrays, to the last bit |
 //! | [`threads`] | one thread and a fresh network, to the last bit |
@@ -22,5 +23,6 @@ mod outputs;
 mod pullback;
 mod random_networks;
 mod requests;
+mod small;
 mod threads;
 mod user_layers;
