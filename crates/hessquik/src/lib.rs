@@ -60,7 +60,9 @@ pub mod check;
 mod engine;
 mod error;
 mod evaluate;
+mod execute;
 mod file;
+mod graph;
 mod jet;
 pub mod layer;
 mod network;
@@ -69,6 +71,7 @@ mod plan;
 mod prepared;
 mod real;
 mod request;
+mod schedule;
 
 pub use activation::{Activation, Pointwise};
 pub use architecture::{ActivationSpec, Architecture};

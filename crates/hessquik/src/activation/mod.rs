@@ -179,6 +179,11 @@ impl Activation {
         with_kernel!(self, kernel => sweep::once(kernel, z), f => F::pointwise(&**f, z))
     }
 
+    /// The derivative of this order at `z`.
+    pub(crate) fn derivative<F: Real>(&self, order: usize, z: F) -> F {
+        self.jet(z)[order]
+    }
+
     /// The derivatives of orders 0 (the value) up to `order`, at most 3, at every entry of `z`: an array or view of any
     /// shape and strides. Each result has the shape of `z`.
     ///

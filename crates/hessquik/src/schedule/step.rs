@@ -1,0 +1,161 @@
+//! Steps: what a schedule is a list of. Each is one multilinear form, or one derivative of an activation.
+//!
+//! A buffer holds numbers (n, rows, samples): `n` features of `rows` rows, for every sample of a tile with the samples side
+//! by side, or once for all samples where it is *shared*. Values have one row, tangents one for each direction, adjoints
+//! one for each output.
+//!
+//! Every step but [`Op::Act`] and [`Op::Lower`] is a form that is linear in each of its places, with one of them missing:
+//! `out` gets the derivative of the form with respect to that place. So reversing a step gives steps of the same kind (the
+//! missing place and another change roles), and pushing a change forward gives the same step with one operand replaced.
+//!
+//! | kind | form | with respect to |
+//! |---|---|---|
+//! | [`Op::Move`] | `c sum y[to + j] x[from + j]` | y (its reverse swaps `from` and `to`) |
+//! | [`Op::Times`] | `c sum y . a . b` | y |
+//! | [`Op::Product`] | `sum y[g, i, j] a[g, i, l] b[g, l, j]` | y, a or b |
+//! | [`Op::Dot`] | `sum d[r, e] g[i, r] t[i, e]` | d, g or t |
+//! | [`Op::Gram`] | `c/2 sum h[r, a, b] c[i, r] (s[i, a] t[i, b] + t[i, a] s[i, b])` | h, c or s |
+use crate::Activation;
+use std::sync::Arc;
+
+/// The place of a buffer in a schedule.
+pub(crate) type Id = usize;
+
+/// A buffer (n, rows, samples).
+#[derive(Clone, Debug)]
+pub(crate) struct Buffer<F> {
+    /// Features.
+    pub n: usize,
+    /// Rows: 1 for values, one for each direction or output.
+    pub rows: usize,
+    /// Whether it is the same for all samples: then it has no axis of samples.
+    pub shared: bool,
+    /// Who fills it.
+    pub source: Source<F>,
+}
+
+impl<F> Buffer<F> {
+    /// Entries for each sample, or in all where it is shared.
+    pub fn len(&self) -> usize {
+        self.n * self.rows
+    }
+}
+
+/// Where the numbers of a buffer come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source<F> {
+    /// The steps that write it.
+    Steps,
+    /// The points of the tile: `d` features.
+    Points,
+    /// An array given with the points, one for each sample: directions (d, k), or cotangents of a result.
+    Given(usize),
+    /// The flat vector of weights from this entry on.
+    Weight(usize),
+    /// Constants, `n * rows` of them.
+    Literal(Arc<[F]>),
+    /// Row `a` is the unit vector of feature `units[a]`.
+    Units(Arc<[usize]>),
+}
+
+/// Features `from .. from + len` go to `to .. to + len`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Block {
+    pub from: usize,
+    pub to: usize,
+    pub len: usize,
+}
+
+/// Row `a` of the first operand and row `b` of the second go to row `y` of the result, with a factor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Triple<F> {
+    pub y: usize,
+    pub a: usize,
+    pub b: usize,
+    pub c: F,
+}
+
+/// Which rows of the operands meet.
+///
+/// `None` in place of a list: all three have as many rows, except that an operand of one row meets every row, and a
+/// result of one row sums over them.
+pub(crate) type Triples<F> = Option<Arc<[Triple<F>]>>;
+
+/// The place of a product `Y = A B` with respect to which its step is the derivative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `Y += A B`; the operands are A and B.
+    Y,
+    /// `A += Y B^T`; the operands are Y and B.
+    A,
+    /// `B += A^T Y`; the operands are A and Y.
+    B,
+}
+
+/// The place of a [`Op::Dot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DotPlace {
+    /// `d[r, e] += sum_i g[i, r] t[i, e]`, with `d` of `q * k` features `r * k + e` and one row; the operands are g and t.
+    D,
+    /// `g[i, r] += sum_e d[r, e] t[i, e]`; the operands are d and t.
+    G,
+    /// `t[i, e] += sum_r d[r, e] g[i, r]`; the operands are d and g.
+    T,
+}
+
+/// The place of a [`Op::Gram`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GramPlace {
+    /// The Hessian, `q * k * k` features `(r * k + a) * k + b` and one row; the operands are c, s and t.
+    H,
+    /// The coefficients (n, q rows); the operands are h, s and t.
+    C,
+    /// Either of the tangents (n, k rows); the operands are h, c and the other one.
+    S,
+}
+
+/// What a step computes from its operands.
+#[derive(Clone, Debug)]
+pub(crate) enum Op<F> {
+    /// `y[to + j, ry] += c x[from + j, rx]` for each block, or for all features in their places; rows by pairs (ry, rx),
+    /// or as [`Triples`] says of `None`.
+    Move { x: Id, c: F, blocks: Option<Arc<[Block]>>, rows: Option<Arc<[(usize, usize)]>> },
+    /// `y += s` at every entry.
+    Add { s: F },
+    /// `y = act^(order)(z)` entry by entry.
+    Act { z: Id, act: Activation, order: usize },
+    /// `y = x` less the largest entry of its group: `groups` of `len` entries, entry `j` of group `g` at
+    /// `(g / inner) * len * inner + j * inner + g % inner`. Its derivative is that of `x`: what is lowered so does not
+    /// depend on by how much.
+    Lower { x: Id, len: usize, inner: usize },
+    /// `y += c a . b` entry by entry.
+    Times { a: Id, b: Id, c: F, rows: Triples<F> },
+    /// Products of `dims[0]` pairs of matrices (dims 1, dims 2) (dims 2, dims 3); features are `(g, i, j)` in C order.
+    Product { place: Place, a: Id, b: Id, dims: [usize; 4], rows: Triples<F> },
+    /// Sums over the features of products of rows, each row of `g` with each of `t`.
+    Dot { place: DotPlace, a: Id, b: Id },
+    /// `h[r, a, b] += c/2 sum_i C[i, r] (s[i, a] t[i, b] + t[i, a] s[i, b])`, a sum over sites.
+    Gram { place: GramPlace, operands: [Id; 3], c: F },
+}
+
+/// One entry of the list: `out` gets, or has added, what `op` computes.
+#[derive(Clone, Debug)]
+pub(crate) struct Step<F> {
+    pub op: Op<F>,
+    pub out: Id,
+    /// Whether it is added to what is there; else `out` is set, all of it.
+    pub onto: bool,
+}
+
+impl<F: Copy> Op<F> {
+    /// The buffers that are read.
+    pub fn operands(&self) -> Vec<Id> {
+        match self {
+            Op::Add { .. } => vec![],
+            Op::Move { x, .. } | Op::Lower { x, .. } => vec![*x],
+            Op::Act { z, .. } => vec![*z],
+            Op::Times { a, b, .. } | Op::Product { a, b, .. } | Op::Dot { a, b, .. } => vec![*a, *b],
+            Op::Gram { operands, .. } => operands.to_vec(),
+        }
+    }
+}
