@@ -71,6 +71,7 @@ mod plan;
 mod prepared;
 mod real;
 mod request;
+mod result;
 mod schedule;
 
 pub use activation::{Activation, Pointwise};
@@ -78,6 +79,7 @@ pub use architecture::{ActivationSpec, Architecture};
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
 pub use file::{weights_dtype, write_whole};
+pub use graph::{Graph, Var};
 pub use jet::{FactoredHessian, Jet, JetMut, JetView};
 pub use layer::{
     Form, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single, SmoothMap,

@@ -5,31 +5,12 @@ use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::sizes::Work;
 use super::start::Start;
+use crate::execute::GraphCall;
 use crate::plan::{Candidate, Costs};
+pub(crate) use crate::result::Field;
 use crate::{Error, Explanation, Mode, Plan, Real, Request};
 use ndarray::Array2;
 use std::sync::Arc;
-
-/// The results of a request, as [`Jet`](crate::Jet) names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    Value,
-    Gradient,
-    Hessian,
-    Packed,
-    Diagonal,
-    Laplacian,
-    Operator,
-    Products,
-    Block,
-    Partials,
-    Factored,
-}
-
-impl Field {
-    /// How many there are.
-    pub const COUNT: usize = 11;
-}
 
 /// How a result is read off the slots of a task's [`Kind`].
 #[derive(Clone, Debug)]
@@ -113,6 +94,8 @@ pub(crate) struct Call<F> {
     pub along: Option<Start<F>>,
     /// Whether samples, not features, go side by side where a tile has enough of them.
     pub across: bool,
+    /// The request on a graph, instead of all sweeps.
+    pub graph: Option<GraphCall<F>>,
 }
 
 /// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
@@ -127,6 +110,9 @@ impl<F: Real> Call<F> {
     pub fn new(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
         if request.is_empty() {
             return Err(Error::Request("nothing is asked for".into()));
+        }
+        if program.graph.is_some() {
+            return Self::by_graph(program, request, reverse);
         }
         let (d, m) = (program.width(0), program.width(program.depth()));
         let (mut k, mut q) = (d, m);
@@ -168,6 +154,7 @@ impl<F: Real> Call<F> {
             outer: None,
             along: None,
             across: false,
+            graph: None,
         };
         if request.value {
             call.add_field(Field::Value, &[]);
@@ -189,6 +176,39 @@ impl<F: Real> Call<F> {
         let block = if call.across { at_once::<F>() } else { 12 };
         call.tile = if tile > block { tile - tile % block } else { tile };
         Ok(call)
+    }
+
+    /// Resolves `request` against the graph of the program.
+    fn by_graph(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
+        let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
+        let call = GraphCall::new(Arc::new(crate::execute::Plan::new(graph, request, reverse)?), theta);
+        let (d, m) = (graph.dim_input(), graph.dim_output());
+        let fields = call.fields();
+        let tile = TILE_BYTES / (call.floats_per_sample() * size_of::<F>());
+        let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
+        let lanes = super::kernels::lanes::<F>();
+        Ok(Self {
+            d,
+            m,
+            k: request.directions.as_ref().map_or(d, |v| v.nrows()),
+            q: request.outputs.as_ref().map_or(m, |u| u.ncols()),
+            v: None,
+            u: None,
+            fields,
+            tasks: Vec::new(),
+            gradient: Via::None,
+            lowest: 0,
+            joins: Vec::new(),
+            reverses: reverse,
+            order: 0,
+            tile: tile.next_multiple_of(lanes).min(MAX_TILE / lanes * lanes),
+            outer: None,
+            along: None,
+            across: false,
+            graph: Some(call),
+            program,
+        })
     }
 
     fn add_field(&mut self, field: Field, shape: &[usize]) -> usize {

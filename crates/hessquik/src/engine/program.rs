@@ -1,6 +1,7 @@
 //! A network lowered to a list of stages, each in the one form or a smooth map.
 use super::linear::{Cover, Known, Lin, cover};
 use super::tile::Workspace;
+use crate::graph::Graph;
 use crate::layer::{Form, Parts, Shift};
 use crate::{Activation, Error, Layer, Real, SmoothMap};
 use ndarray::{Array2, Array3};
@@ -100,6 +101,8 @@ pub struct Program<F> {
     pub(crate) memory: Memory<F>,
     /// Whether samples, not features, go side by side where a request allows it.
     pub(crate) narrow: bool,
+    /// The same network as a graph, with its weights: instead of the stages, where a layer is its forward pass.
+    pub(crate) graph: Option<(Arc<Graph<F>>, Vec<F>)>,
 }
 
 impl<F: Real> Program<F> {
@@ -112,7 +115,17 @@ impl<F: Real> Program<F> {
             names: Vec::new(),
             memory: Memory::default(),
             narrow: false,
+            graph: None,
         };
+        if has_forward(layer) {
+            let graph = Graph::of(layer)?;
+            let theta: Vec<F> =
+                layer.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect();
+            program.n_weights = theta.len();
+            program.names.push(layer.name());
+            program.graph = Some((Arc::new(graph), theta));
+            return Ok(program);
+        }
         program.push(layer, "")?;
         if program.stages.is_empty() {
             return Err(Error::EmptyNetwork);
@@ -133,6 +146,7 @@ impl<F: Real> Program<F> {
         let stage = match layer.parts() {
             Parts::Chain(layers) => return self.push_chain(layers, position),
             Parts::Form(form) => Stage::Site(Box::new(self.site(layer, position, &form)?)),
+            Parts::Forward => unreachable!("such networks are graphs"),
             Parts::Smooth(map) if layer.weights().is_empty() => Stage::Smooth(map),
             Parts::Smooth(_) => {
                 let message = "a smooth map has no weights of its own; put them in a layer in the one form".into();
@@ -219,6 +233,9 @@ impl<F: Real> Program<F> {
     }
 
     pub(crate) fn depth(&self) -> usize {
+        if self.graph.is_some() {
+            return 1;
+        }
         self.stages.len()
     }
 
@@ -230,6 +247,9 @@ impl<F: Real> Program<F> {
 
     /// Width of the state before stage `i` (the output for `i` = depth).
     pub(crate) fn width(&self, i: usize) -> usize {
+        if let Some((graph, _)) = &self.graph {
+            return if i == 0 { graph.dim_input() } else { graph.dim_output() };
+        }
         self.stages.get(i).map_or_else(|| self.stages[i - 1].n_out(), Stage::n)
     }
 
@@ -260,4 +280,13 @@ fn probe<F: Real>(map: &dyn SmoothMap<F>) -> Result<(), String> {
 
 fn at<F: Real, L: Layer<F> + ?Sized>(position: &str, layer: &L) -> String {
     if position.is_empty() { layer.name() } else { format!("{position} ({})", layer.name()) }
+}
+
+/// Whether a layer, or one of those in it, is its forward pass.
+fn has_forward<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> bool {
+    match layer.parts() {
+        Parts::Forward => true,
+        Parts::Chain(layers) => layers.iter().any(|l| has_forward(&**l)),
+        _ => false,
+    }
 }

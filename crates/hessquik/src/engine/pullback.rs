@@ -18,6 +18,8 @@ pub(crate) struct GradientSum<F> {
     /// For each task, the cotangents of what its tangents started with: at the first layer, then at each pivot.
     starts: Vec<Vec<StartBar<F>>>,
     along: Option<StartBar<F>>,
+    /// Of a network as a graph, what its tiles add to instead of all that.
+    graph: Vec<F>,
 }
 
 /// Working memory of the reverse, kept from tile to tile.
@@ -35,7 +37,9 @@ impl<F: Real> GradientSum<F> {
     /// Zero, in memory of an earlier sum if there is some.
     pub fn new(call: &Call<F>, space: &mut ReverseSpace<F>) -> Self {
         let of = |t: &Task<F>| std::iter::once(&t.start).chain(&t.pivots).map(StartBar::new).collect();
+        let graph = call.graph.as_ref().map_or_else(Vec::new, |g| vec![F::zero(); g.sums()]);
         Self {
+            graph,
             weights: space.spare.pop().map_or_else(|| WeightGradient::new(&call.program), WeightGradient::zeroed),
             starts: call.tasks.iter().map(of).collect(),
             along: call.along.as_ref().map(StartBar::new),
@@ -47,11 +51,15 @@ impl<F: Real> GradientSum<F> {
         let starts = |t: &Task<F>| -> usize {
             std::iter::once(&t.start).chain(&t.pivots).map(|s| s.through_m.len() + s.through_s.len()).sum()
         };
+        if let Some(graph) = &call.graph {
+            return graph.sums();
+        }
         call.program.n_weights + call.tasks.iter().map(starts).sum::<usize>()
     }
 
     /// Adds another sum, whose memory goes to `space`.
     pub fn add(&mut self, other: Self, space: &mut ReverseSpace<F>) {
+        self.graph.iter_mut().zip(&other.graph).for_each(|(to, &from)| *to += from);
         self.weights.add(&other.weights);
         let to = self.starts.iter_mut().flatten().chain(&mut self.along);
         to.zip(other.starts.iter().flatten().chain(&other.along)).for_each(|(to, from)| to.add(from));
@@ -60,6 +68,9 @@ impl<F: Real> GradientSum<F> {
 
     /// Adds everything to the flat gradient of all weights.
     pub fn finish(mut self, call: &Call<F>, theta: &mut [F]) {
+        if let Some(graph) = &call.graph {
+            return graph.finish(&self.graph, theta);
+        }
         let stages = &call.program.stages;
         let mut add = |bar: &StartBar<F>, start: &Start<F>, at: usize| {
             bar.finish(start, &stages[at], &mut self.weights.stages[at]);
@@ -89,6 +100,9 @@ impl<F: Real> Call<F> {
         sum: &mut GradientSum<F>,
         x_bar: &mut [F],
     ) {
+        if let Some(graph) = &self.graph {
+            return graph.pull_back(&mut ws.graph, cotangents, &mut sum.graph, x_bar);
+        }
         let (program, q, ns, depth) = (&*self.program, self.q, ws.tape.ns, self.program.depth());
         rs.bars.reset(program);
         let of = |field: Field| {

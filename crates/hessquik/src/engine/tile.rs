@@ -13,6 +13,7 @@ use super::start::Start;
 use super::sweeps::{Segment, adjoints, sum_of_two, tangents, values};
 use super::tape::{Buffer, Tape, copy_from, fit, grow, identities, view2, view3};
 use crate::Real;
+use crate::execute::Space;
 
 /// Working memory of one task.
 #[derive(Debug, Default)]
@@ -44,11 +45,16 @@ pub(crate) struct Workspace<F> {
     pub cotangents: Vec<Buffer<F>>,
     pub reverse: ReverseSpace<F>,
     pub across: Across<F>,
+    pub graph: Space<F>,
 }
 
 impl<F: Real> Call<F> {
     /// Evaluates the points in `ws.tape.u[0]` (of `ws.tape.ns` samples) into `out`, one slice per field in memory order.
     pub fn evaluate_tile(&self, ws: &mut Workspace<F>, out: &mut [&mut [F]]) {
+        if let Some(call) = &self.graph {
+            let ns = ws.tape.ns;
+            return call.evaluate(&ws.tape.u[0][..ns * self.d], ns, &mut ws.graph, out);
+        }
         let program = &*self.program;
         if self.across && ws.tape.ns >= FEWEST {
             grow(&mut ws.tasks, 1);

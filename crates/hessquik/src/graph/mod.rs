@@ -1,1 +1,168 @@
-//! Graphs.
+//! Graphs: what a network computes, as nodes of a few kinds.
+//!
+//! A node is a row of numbers for each sample, the points first. Every node is affine, pointwise or bilinear in the nodes
+//! before it:
+//!
+//! | kind | value | curved |
+//! |---|---|---|
+//! | [`Kind::Affine`] | `u = sum_p c_p P_p u_p + s`, with `P_p` moving blocks of features | |
+//! | [`Kind::Lower`] | `u = z - max z` in each group, whose derivative is that of `z` | |
+//! | [`Kind::Pointwise`] | `u = act(z)` | yes |
+//! | [`Kind::Times`] | `u = a . b`, entry by entry | yes |
+//! | [`Kind::Product`] | `u = a b`, products of matrices | yes |
+//!
+//! A weight is a node that does not depend on the points, and so is what is made of weights alone: the product of a node
+//! with a matrix of weights is a [`Kind::Product`] that is linear in the points. What depends on no points is computed once
+//! for each set of weights.
+mod trace;
+mod var;
+
+pub use var::Var;
+
+use crate::schedule::{Block, Id, Op, Place, Triples};
+use crate::{Activation, Error, Real};
+use std::sync::Arc;
+
+/// The place of a node in its graph.
+pub(crate) type NodeId = usize;
+
+/// One parent of an affine node: `c` times its features, in their places or moved by blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Term<F> {
+    pub of: NodeId,
+    pub c: F,
+    pub blocks: Option<Arc<[Block]>>,
+}
+
+/// What a node computes from its parents.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind<F> {
+    /// The point.
+    Input,
+    /// The flat vector of weights from `theta` on.
+    Weight { theta: usize },
+    /// Numbers that are not trained.
+    Constant(Arc<[F]>),
+    /// The sum of its terms, and `shift` at every entry.
+    Affine { terms: Vec<Term<F>>, shift: F },
+    /// `z` less the largest entry of each group of `len` entries that are `inner` apart.
+    Lower { of: NodeId, len: usize, inner: usize },
+    /// An activation, entry by entry.
+    Pointwise { of: NodeId, act: Activation },
+    /// A product, entry by entry.
+    Times { a: NodeId, b: NodeId },
+    /// Products of matrices.
+    Product { a: NodeId, b: NodeId, form: Form },
+}
+
+impl<F> Kind<F> {
+    /// The nodes that this one is made of.
+    pub fn parents(&self) -> Vec<NodeId> {
+        match self {
+            Kind::Input | Kind::Weight { .. } | Kind::Constant(_) => vec![],
+            Kind::Affine { terms, .. } => terms.iter().map(|t| t.of).collect(),
+            Kind::Lower { of, .. } | Kind::Pointwise { of, .. } => vec![*of],
+            Kind::Times { a, b } | Kind::Product { a, b, .. } => vec![*a, *b],
+        }
+    }
+}
+
+/// `dims[0]` products of matrices in C order: `a b` of (dims 1, dims 2) and (dims 2, dims 3), or `a b^T` of
+/// (dims 1, dims 3) and (dims 2, dims 3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Form {
+    pub dims: [usize; 4],
+    pub transposed: bool,
+}
+
+impl Form {
+    /// `a b`.
+    pub fn plain(dims: [usize; 4]) -> Self {
+        Self { dims, transposed: false }
+    }
+
+    /// The product, of rows of the factors.
+    pub fn product<F>(&self, a: Id, b: Id, rows: Triples<F>) -> Op<F> {
+        let place = if self.transposed { Place::A } else { Place::Y };
+        Op::Product { place, a, b, dims: self.dims, rows }
+    }
+
+    /// Its adjoint `g` to the first factor.
+    pub fn to_a<F>(&self, g: Id, b: Id, rows: Triples<F>) -> Op<F> {
+        let place = if self.transposed { Place::Y } else { Place::A };
+        Op::Product { place, a: g, b, dims: self.dims, rows }
+    }
+
+    /// Its adjoint `g` to the second factor; rows of `a` and of `g`, in this order.
+    pub fn to_b<F: Copy>(&self, a: Id, g: Id, rows: Triples<F>) -> Op<F> {
+        if self.transposed {
+            let swap = |t: &crate::schedule::Triple<F>| crate::schedule::Triple { a: t.b, b: t.a, ..*t };
+            let rows = rows.map(|rows| rows.iter().map(swap).collect());
+            return Op::Product { place: Place::B, a: g, b: a, dims: self.dims, rows };
+        }
+        Op::Product { place: Place::B, a, b: g, dims: self.dims, rows }
+    }
+}
+
+/// A node: `n` numbers for each sample, or once for all samples unless it `varies` with the points.
+#[derive(Clone, Debug)]
+pub(crate) struct Node<F> {
+    pub kind: Kind<F>,
+    pub n: usize,
+    pub varies: bool,
+}
+
+/// What a network computes: nodes in an order in which parents stand before their children.
+///
+/// It is made by the forward pass of a layer, [`Layer::forward`](crate::Layer::forward_pass), on a [`Var`].
+#[derive(Clone, Debug)]
+pub struct Graph<F> {
+    pub(crate) nodes: Vec<Node<F>>,
+    pub(crate) input: NodeId,
+    pub(crate) output: NodeId,
+    pub(crate) n_weights: usize,
+}
+
+impl<F: Real> Graph<F> {
+    /// Number of features of the points.
+    pub(crate) fn dim_input(&self) -> usize {
+        self.nodes[self.input].n
+    }
+
+    /// Number of features of the output.
+    pub(crate) fn dim_output(&self) -> usize {
+        self.nodes[self.output].n
+    }
+
+    /// Whether each node is needed for the output.
+    pub(crate) fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        needed[self.output] = true;
+        for i in (0..self.nodes.len()).rev() {
+            if needed[i] {
+                self.nodes[i].kind.parents().into_iter().for_each(|p| needed[p] = true);
+            }
+        }
+        needed
+    }
+
+    /// The same graph with its output times the columns of `u` (m, q).
+    pub(crate) fn along_outputs(mut self, u: &[F], q: usize) -> Self {
+        let m = self.dim_output();
+        let varies = self.nodes[self.output].varies;
+        self.nodes.push(Node { kind: Kind::Constant(u.into()), n: m * q, varies: false });
+        let b = self.nodes.len() - 1;
+        let kind = Kind::Product { a: self.output, b, form: Form::plain([1, 1, m, q]) };
+        self.nodes.push(Node { kind, n: q, varies });
+        self.output = b + 1;
+        self
+    }
+
+    /// An error for activations whose settings make no sense.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.nodes.iter().try_for_each(|node| match &node.kind {
+            Kind::Pointwise { act, .. } => act.check(),
+            _ => Ok(()),
+        })
+    }
+}

@@ -32,6 +32,7 @@ pub use weights::Weights;
 use crate::Real;
 use crate::architecture::Architecture;
 use crate::engine::Lowered;
+use crate::graph::Var;
 use ndarray::ArrayD;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub enum Parts<'a, F> {
     Smooth(Arc<dyn SmoothMap<F>>),
     /// Layers one after another.
     Chain(&'a [Box<dyn Layer<F>>]),
+    /// Its forward pass, [`Layer::forward`].
+    Forward,
 }
 
 /// A layer: its dimensions, its weights by name, and what it is made of.
@@ -96,8 +99,17 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
         Vec::new()
     }
 
-    /// What the layer is made of.
-    fn parts(&self) -> Parts<'_, F>;
+    /// What the layer is made of: its forward pass, unless it is one of the special cases of [`Parts`].
+    fn parts(&self) -> Parts<'_, F> {
+        Parts::Forward
+    }
+
+    /// The layer as its forward pass on the features of one point; see [`Var`]. Everything else follows from it.
+    ///
+    /// A layer has this, or [`parts`](Self::parts).
+    fn forward_pass(&self, u: Var<F>) -> Var<F> {
+        u.missing(&self.name())
+    }
 
     /// The description that a model file keeps; `None` if the layer cannot be rebuilt from one.
     fn architecture(&self) -> Option<Architecture> {

@@ -1,4 +1,12 @@
 //! Schedules: a request resolved against a graph is a straight list of steps on row buffers.
+mod build;
+mod compile;
+mod cost;
+mod reverse;
 mod step;
+mod sweeps;
 
+pub(crate) use build::List;
+pub(crate) use compile::{Compiled, Reading, compile};
+pub(crate) use reverse::{push, reverse};
 pub(crate) use step::{Block, Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step, Triple, Triples};

@@ -3,6 +3,7 @@
 //! | module | against |
 //! |---|---|
 //! | [`golden`] | what hessQuik itself computed |
+//! | [`graphs`] | hyper-dual numbers, and the same layers in the one form |
 //! | [`narrow`] | hyper-dual numbers, where samples go side by side |
 //! | [`random_networks`] | hyper-dual numbers and finite differences |
 //! | [`requests`] | sums over the oracle's full derivatives |
@@ -16,6 +17,7 @@
 mod common;
 mod compose;
 mod golden;
+mod graphs;
 mod hostile;
 mod lying_layers;
 mod narrow;
