@@ -43,7 +43,7 @@ pub fn raise(error: Error) -> PyErr {
         Error::Shape { .. } => "ShapeError",
         Error::Index { .. } => "IndexRangeError",
         Error::Setting { .. } => "SettingError",
-        Error::Request(_) => "RequestError",
+        Error::Request(_) | Error::Order { .. } => "RequestError",
         Error::Layer { .. } => "LayerError",
         Error::UnknownWeight { .. } => "UnknownWeightError",
         Error::OutOfMemory { .. } => "OutOfMemoryError",

@@ -62,6 +62,20 @@ pub enum Error {
         wanted: String,
     },
 
+    /// An activation has no derivatives of the order that a request needs.
+    #[error(
+        "activation {activation} gives derivatives up to order {most}, and order {order} is needed (a pullback needs one \
+         more than its request; a user's activation says what it can by `Pointwise::max_order` and `derivatives`)"
+    )]
+    Order {
+        /// The name of the activation.
+        activation: String,
+        /// The order that is needed.
+        order: usize,
+        /// The highest that there is.
+        most: usize,
+    },
+
     /// The request names nothing, or something that is not known or not possible here.
     #[error("request: {0}")]
     Request(String),

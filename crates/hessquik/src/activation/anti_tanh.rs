@@ -2,6 +2,7 @@
 use super::decay::Decay;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
+use super::table::{Higher, Row, Table, leibniz, map};
 use crate::Real;
 
 /// ln cosh z and its derivatives, those of [`Tanh`](super::tanh::Tanh) one order up.
@@ -22,5 +23,16 @@ impl<F: Real> Kernel<F> for AntiTanh {
         let h = h.copysign(z);
         let second = p * (F::of(4.0) * scale);
         [value, h, second, F::of(-2.0) * h * second]
+    }
+}
+
+impl<F: Real> Higher<F> for AntiTanh {
+    /// As for [`Tanh`](super::tanh::Tanh), with f' in place of f.
+    #[inline(always)]
+    fn higher(self, order: usize, _z: &Row<F>, d: &mut Table<F>) {
+        for j in 4..=order {
+            let sum = leibniz(j - 3, &d[1..], &d[2..]);
+            d[j] = map(&sum, |sum| F::of(-2.0) * sum);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! library routine: the numbers are the same to the last bit, and slow.
 //!
 //! The polynomials come from `tests/activations/fit_polynomials.py`.
+use super::table::MAX_ORDER;
 use super::{Pointwise, trigonometric};
 use crate::Real;
 
@@ -60,6 +61,9 @@ pub trait Elementary: Copy + 'static {
 
     /// The jet of a user's activation in this precision.
     fn pointwise(f: &dyn Pointwise, z: Self) -> [Self; 4];
+
+    /// The derivatives of a user's activation of orders 0 to `out.len() - 1`, at most `MAX_ORDER`.
+    fn pointwise_derivatives(f: &dyn Pointwise, z: Self, out: &mut [Self]);
 }
 
 /// The polynomial with these coefficients, constant first.
@@ -171,6 +175,19 @@ impl Elementary for f32 {
 
     fn pointwise(f: &dyn Pointwise, z: Self) -> [Self; 4] {
         f.jet_f32(z)
+    }
+
+    fn pointwise_derivatives(f: &dyn Pointwise, z: Self, out: &mut [Self]) {
+        if out.len() > 4 {
+            let mut double = [0.0; MAX_ORDER + 1];
+            f.derivatives(f64::from(z), &mut double[..out.len()]);
+            for (out, double) in out.iter_mut().zip(double) {
+                *out = double as f32;
+            }
+        }
+        for (out, derivative) in out.iter_mut().zip(f.jet_f32(z)) {
+            *out = derivative;
+        }
     }
 }
 
@@ -338,6 +355,15 @@ impl Elementary for f64 {
 
     fn pointwise(f: &dyn Pointwise, z: Self) -> [Self; 4] {
         f.jet(z)
+    }
+
+    fn pointwise_derivatives(f: &dyn Pointwise, z: Self, out: &mut [Self]) {
+        if out.len() > 4 {
+            f.derivatives(z, out);
+        }
+        for (out, derivative) in out.iter_mut().zip(f.jet(z)) {
+            *out = derivative;
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The Gaussian error linear unit, exact.
 use super::decay::Decay;
 use super::elementary::{at_most, divide, quick_two_sum, square, two_sum};
+use super::gaussian::Bell;
+use super::sweep::BLOCK;
 use super::sweep::Kernel;
+use super::table::{Higher, Row, Table};
 use super::zero::Zero;
 use crate::Real;
 
@@ -72,5 +75,20 @@ impl<F: Real> Kernel<F> for Gelu {
             phi * (-a).mul_add(a, F::of(2.0)) * scale,
             (a * a.mul_add(a, -four) * phi * scale) * F::one().copysign(z),
         ]
+    }
+}
+
+impl<F: Real> Higher<F> for Gelu {
+    /// f^(j) = z phi^(j-1) + j phi^(j-2).
+    #[inline(always)]
+    fn higher(self, order: usize, z: &Row<F>, d: &mut Table<F>) {
+        let Bell { z, scale, d: phi } = Bell::new(F::of(0.5), order - 1, z);
+        let (density, _) = F::two_parts(DENSITY[0], DENSITY[1]);
+        for j in 4..=order {
+            for l in 0..BLOCK {
+                let bracket = z[l].mul_add(phi[j - 1][l], F::of(j as f64) * phi[j - 2][l]);
+                d[j][l] = bracket * (density * scale[l]);
+            }
+        }
     }
 }

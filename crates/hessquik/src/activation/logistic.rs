@@ -1,6 +1,10 @@
 //! The logistic distribution: what tanh, ln cosh, sigmoid, softplus and SiLU have in common, from one exponential.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::decay::Decay;
 use super::elementary::{quick_two_sum, square};
+use super::sweep::BLOCK;
+use super::table::{MAX_ORDER, Row, Table, leibniz};
 use super::zero::Zero;
 use crate::Real;
 
@@ -90,5 +94,36 @@ impl<F: Real> Logistic<F> {
         let (high, low) = square(self.h);
         let low = (two * self.h).mul_add(self.h_low(), low);
         THIRD.repair(a, half * three.mul_add(low, three.mul_add(high, -one)))
+    }
+}
+
+/// p = s'(y) and its derivatives, from p' = -tanh(y/2) p, differentiated by Leibniz' rule; those of tanh(y/2) are twice
+/// those of s.
+pub(super) struct Bump<F> {
+    /// A factor to be applied last, as in [`Decay`].
+    pub(super) scale: Row<F>,
+    /// The derivatives without it; far out, where there is a factor, they are nothing beside tanh(y/2) even so.
+    pub(super) p: Table<F>,
+}
+
+impl<F: Real> Bump<F> {
+    /// The derivatives up to `order` at y + `low`.
+    #[inline(always)]
+    pub(super) fn new(order: usize, y: &Row<F>, low: &Row<F>) -> Self {
+        let mut scale = [F::zero(); BLOCK];
+        let (mut p, mut h) = ([[F::zero(); BLOCK]; MAX_ORDER + 1], [[F::zero(); BLOCK]; MAX_ORDER + 1]);
+        for l in 0..BLOCK {
+            let low = if y[l] < F::zero() { -low[l] } else { low[l] };
+            let logistic = Logistic::new(Decay::with_low(y[l].abs(), low));
+            (p[0][l], h[0][l], scale[l]) = (logistic.p, logistic.h.copysign(y[l]), logistic.decay.scale);
+        }
+        for n in 1..=order {
+            let sum = leibniz(n - 1, &h, &p);
+            for l in 0..BLOCK {
+                p[n][l] = -sum[l];
+                h[n][l] = F::of(2.0) * p[n - 1][l];
+            }
+        }
+        Self { scale, p }
     }
 }

@@ -20,11 +20,14 @@ mod silu;
 mod sin;
 mod softplus;
 mod sweep;
+mod table;
 mod tanh;
 mod trigonometric;
 mod zero;
 
 pub(crate) use elementary::Elementary;
+pub use table::MAX_ORDER;
+pub(crate) use table::compose;
 
 use crate::{Error, Real};
 use ndarray::{Array, ArrayBase, Data, Dimension};
@@ -61,6 +64,65 @@ pub trait Pointwise: Debug + Send + Sync {
     /// The same in single precision; by default the double-precision jet, rounded.
     fn jet_f32(&self, z: f32) -> [f32; 4] {
         self.jet(f64::from(z)).map(|d| d as f32)
+    }
+
+    /// The highest order that [`derivatives`](Self::derivatives) gives; by default the 3 of [`jet`](Self::jet).
+    /// Requests that need more are errors.
+    fn max_order(&self) -> usize {
+        3
+    }
+
+    /// The derivatives of orders 0 to `out.len() - 1` at `z`, for orders above 3. Only called with at most
+    /// [`max_order`](Self::max_order)` + 1` entries, and at most [`MAX_ORDER`]` + 1`.
+    ///
+    /// Where formulas are long, the recurrence of power series is short: with the series of z + t, [`Activation::taylor`]
+    /// gives those of known functions, and sums, products and quotients of series are a loop each.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Pointwise};
+    ///
+    /// /// tanh(sin z)
+    /// #[derive(Debug)]
+    /// struct Wave;
+    ///
+    /// impl Pointwise for Wave {
+    ///     fn name(&self) -> &str {
+    ///         "wave"
+    ///     }
+    ///     fn jet(&self, z: f64) -> [f64; 4] {
+    ///         let mut jet = [0.0; 4];
+    ///         self.derivatives(z, &mut jet);
+    ///         jet
+    ///     }
+    ///     fn max_order(&self) -> usize {
+    ///         hessquik::activation::MAX_ORDER
+    ///     }
+    ///     fn derivatives(&self, z: f64, out: &mut [f64]) {
+    ///         let mut series = vec![0.0; out.len()]; // of z + t
+    ///         series[0] = z;
+    ///         if let Some(slope) = series.get_mut(1) {
+    ///             *slope = 1.0;
+    ///         }
+    ///         for inner in [Activation::Sin, Activation::Tanh] {
+    ///             series = inner.taylor(&series).expect("built-in, any order");
+    ///         }
+    ///         let mut factorial = 1.0;
+    ///         for (j, (out, coefficient)) in out.iter_mut().zip(series).enumerate() {
+    ///             factorial *= j.max(1) as f64;
+    ///             *out = factorial * coefficient;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// // the series of tanh(sin t) at 0 is t - t^3/2 + ...
+    /// let series = Activation::custom(Wave).taylor(&[0.0, 1.0, 0.0, 0.0, 0.0])?;
+    /// assert!((series[3] + 0.5).abs() < 1e-15 && series[4] == 0.0);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    fn derivatives(&self, z: f64, out: &mut [f64]) {
+        for (out, derivative) in out.iter_mut().zip(self.jet(z)) {
+            *out = derivative;
+        }
     }
 }
 
@@ -240,6 +302,113 @@ impl Activation {
                 }
             }
         });
+    }
+
+    /// Whether there are derivatives up to `order`, for whoever calls [`derivatives_into`](Self::derivatives_into) and
+    /// [`taylor_into`](Self::taylor_into).
+    pub(crate) fn check_order(&self, order: usize) -> Result<(), Error> {
+        let most = match self {
+            Self::Custom(f) => f.max_order().clamp(3, MAX_ORDER),
+            _ => MAX_ORDER,
+        };
+        if order > most {
+            return Err(Error::Order { activation: self.name().into(), order, most });
+        }
+        Ok(())
+    }
+
+    /// Fills `out[j]` with the j-th derivatives at every entry of `z`: plain derivatives, not divided by j!. The order is
+    /// `out.len() - 1`, which [`check_order`](Self::check_order) must accept; all slices have the length of `z`.
+    ///
+    /// Orders 0 to 3 are the numbers of [`fill`](Self::fill).
+    pub(crate) fn derivatives_into<F: Real>(&self, z: &[F], out: &mut [&mut [F]]) {
+        with_kernel!(self, kernel => table::fill_derivatives(kernel, z, out), f => {
+            let mut jet = [F::zero(); MAX_ORDER + 1];
+            for (i, &z) in z.iter().enumerate() {
+                F::pointwise_derivatives(&**f, z, &mut jet[..out.len()]);
+                for (out, derivative) in out.iter_mut().zip(jet) {
+                    out[i] = derivative;
+                }
+            }
+        });
+    }
+
+    /// Fills `out[k]` with the k-th Taylor coefficients of act(z(t)), entry by entry, where `z[j]` holds the j-th of z(t)
+    /// (derivatives divided by j!): a slice for each order, an entry for each feature and point. `z` may have fewer rows
+    /// than `out`, the missing ones are zero; with `z[..k]` the last of `out` is what this node adds to the k-th.
+    ///
+    /// The order is `out.len() - 1`, which [`check_order`](Self::check_order) must accept. Needs no scratch memory. Whoever
+    /// keeps the derivatives for a pullback calls [`derivatives_into`](Self::derivatives_into), then [`compose`].
+    pub(crate) fn taylor_into<F: Real>(&self, z: &[&[F]], out: &mut [&mut [F]]) {
+        with_kernel!(self, kernel => table::fill_taylor(kernel, z, out), f => {
+            let orders = out.len();
+            let mut d = [F::zero(); MAX_ORDER + 1];
+            for i in 0..z[0].len() {
+                F::pointwise_derivatives(&**f, z[0][i], &mut d[..orders]);
+                let entries = z.iter().map(|row| &row[i..=i]).collect::<Vec<_>>();
+                let derivatives = d.each_ref().map(std::slice::from_ref);
+                let mut out = out.iter_mut().map(|row| &mut row[i..=i]).collect::<Vec<_>>();
+                compose(&derivatives[..orders], &entries, &mut out);
+            }
+        });
+    }
+
+    /// The Taylor coefficients of act(z(t)) from those of z(t): `z[j]` is the j-th derivative of z(t) at t = 0 over j!.
+    ///
+    /// ```
+    /// use hessquik::Activation;
+    /// // tanh t = t - t^3/3 + 2 t^5/15 - ...
+    /// let series = Activation::Tanh.taylor(&[0.0_f64, 1.0, 0.0, 0.0, 0.0, 0.0])?;
+    /// for (found, expected) in series.iter().zip([0.0, 1.0, 0.0, -1.0 / 3.0, 0.0, 2.0 / 15.0]) {
+    ///     assert!((found - expected).abs() < 1e-15);
+    /// }
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Order`] for more than [`MAX_ORDER`]` + 1` coefficients, or more than a user's activation knows,
+    /// [`Error::Setting`] for a bad setting of the activation or no coefficients.
+    pub fn taylor<F: Real>(&self, z: &[F]) -> Result<Vec<F>, Error> {
+        self.check()?;
+        if z.is_empty() {
+            return Err(Error::setting("the number of Taylor coefficients", 0, "at least 1"));
+        }
+        self.check_order(z.len() - 1)?;
+        let mut series = vec![F::zero(); z.len()];
+        let mut out: Vec<_> = series.iter_mut().map(std::slice::from_mut).collect();
+        self.taylor_into(&z.iter().map(std::slice::from_ref).collect::<Vec<_>>(), &mut out);
+        Ok(series)
+    }
+
+    /// The derivatives of orders 0 (the value) up to `order`, at most [`MAX_ORDER`], at every entry of `z`, an array or
+    /// view of any shape. Orders 0 to 3 are the numbers of [`evaluate`](Self::evaluate).
+    ///
+    /// Above order 3 an error is below 1e-13 of the derivative's size nearby, in both tails, in double precision, unless
+    /// f' or exp(-|z|) is among the subnormal numbers there.
+    ///
+    /// ```
+    /// use hessquik::Activation;
+    /// use ndarray::array;
+    /// let derivatives = Activation::Sin.derivatives(&array![0.0, 1.0], 5)?;
+    /// assert_eq!(derivatives[5], Activation::Sin.evaluate(&array![0.0, 1.0], 1)?[1]);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Order`] for an order above [`MAX_ORDER`], or above what a user's activation knows, [`Error::Setting`] for
+    /// a bad setting of the activation.
+    pub fn derivatives<F: Real, S: Data<Elem = F>, D: Dimension>(
+        &self,
+        z: &ArrayBase<S, D>,
+        order: usize,
+    ) -> Result<Vec<Array<F, D>>, Error> {
+        self.check()?;
+        self.check_order(order)?;
+        let z = z.as_standard_layout();
+        let mut out: Vec<Array<F, D>> = (0..=order).map(|_| Array::zeros(z.raw_dim())).collect();
+        let mut rows: Vec<_> = out.iter_mut().map(|array| array.as_slice_mut().expect("standard layout")).collect();
+        self.derivatives_into(z.as_slice().expect("standard layout"), &mut rows);
+        Ok(out)
     }
 
     /// Whether the setting makes sense, for networks to check.

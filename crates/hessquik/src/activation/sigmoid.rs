@@ -1,7 +1,8 @@
 //! The logistic function.
 use super::decay::Decay;
-use super::logistic::Logistic;
-use super::sweep::Kernel;
+use super::logistic::{Bump, Logistic};
+use super::sweep::{BLOCK, Kernel};
+use super::table::{Higher, Row, Table};
 use crate::Real;
 
 /// s = 1/(1 + exp(-z)), s' = s (1 - s) = p, s'' = p (1 - 2 s) = -p tanh(z/2), s''' = p (1 - 6 p).
@@ -21,5 +22,17 @@ impl<F: Real> Kernel<F> for Sigmoid {
             -(h.copysign(z) * p) * scale,
             p * logistic.one_minus_6p(a) * scale,
         ]
+    }
+}
+
+impl<F: Real> Higher<F> for Sigmoid {
+    #[inline(always)]
+    fn higher(self, order: usize, z: &Row<F>, d: &mut Table<F>) {
+        let Bump { scale, p } = Bump::new(order - 1, z, &[F::zero(); BLOCK]);
+        for j in 4..=order {
+            for l in 0..BLOCK {
+                d[j][l] = p[j - 1][l] * scale[l];
+            }
+        }
     }
 }

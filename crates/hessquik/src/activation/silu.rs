@@ -1,8 +1,10 @@
 //! The sigmoid linear unit.
 use super::decay::Decay;
 use super::elementary::at_most;
-use super::logistic::Logistic;
+use super::logistic::{Bump, Logistic};
+use super::sweep::BLOCK;
 use super::sweep::Kernel;
+use super::table::{Higher, Row, Table, map};
 use super::zero::Zero;
 use crate::Real;
 
@@ -97,5 +99,20 @@ impl<F: Real> Kernel<F> for Silu {
             p * second * scale,
             p.mul_add(third, logistic.p_low() * third) * scale * one.copysign(z),
         ]
+    }
+}
+
+impl<F: Real> Higher<F> for Silu {
+    /// f^(j) = z s^(j) + j s^(j-1).
+    #[inline(always)]
+    fn higher(self, order: usize, z: &Row<F>, d: &mut Table<F>) {
+        let bound = F::of(2.0) * F::DECAY_END;
+        let z = map(z, |z| at_most(z.abs(), bound).copysign(z));
+        let Bump { scale, p } = Bump::new(order - 1, &z, &[F::zero(); BLOCK]);
+        for j in 4..=order {
+            for l in 0..BLOCK {
+                d[j][l] = z[l].mul_add(p[j - 1][l], F::of(j as f64) * p[j - 2][l]) * scale[l];
+            }
+        }
     }
 }

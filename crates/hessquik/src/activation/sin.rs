@@ -1,5 +1,6 @@
 //! The sine.
 use super::sweep::Kernel;
+use super::table::{Higher, Row, Table};
 use crate::Real;
 
 /// sin z, cos z, -sin z, -cos z. NaN at the infinities.
@@ -25,5 +26,14 @@ impl<F: Real> Kernel<F> for Sin {
     fn rare(self, z: F) -> [F; 4] {
         let (sin, cos) = F::sin_cos_far(z);
         [sin, cos, -sin, -cos]
+    }
+}
+
+impl<F: Real> Higher<F> for Sin {
+    #[inline(always)]
+    fn higher(self, order: usize, _z: &Row<F>, d: &mut Table<F>) {
+        for j in 4..=order {
+            d[j] = d[j - 4];
+        }
     }
 }

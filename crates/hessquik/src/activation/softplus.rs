@@ -1,8 +1,9 @@
 //! The smooth ramp ln(1 + exp(beta z))/beta.
 use super::decay::Decay;
 use super::elementary::log1p;
-use super::logistic::Logistic;
-use super::sweep::Kernel;
+use super::logistic::{Bump, Logistic};
+use super::sweep::{BLOCK, Kernel};
+use super::table::{Higher, Row, Table, map};
 use crate::Real;
 
 /// f = ln(1 + exp(y))/beta with y = beta z, f' = s(y), f'' = beta s (1 - s) = beta p, f''' = -beta^2 p tanh(y/2).
@@ -74,5 +75,32 @@ impl<F: Real> Kernel<F> for Softplus<F> {
             self.beta * p * scale,
             if y.abs() < self.tiny { -(z * self.eighth_cubed) } else { third },
         ]
+    }
+}
+
+impl<F: Real> Higher<F> for Softplus<F> {
+    /// f^(j) = beta^(j-1) s^(j-1)(y); zero where f is taken to be the identity.
+    #[inline(always)]
+    fn higher(self, order: usize, z: &Row<F>, d: &mut Table<F>) {
+        let y = map(z, |z| self.beta * z);
+        let mut low = [F::zero(); BLOCK];
+        for l in 0..BLOCK {
+            let rest = self.beta_low.mul_add(z[l], self.beta.mul_add(z[l], -y[l]));
+            low[l] = if y[l].abs() > F::DECAY_END { F::zero() } else { rest };
+        }
+        let Bump { scale, mut p } = Bump::new(order - 2, &y, &low);
+        for j in 2..=order {
+            for l in 0..BLOCK {
+                // so near to zero f'' is zero only where it is taken to be
+                let flat = d[2][l] == F::zero() && y[l].abs() < F::of(40.0);
+                // one factor less for each order that is done
+                for row in &mut p[j - 2..=order - 2] {
+                    row[l] *= self.beta;
+                }
+                if j > 3 {
+                    d[j][l] = if flat { F::zero() } else { p[j - 2][l] * scale[l] };
+                }
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(super) trait Kernel<F>: Copy {
 
 /// Points that are handled together: a whole number of vectors of every width, and so few that the compiler unrolls the
 /// loop over them; with more, results go through memory twice.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 struct Sweep<'a, F, K, const ORDER: usize> {
     kernel: K,
@@ -72,7 +72,7 @@ impl<F: Real, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_, F, K
 /// The kernel at a block of points, in arrays of the stack's own: the compiler need not ask whether input and outputs
 /// overlap.
 #[inline(always)]
-fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK]) -> [[F; BLOCK]; 4] {
+pub(super) fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK]) -> [[F; BLOCK]; 4] {
     // four arrays and no loop over them, or it does not vectorise
     let (mut values, mut firsts) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
     let (mut seconds, mut thirds) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);

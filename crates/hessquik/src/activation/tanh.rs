@@ -2,6 +2,7 @@
 use super::decay::Decay;
 use super::logistic::Logistic;
 use super::sweep::Kernel;
+use super::table::{Higher, Row, Table, leibniz, map};
 use crate::Real;
 
 /// t = tanh z, with a = 2|z|: |t| = h, t' = 1 - t^2 = 4 p, t'' = -2 t t' = -8 h p, t''' = -2 t' (1 - 3 t^2) = 16 p (1 - 6 p).
@@ -18,5 +19,16 @@ impl<F: Real> Kernel<F> for Tanh {
         let h = h.copysign(z);
         let first = p * (F::of(4.0) * scale);
         [h, first, F::of(-2.0) * h * first, F::of(16.0) * (p * logistic.one_minus_6p(a)) * scale]
+    }
+}
+
+impl<F: Real> Higher<F> for Tanh {
+    /// t'' = -2 t t', differentiated by Leibniz' rule. t' stands for 1 - t^2, so that nothing cancels in the tails.
+    #[inline(always)]
+    fn higher(self, order: usize, _z: &Row<F>, d: &mut Table<F>) {
+        for j in 4..=order {
+            let sum = leibniz(j - 2, &d[..], &d[1..]);
+            d[j] = map(&sum, |sum| F::of(-2.0) * sum);
+        }
     }
 }

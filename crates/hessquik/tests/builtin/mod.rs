@@ -21,6 +21,7 @@ pub fn builtin() -> Vec<(&'static str, Activation)> {
     ]
 }
 
+#[allow(dead_code)] // not every test asks for it
 /// The largest error allowed at each order, in ulp, in double and in single precision.
 pub fn bounds(name: &str) -> ([f64; 4], [f64; 4]) {
     match name {
