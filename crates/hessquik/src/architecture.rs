@@ -1,6 +1,7 @@
 //! The description of a network that model files keep as JSON, and its way back to layers.
 use crate::{
-    Activation, Error, Icnn, Init, Layer, LogSumExp, Network, Quadratic, QuadraticIcnn, Real, Resnet, Single, Softmax,
+    Activation, Error, GraphLayer, GraphSpec, Icnn, Init, Layer, LogSumExp, Network, Quadratic, QuadraticIcnn, Real,
+    Resnet, Single, Softmax,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub enum Architecture {
         /// The layers.
         layers: Vec<Architecture>,
     },
+    /// A graph of nodes, [`GraphLayer`](crate::GraphLayer).
+    Graph(GraphSpec),
     /// [`Single`].
     Single {
         /// Number of input features.
@@ -231,6 +234,11 @@ impl Architecture {
             }
             return Ok(());
         }
+        if let Self::Graph(graph) = self {
+            let sizes = graph.sizes()?;
+            *widest = sizes.iter().map(|&n| n as u128).sum::<u128>().max(*widest);
+            return Ok(());
+        }
         let counts = self.counts();
         *widest = counts.iter().map(|(_, n)| *n as u128).sum::<u128>().max(*widest);
         let of = |what: &str| if position.is_empty() { what.into() } else { format!("{what} of layer {position}") };
@@ -253,7 +261,7 @@ impl Architecture {
     fn counts(&self) -> Vec<(&'static str, usize)> {
         let optional = |n: &Option<usize>| n.map(|n| ("in_features", n));
         match self {
-            Self::Network { .. } => Vec::new(),
+            Self::Network { .. } | Self::Graph(_) => Vec::new(),
             Self::Single { in_features, out_features, .. } => {
                 vec![("in_features", *in_features), ("out_features", *out_features)]
             }
@@ -286,6 +294,9 @@ impl Architecture {
                     layer.weight_shapes().into_iter().map(move |(name, shape)| (format!("{i}.{name}"), shape))
                 };
                 return layers.iter().enumerate().flat_map(prefixed).collect();
+            }
+            Self::Graph(ref graph) => {
+                return graph.weights.iter().map(|w| (w.name.clone(), w.shape.clone())).collect();
             }
             Self::Single { in_features, out_features, bias, .. } => {
                 vec![Some(("K", vec![in_features, out_features])), bias.then(|| ("b", vec![out_features]))]
@@ -322,6 +333,7 @@ impl Architecture {
     fn layer<F: Real>(&self, init: &mut Init) -> Result<Box<dyn Layer<F>>, Error> {
         Ok(match self.clone() {
             Self::Network { .. } => Box::new(self.assemble::<F>(init)?),
+            Self::Graph(graph) => Box::new(GraphLayer::new(graph, init)?),
             Self::Single { in_features, out_features, act, bias } => {
                 let layer = Single::new(in_features, out_features, act.into(), init);
                 Box::new(if bias { layer } else { layer.without_bias() })

@@ -79,11 +79,11 @@ pub use architecture::{ActivationSpec, Architecture};
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
 pub use file::{weights_dtype, write_whole};
-pub use graph::{Graph, Var};
+pub use graph::{Graph, GraphSpec, NodeSpec, TermSpec, Var, WeightSpec};
 pub use jet::{FactoredHessian, Jet, JetMut, JetView};
 pub use layer::{
-    Form, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single, SmoothMap,
-    Softmax, Weights,
+    Form, GraphLayer, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single,
+    SmoothMap, Softmax, Weights,
 };
 pub use network::{Network, fully_connected, icnn, resnet};
 pub use peaks::peaks;

@@ -269,3 +269,11 @@ fn matrix<F: Real>(shared: &Shared<F>, piece: &Piece<F>) -> Result<(NodeId, usiz
         Piece::Copy { .. } => unreachable!("copies are moved"),
     }
 }
+
+/// The description of a layer that is its forward pass, if it is one.
+pub(crate) fn described<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Option<crate::Architecture> {
+    match layer.parts() {
+        Parts::Forward => Graph::of(layer).ok()?.describe(layer).map(crate::Architecture::Graph),
+        _ => None,
+    }
+}

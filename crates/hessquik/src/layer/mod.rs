@@ -10,6 +10,7 @@
 //!
 //! A new layer implements [`Layer`] and gives a [`Form`]; one that does not fit gives a [`SmoothMap`].
 mod form;
+mod graph;
 mod icnn;
 mod init;
 mod quadratic;
@@ -20,6 +21,7 @@ mod smooth;
 mod weights;
 
 pub use form::{Form, Linear, Piece, Shift};
+pub use graph::GraphLayer;
 pub use icnn::Icnn;
 pub use init::Init;
 pub use quadratic::Quadratic;
@@ -111,9 +113,10 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
         u.missing(&self.name())
     }
 
-    /// The description that a model file keeps; `None` if the layer cannot be rebuilt from one.
+    /// The description that a model file keeps; `None` if the layer cannot be rebuilt from one. That of a layer which is
+    /// its forward pass is its graph.
     fn architecture(&self) -> Option<Architecture> {
-        None
+        crate::graph::described(self)
     }
 
     /// The layer as the engine runs it, where it is kept from call to call.
