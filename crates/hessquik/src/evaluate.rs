@@ -297,8 +297,16 @@ pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
 ) -> Result<Arc<Call<F>>, Error> {
     let program = program(layer)?;
     x.map_or(Ok(()), |x| check_points(&program, &x))?;
+    let program = if program.graph.is_none() && request.higher_order() {
+        match layer.lowered() {
+            Some(lowered) => lowered.as_graph(layer)?,
+            None => Arc::new(Program::of_graph(layer)?),
+        }
+    } else {
+        program
+    };
     match layer.lowered() {
-        Some(lowered) => lowered.call(request, reverse),
+        Some(lowered) => lowered.call(program, request, reverse),
         None => Ok(Arc::new(F::resolve(program, request, reverse)?)),
     }
 }

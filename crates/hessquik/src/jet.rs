@@ -32,10 +32,14 @@ pub struct Jet<F> {
     pub products: Option<Array4<F>>,
     /// `H[rows, cols]` (n_s, rows, cols, q).
     pub block: Option<Array4<F>>,
-    /// `H[a, b]` for each pair (n_s, pairs, q).
+    /// The mixed partial of each tuple of axes (n_s, p, q).
     pub partials: Option<Array3<F>>,
     /// The Hessian as `M C M^T`.
     pub factored: Option<FactoredHessian<F>>,
+    /// Derivatives of orders 1 to K along each direction (n_s, K, k, q).
+    pub directional: Option<Array4<F>>,
+    /// The Laplacian of the Laplacian (n_s, q).
+    pub bilaplacian: Option<Array2<F>>,
 }
 
 /// Arrays that the caller lends for results, of any strides; what is `None` is not computed unless something else
@@ -55,6 +59,8 @@ pub struct JetMut<'a, F> {
     pub partials: Option<ArrayViewMut3<'a, F>>,
     /// The core `C` of the factored Hessian (n_s, p, p, q).
     pub factored: Option<ArrayViewMut4<'a, F>>,
+    pub directional: Option<ArrayViewMut4<'a, F>>,
+    pub bilaplacian: Option<ArrayViewMut2<'a, F>>,
 }
 
 /// A jet that is looked at, as [`Evaluate::loss_gradients`](crate::Evaluate::loss_gradients) hands it to a loss. Fields
@@ -74,6 +80,8 @@ pub struct JetView<'a, F> {
     pub partials: Option<ArrayView3<'a, F>>,
     /// The core `C` of the factored Hessian (n_s, p, p, q).
     pub factored: Option<ArrayView4<'a, F>>,
+    pub directional: Option<ArrayView4<'a, F>>,
+    pub bilaplacian: Option<ArrayView2<'a, F>>,
 }
 
 /// The Hessian as `M C_s M^T` at every sample `s`: `M` (k, p) is the same for all samples, `C` (n_s, p, p, q).
@@ -372,5 +380,6 @@ macro_rules! plain_fields {
 }
 plain_fields!(
     Value value, Gradient gradient, Hessian hessian, Packed packed, Diagonal diagonal, Laplacian laplacian,
-    Operator operator, Products products, Block block, Partials partials
+    Operator operator, Products products, Block block, Partials partials, Directional directional,
+    Bilaplacian bilaplacian
 );

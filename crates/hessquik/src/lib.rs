@@ -90,4 +90,4 @@ pub use peaks::peaks;
 pub use plan::{Candidate, Cost, Explanation, Plan};
 pub use prepared::Prepared;
 pub use real::Real;
-pub use request::{Mode, Request};
+pub use request::{IntoAxes, Mode, Request};

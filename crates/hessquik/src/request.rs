@@ -55,7 +55,9 @@ pub struct Request<F> {
     pub operator: Option<Array2<F>>,
     pub products: Option<Array2<F>>,
     pub block: Option<(Vec<usize>, Vec<usize>)>,
-    pub partials: Option<Vec<(usize, usize)>>,
+    pub partials: Option<Vec<Vec<usize>>>,
+    pub directional: Option<usize>,
+    pub bilaplacian: bool,
     pub directions: Option<Array2<F>>,
     pub outputs: Option<Array2<F>>,
     pub mode: Mode,
@@ -67,7 +69,8 @@ impl<F: Real> Request<F> {
         Self::default()
     }
 
-    /// Reads names separated by commas: `value`, `gradient`, `hessian`, `packed`, `diagonal`, `laplacian`, `factored`.
+    /// Reads names separated by commas: `value`, `gradient`, `hessian`, `packed`, `diagonal`, `laplacian`, `factored`,
+    /// `bilaplacian`.
     ///
     /// # Errors
     /// [`Error::Request`] for an unknown name or none.
@@ -82,8 +85,9 @@ impl<F: Real> Request<F> {
                 "diagonal" => request.diagonal(),
                 "laplacian" => request.laplacian(),
                 "factored" => request.factored(),
+                "bilaplacian" => request.bilaplacian(),
                 other => {
-                    let known = "value, gradient, hessian, packed, diagonal, laplacian, factored";
+                    let known = "value, gradient, hessian, packed, diagonal, laplacian, factored, bilaplacian";
                     return Err(Error::Request(format!("unknown result {other:?}; known are {known}")));
                 }
             };
@@ -103,6 +107,7 @@ impl<F: Real> Request<F> {
     pub(crate) fn same(&self, other: &Self) -> bool {
         let Self { value, gradient, hessian, packed, diagonal, laplacian, factored, .. } = other;
         let Self { operator, products, block, partials, directions, outputs, mode, .. } = other;
+        let Self { directional, bilaplacian, .. } = other;
         let number = |(a, b): (&F, &F)| a.as_f64().to_bits() == b.as_f64().to_bits();
         let matrix = |a: &Option<Array2<F>>, b: &Option<Array2<F>>| match (a, b) {
             (None, None) => true,
@@ -112,6 +117,7 @@ impl<F: Real> Request<F> {
         (self.value, self.gradient, self.hessian, self.packed) == (*value, *gradient, *hessian, *packed)
             && (self.diagonal, self.laplacian, self.factored) == (*diagonal, *laplacian, *factored)
             && (&self.block, &self.partials, &self.mode) == (block, partials, mode)
+            && (self.directional, self.bilaplacian) == (*directional, *bilaplacian)
             && matrix(&self.directions, directions)
             && matrix(&self.outputs, outputs)
             && matrix(&self.operator, operator)
@@ -128,6 +134,18 @@ impl<F: Real> Request<F> {
             || self.products.is_some()
             || self.block.is_some()
             || self.partials.is_some()
+            || self.directional.is_some()
+            || self.bilaplacian
+    }
+
+    /// Whether something of it is beyond pairs of directions: partials of other orders than two, and what is made of them.
+    pub(crate) fn higher_order(&self) -> bool {
+        self.directional.is_some() || self.bilaplacian || self.higher_partials()
+    }
+
+    /// Whether there are partials of other orders than two.
+    pub(crate) fn higher_partials(&self) -> bool {
+        self.partials.iter().flatten().any(|axes| axes.len() != 2)
     }
 
     /// Asks for the value `f U` (n_s, q).
@@ -184,7 +202,33 @@ impl<F: Real> Request<F> {
 
     /// Asks for single entries `H[a, b]` (n_s, pairs, q), the mixed partials of the pairs (a, b).
     pub fn partials(self, pairs: &[(usize, usize)]) -> Self {
-        Self { partials: Some(pairs.to_vec()), ..self }
+        Self { partials: Some(pairs.iter().map(IntoAxes::axes).collect()), ..self }
+    }
+
+    /// Asks for mixed partials of any order up to 8 (n_s, p, q), one for each tuple of axes (of directions, where they are
+    /// set): `(0, 1)` is `d2f/dx_0 dx_1`, `(1, 1, 1)` the third derivative along axis 1. Tuples may differ in length where
+    /// they are slices or vectors. The result is [`Jet::partials`](crate::Jet::partials).
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let x = ndarray::Array2::ones((5, 2));
+    /// let request = Request::new().any_partials(&[&[0][..], &[0, 1], &[1, 1, 1, 1]]); // u_t, u_tx, u_xxxx
+    /// assert_eq!(network.evaluate(&x, &request)?.partials.unwrap().dim(), (5, 3, 1));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    pub fn any_partials<A: IntoAxes>(self, list: &[A]) -> Self {
+        Self { partials: Some(list.iter().map(IntoAxes::axes).collect()), ..self }
+    }
+
+    /// Asks for the derivatives of orders 1 to `order`, at most 8, along each direction (n_s, order, k, q).
+    pub fn directional(self, order: usize) -> Self {
+        Self { directional: Some(order), ..self }
+    }
+
+    /// Asks for the Laplacian of the Laplacian (n_s, q), `sum_ab d4f/dx_a^2 dx_b^2`.
+    pub fn bilaplacian(self) -> Self {
+        Self { bilaplacian: true, ..self }
     }
 
     /// Sets the input directions, the rows of `v` (k, d).
@@ -200,5 +244,40 @@ impl<F: Real> Request<F> {
     /// Sets the mode.
     pub fn mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+}
+
+/// The axes of a partial derivative: tuples, arrays, slices and vectors of indices.
+pub trait IntoAxes {
+    /// The indices.
+    fn axes(&self) -> Vec<usize>;
+}
+
+macro_rules! tuples {
+    ($($($axis:ident)+;)*) => {$(
+        impl IntoAxes for ($(tuples!(@index $axis),)+) {
+            fn axes(&self) -> Vec<usize> {
+                let ($($axis,)+) = *self;
+                vec![$($axis),+]
+            }
+        }
+    )*};
+    (@index $axis:ident) => { usize };
+}
+tuples! { a; a b; a b c; a b c d; a b c d e; a b c d e f; a b c d e f g; a b c d e f g h; }
+
+impl<const N: usize> IntoAxes for [usize; N] {
+    fn axes(&self) -> Vec<usize> {
+        self.to_vec()
+    }
+}
+impl IntoAxes for &[usize] {
+    fn axes(&self) -> Vec<usize> {
+        self.to_vec()
+    }
+}
+impl IntoAxes for Vec<usize> {
+    fn axes(&self) -> Vec<usize> {
+        self.clone()
     }
 }

@@ -14,9 +14,11 @@ pub(crate) enum Field {
     Block,
     Partials,
     Factored,
+    Directional,
+    Bilaplacian,
 }
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
 }

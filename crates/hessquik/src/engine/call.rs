@@ -254,8 +254,9 @@ impl<F: Real> Call<F> {
             sinks.push((self.add_field(Field::Block, &[rows.len(), cols.len()]), read(&list)));
         }
         if let Some(list) = &request.partials {
+            let list: Vec<(usize, usize)> = list.iter().map(|axes| (axes[0], axes[1])).collect();
             check_indices("partials", list.iter().flat_map(|(a, b)| [a, b]), k)?;
-            sinks.push((self.add_field(Field::Partials, &[list.len()]), read(list)));
+            sinks.push((self.add_field(Field::Partials, &[list.len()]), read(&list)));
         }
         if full {
             trace_from = Some((0..k).map(|a| slot(a, a)).collect());

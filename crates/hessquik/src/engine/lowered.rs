@@ -3,8 +3,8 @@ use super::call::{Call, Sink, Task};
 use super::kind::Kind;
 use super::program::Program;
 use super::start::Start;
-use crate::{Error, Real, Request};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::{Error, Layer, Real, Request};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many requests are kept, and how large each may be in bytes when resolved: it then holds directions as they pass
 /// the first layer, and lists of entries.
@@ -17,6 +17,8 @@ pub struct Lowered<F> {
     program: Arc<Program<F>>,
     /// The one used last first. Locked for as long as it takes to compare requests.
     calls: Mutex<Vec<Resolved<F>>>,
+    /// The same network as a graph, where a request wants one.
+    graph: OnceLock<Arc<Program<F>>>,
 }
 
 #[derive(Debug)]
@@ -29,25 +31,39 @@ struct Resolved<F> {
 impl<F> Clone for Lowered<F> {
     /// The same program; requests are kept anew, so that copies do not wait for each other.
     fn clone(&self) -> Self {
-        Self { program: self.program.clone(), calls: Mutex::default() }
+        Self { program: self.program.clone(), calls: Mutex::default(), graph: self.graph.clone() }
     }
 }
 
 impl<F: Real> Lowered<F> {
     pub(crate) fn new(program: Program<F>) -> Self {
-        Self { program: Arc::new(program), calls: Mutex::default() }
+        Self { program: Arc::new(program), calls: Mutex::default(), graph: OnceLock::new() }
     }
 
     pub(crate) fn program(&self) -> &Arc<Program<F>> {
         &self.program
     }
 
+    /// The network as a graph.
+    pub(crate) fn as_graph<L: Layer<F> + ?Sized>(&self, layer: &L) -> Result<Arc<Program<F>>, Error> {
+        if self.graph.get().is_none() {
+            let program = Arc::new(Program::of_graph(layer)?);
+            return Ok(self.graph.get_or_init(|| program).clone());
+        }
+        Ok(self.graph.get().expect("looked at above").clone())
+    }
+
     /// `request` resolved, anew only if it is not among the last.
-    pub(crate) fn call(&self, request: &Request<F>, reverse: bool) -> Result<Arc<Call<F>>, Error> {
+    pub(crate) fn call(
+        &self,
+        program: Arc<Program<F>>,
+        request: &Request<F>,
+        reverse: bool,
+    ) -> Result<Arc<Call<F>>, Error> {
         if let Some(call) = self.known(request, reverse) {
             return Ok(call);
         }
-        let call = Arc::new(F::resolve(self.program.clone(), request, reverse)?);
+        let call = Arc::new(F::resolve(program, request, reverse)?);
         if bytes(&call) <= LARGEST {
             let request = request.clone();
             let mut calls = self.calls();
@@ -99,7 +115,7 @@ fn bytes<F: Real>(call: &Call<F>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, Init, Layer, fully_connected};
+    use crate::{Activation, Init, fully_connected};
     use ndarray::{Array2, array};
 
     #[test]
@@ -108,12 +124,12 @@ mod tests {
         let network = fully_connected::<f64>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();
         let lowered = network.lowered().unwrap();
         let along = |a: f64| Request::new().laplacian().directions(array![[a, 1.0]]);
-        let of = |request: &Request<f64>| lowered.call(request, false).unwrap();
+        let of = |request: &Request<f64>| lowered.call(lowered.program().clone(), request, false).unwrap();
         let zero = of(&along(0.0));
         assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
         assert!(!Arc::ptr_eq(&zero, &of(&along(-0.0))));
         assert!(Arc::ptr_eq(&of(&along(f64::NAN)), &of(&along(f64::NAN))));
-        assert!(!Arc::ptr_eq(&zero, &lowered.call(&along(0.0), true).unwrap()));
+        assert!(!Arc::ptr_eq(&zero, &lowered.call(lowered.program().clone(), &along(0.0), true).unwrap()));
         assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
         // the one used last stays, the one not used for longest goes
         for i in 0..2 * KEPT {

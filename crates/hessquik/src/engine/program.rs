@@ -142,6 +142,21 @@ impl<F: Real> Program<F> {
         Ok(program)
     }
 
+    /// A network as its graph, whatever its layers are.
+    pub(crate) fn of_graph<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
+        let graph = Graph::of(layer)?;
+        let theta: Vec<F> = layer.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect();
+        Ok(Self {
+            stages: Vec::new(),
+            offsets: vec![0],
+            n_weights: theta.len(),
+            names: vec![layer.name()],
+            memory: Memory::default(),
+            narrow: false,
+            graph: Some((Arc::new(graph), theta)),
+        })
+    }
+
     fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<(), Error> {
         let stage = match layer.parts() {
             Parts::Chain(layers) => return self.push_chain(layers, position),

@@ -2,7 +2,7 @@
 use super::Plain;
 use crate::graph::Graph;
 use crate::result::Field;
-use crate::schedule::{Buffer, Id, List, Reading, Source, Step, compile, reverse};
+use crate::schedule::{Buffer, Id, List, Op, Reading, Source, Step, compile, reverse};
 use crate::{Error, Real, Request};
 use std::sync::Arc;
 
@@ -62,6 +62,11 @@ impl<F: Real> Plan<F> {
             let alone = |s: &Step<F>| list.buffers[s.out].shared && list.shared(&s.op);
             steps.into_iter().partition(alone)
         };
+        for step in list.steps.iter().chain(&later) {
+            if let Op::Act { act, order, .. } = &step.op {
+                act.check_order(*order)?;
+            }
+        }
         let steps = std::mem::take(&mut list.steps);
         let (first, tile) = once(&list, steps);
         let (last, later) = once(&list, later);

@@ -4,6 +4,7 @@
 //! forward to the outputs; or the Hessian is applied to directions. The cheapest list is taken, by the sums of what its
 //! steps cost.
 use super::build::{List, times};
+use super::polarise;
 use super::step::{Block, DotPlace, GramPlace, Id, Op, Source, Triple};
 use super::sweeps::{RowsOf, Sweeps};
 use crate::graph::{Graph, Kind};
@@ -27,6 +28,9 @@ pub(crate) struct Compiled<F> {
     pub list: List<F>,
     pub readings: Vec<Reading>,
 }
+
+/// The highest order of derivatives: a pullback wants one more of the activations, of which there are nine.
+const HIGHEST: usize = 8;
 
 /// How second derivatives are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +118,13 @@ fn check<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result<Sizes, Error
         indices("block", Box::new(rows.iter().chain(cols).copied()))?;
     }
     if let Some(list) = &request.partials {
-        indices("partials", Box::new(list.iter().flat_map(|&(a, b)| [a, b])))?;
+        indices("partials", Box::new(list.iter().flatten().copied()))?;
+        if let Some(axes) = list.iter().find(|axes| axes.is_empty() || axes.len() > HIGHEST) {
+            return Err(Error::setting("the order of a partial", axes.len(), format!("1 to {HIGHEST}")));
+        }
+    }
+    if let Some(order) = request.directional.filter(|&order| order == 0 || order > HIGHEST) {
+        return Err(Error::setting("the order of directional derivatives", order, format!("1 to {HIGHEST}")));
     }
     if let Some(b) = &request.operator {
         if b.shape() != [k, k] {
@@ -256,8 +266,10 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             let list = rows.iter().flat_map(|&a| cols.iter().map(move |&b| (a, b))).collect();
             lists.push((Field::Block, vec![rows.len(), cols.len()], list));
         }
-        if let Some(list) = &request.partials {
-            lists.push((Field::Partials, vec![list.len()], list.clone()));
+        if let Some(list) = &request.partials
+            && !request.higher_partials()
+        {
+            lists.push((Field::Partials, vec![list.len()], list.iter().map(|axes| (axes[0], axes[1])).collect()));
         }
         if full {
             let hessian = self.readings.pop().expect("the full Hessian");
@@ -306,6 +318,15 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         }
         if request.products.is_some() {
             self.products();
+        }
+        if request.higher_partials() {
+            self.partials();
+        }
+        if let Some(order) = request.directional {
+            self.directional(order);
+        }
+        if request.bilaplacian {
+            self.bilaplacian();
         }
     }
 
@@ -494,6 +515,136 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             (0..k).flat_map(|a| (0..kw).map(move |b| Triple { y: a * kw + b, a, b: k + b, c: F::one() })).collect();
         let from = self.collect(k * kw, |sweeps, node| sweeps.second(node, &t, k * kw, &list));
         self.read(Field::Products, &[k, kw], from, (0..q * k * kw).collect());
+    }
+}
+
+impl<F: Real> Work<'_, '_, F> {
+    /// Directions given by their coefficients (r, k) of the directions of the request.
+    fn start_mixed(&mut self, rows: &[Vec<(usize, f64)>]) -> Id {
+        let d = self.graph().dim_input();
+        let v = self.request.directions.as_ref();
+        let entry = |i: usize, row: &Vec<(usize, f64)>| {
+            let terms = row.iter().map(|&(a, c)| match v {
+                Some(v) => F::of(c) * v[[a, i]],
+                None if a == i => F::of(c),
+                None => F::zero(),
+            });
+            terms.fold(F::zero(), |sum, term| sum + term)
+        };
+        let units: Option<Vec<usize>> =
+            rows.iter().map(|row| if let [(a, 1.0)] = row[..] { Some(a) } else { None }).collect();
+        match units {
+            Some(units) => self.start(&units),
+            None => {
+                let numbers: Vec<F> = (0..d).flat_map(|i| rows.iter().map(move |row| entry(i, row))).collect();
+                self.list().source(d, rows.len(), Source::Literal(numbers.into()))
+            }
+        }
+    }
+
+    /// Sums of the derivatives of this order along directions, by weights (rows, sums): feature `r * sums + p`.
+    fn along(&mut self, order: usize, rows: &[Vec<(usize, f64)>], weights: &[Vec<(usize, f64)>]) -> Id {
+        let (q, r, sums) = (self.q, rows.len(), weights.len());
+        let start = self.start_mixed(rows);
+        let mut taylor = self.sweeps.taylor(start);
+        let scale = polarise::factorial(order);
+        let mut mix = vec![F::zero(); r * sums];
+        for (p, list) in weights.iter().enumerate() {
+            list.iter().for_each(|&(e, w)| mix[e * sums + p] = F::of(scale * w));
+        }
+        let mix = self.list().source(r * sums, 1, Source::Literal(mix.into()));
+        // sums over directions are taken at the nodes
+        let mixed = |list: &mut List<F>, e: Id| {
+            let n = list.buffers[e].n;
+            list.one(n, sums, Op::Dot { place: DotPlace::T, a: mix, b: e })
+        };
+        if order == 1 {
+            let found = taylor.c[0][self.graph().output];
+            let found = found.map(|t| mixed(self.list(), t));
+            return found.unwrap_or_else(|| self.zeros(q * sums));
+        }
+        (2..order).for_each(|_| self.sweeps.raise(&mut taylor));
+        self.collect(sums, |sweeps, node| {
+            let e = sweeps.highest(&mut taylor, node, order)?;
+            Some(mixed(&mut sweeps.list, e))
+        })
+    }
+
+    /// Partials of any orders.
+    fn partials(&mut self) {
+        let list = self.request.partials.as_ref().expect("asked for");
+        let (q, count) = (self.q, list.len());
+        let mut orders: Vec<usize> = list.iter().map(Vec::len).collect();
+        orders.sort_unstable();
+        orders.dedup();
+        // all orders in one buffer, for there is one result
+        let all = self.zeros_of_tile(q * count);
+        for order in orders {
+            let own: Vec<usize> = (0..count).filter(|&p| list[p].len() == order).collect();
+            let axes: Vec<Vec<usize>> = own.iter().map(|&p| list[p].clone()).collect();
+            let found = polarise::polarise(&axes);
+            let rows: Vec<Vec<(usize, f64)>> =
+                found.directions.iter().map(|d| d.iter().map(|&(a, n)| (a, n as f64)).collect()).collect();
+            let from = self.along(order, &rows, &found.weights);
+            let from = self.rows_as_features(from);
+            let blocks = (0..q).flat_map(|r| {
+                let count_own = own.len();
+                own.iter().enumerate().map(move |(e, &p)| Block { from: r * count_own + e, to: r * count + p, len: 1 })
+            });
+            let blocks = Some(blocks.collect());
+            self.list().push(all, Op::Move { x: from, c: F::one(), blocks, rows: None });
+        }
+        self.read(Field::Partials, &[count], all, (0..q * count).collect());
+    }
+
+    /// A buffer of a tile that several steps fill.
+    fn zeros_of_tile(&mut self, n: usize) -> Id {
+        self.list().fresh(n, 1, false)
+    }
+
+    /// Derivatives of orders 1 to `order` along each direction: (q, order, k).
+    fn directional(&mut self, order: usize) {
+        let (k, q) = (self.k, self.q);
+        let all = self.zeros_of_tile(q * order * k);
+        let start = self.start(&(0..k).collect::<Vec<_>>());
+        let mut taylor = self.sweeps.taylor(start);
+        (2..order).for_each(|_| self.sweeps.raise(&mut taylor));
+        let output = self.graph().output;
+        for j in 1..=order {
+            let factorial = F::of(polarise::factorial(j));
+            let block = |r: usize| Block { from: r * k, to: (r * order + j - 1) * k, len: k };
+            let blocks = Some((0..q).map(block).collect());
+            let found = if j == 1 || j < order {
+                taylor.c[j - 1][output]
+            } else {
+                Some(self.collect(k, |sweeps, node| sweeps.highest(&mut taylor, node, order)))
+            };
+            let found = found.unwrap_or_else(|| self.zeros(q * k));
+            let found = self.rows_as_features(found);
+            self.list().push(all, Op::Move { x: found, c: factorial, blocks, rows: None });
+        }
+        self.read(Field::Directional, &[order, k], all, (0..q * order * k).collect());
+    }
+
+    /// (q features, k rows) as q * k features of one row.
+    fn rows_as_features(&mut self, x: Id) -> Id {
+        let (n, k) = (self.list().buffers[x].n, self.list().buffers[x].rows);
+        if k == 1 {
+            return x;
+        }
+        // d[r, e] = sum_i I[i, r] x[i, e]
+        let columns = self.list().source(n, n, Source::Units((0..n).collect()));
+        self.list().one(n * k, 1, Op::Dot { place: DotPlace::D, a: columns, b: x })
+    }
+
+    fn bilaplacian(&mut self) {
+        let (directions, weights) = polarise::bilaplacian(self.k);
+        let rows: Vec<Vec<(usize, f64)>> =
+            directions.iter().map(|v| v.iter().copied().enumerate().filter(|(_, c)| *c != 0.0).collect()).collect();
+        let weights: Vec<(usize, f64)> = weights.into_iter().enumerate().collect();
+        let from = self.along(4, &rows, &[weights]);
+        let q = self.q;
+        self.read(Field::Bilaplacian, &[], from, (0..q).collect());
     }
 }
 

@@ -2,6 +2,7 @@
 mod build;
 mod compile;
 mod cost;
+mod polarise;
 mod reverse;
 mod step;
 mod sweeps;

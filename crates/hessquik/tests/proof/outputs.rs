@@ -150,7 +150,7 @@ macro_rules! lent {
                 Self { $($field),* }
             }
             fn jet(&mut self) -> JetMut<'_, f64> {
-                JetMut { $($field: self.$field.as_mut().map(|a| a.view()),)* factored: None }
+                JetMut { $($field: self.$field.as_mut().map(|a| a.view()),)* factored: None, ..Default::default() }
             }
             fn check(self, wanted: &Jet<f64>) {
                 $(if let (Some(lent), Some(wanted)) = (self.$field, &wanted.$field) {

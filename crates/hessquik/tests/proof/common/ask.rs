@@ -141,6 +141,7 @@ impl Ask {
             partials: self.partials.as_ref().map(|pairs| entries(pairs)),
             hessian: self.hessian.then_some(h),
             factored: None,
+            ..Default::default()
         }
     }
 

@@ -20,6 +20,7 @@ macro_rules! map_fields {
             block: $jet.block.as_ref().map(|$a| $body),
             partials: $jet.partials.as_ref().map(|$a| $body),
             factored: None,
+            ..Default::default()
         }
     };
 }

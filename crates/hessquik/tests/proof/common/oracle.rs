@@ -69,6 +69,7 @@ fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named
     let bias = |has: &bool, name: &str, o: usize| if *has { weight(name)[[o]] } else { T::zero() };
     match architecture {
         Architecture::Network { .. } => unreachable!("a network is its layers"),
+        Architecture::Graph(_) => unreachable!("random networks have no graphs"),
         Architecture::Single { in_features, out_features, act, bias: b } => {
             let k = weight("K");
             assert_eq!((u.len(), k.shape()), (*in_features, &[*in_features, *out_features][..]));
@@ -156,11 +157,17 @@ fn sigmoid<T: Scalar>(z: T) -> T {
     }
 }
 
-/// `f(z)` from the Taylor coefficients of `f` at the real part of `z`: exact, as no dual number of ours has a nilpotent
-/// part of order above three.
-fn taylor<T: Scalar>(z: T, f: [f64; 4]) -> T {
+/// `f(z)` from the derivatives of `f` at the real part of `z`: exact, as no dual number of ours has a nilpotent part of order
+/// above five.
+fn taylor<T: Scalar>(z: T, f: [f64; 6]) -> T {
     let h = z - z.re();
-    h * h * h * (f[3] / 6.0) + h * h * (f[2] / 2.0) + h * f[1] + f[0]
+    let (mut sum, mut power, mut factorial) = (T::from(f[0]), T::one(), 1.0);
+    for (i, f) in f.iter().enumerate().skip(1) {
+        power *= h;
+        factorial *= i as f64;
+        sum += power * (f / factorial);
+    }
+    sum
 }
 
 /// An activation, by its definition.
@@ -191,7 +198,10 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
             let r = z.re();
             let density = (-r * r / 2.0).exp() / (2.0 * PI).sqrt();
             let distribution = 0.5 * libm::erfc(-r / SQRT_2);
-            z * taylor(z, [distribution, density, -r * density, (r * r - 1.0) * density])
+            // derivatives of the density are Hermite polynomials times it
+            let hermite = [1.0, -r, r * r - 1.0, -(r * r * r - 3.0 * r), r.powi(4) - 6.0 * r * r + 3.0];
+            let [a, b, c, d, e] = hermite.map(|h| h * density);
+            z * taylor(z, [distribution, a, b, c, d, e])
         }
     }
 }
