@@ -1,6 +1,10 @@
 //! Executors: they know steps, and nothing of graphs, plans or results.
+pub(crate) mod lanes;
+mod memory;
+#[cfg(test)]
 mod plain;
 mod run;
 
+#[cfg(test)]
 pub(crate) use plain::Plain;
 pub(crate) use run::{GraphCall, Plan, Space};

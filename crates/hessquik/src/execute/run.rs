@@ -1,5 +1,8 @@
 //! A request on a graph, resolved: what is the same for all samples computed once, then tile after tile.
-use super::Plain;
+use super::lanes::{self, Memory, Scratch};
+use super::memory::{Live, allocate};
+use crate::engine::kernels::lanes as vector;
+use crate::engine::tape::{Buffer as Aligned, fit};
 use crate::graph::Graph;
 use crate::result::Field;
 use crate::schedule::{Buffer, Id, List, Op, Reading, Source, Step, compile, reverse};
@@ -10,18 +13,24 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct GraphCall<F> {
     plan: Arc<Plan<F>>,
-    /// The values of all shared buffers, by buffer; those of tiles are empty.
-    shared: Vec<Vec<F>>,
+    /// What is the same for all samples and does not change from tile to tile.
+    fixed: Aligned<F>,
 }
 
 /// A request resolved against a graph: it depends on sizes alone, not on weights.
 #[derive(Debug)]
 pub(crate) struct Plan<F> {
     buffers: Vec<Buffer<F>>,
+    /// Where each buffer starts, in the arena of the tile or in that of what is shared.
+    offsets: Vec<usize>,
+    /// Entries of the shared arena that do not change, and entries of the tile for each sample.
+    fixed: usize,
+    tile_len: usize,
     readings: Vec<Reading>,
     /// Steps that are the same for all samples, and those of a tile.
     once: Vec<Step<F>>,
     tile: Vec<Step<F>>,
+    points: Option<Id>,
     pullback: Option<Pullback<F>>,
 }
 
@@ -36,14 +45,16 @@ struct Pullback<F> {
     points: Option<Id>,
     /// Weights from this entry on, and their cotangent.
     weights: Vec<(usize, Id)>,
-    /// Shared buffers that tiles add to.
-    sums: Vec<Id>,
+    /// Entries of what tiles add to, at the end of the shared arena; and of all that follows what does not change.
+    sums: usize,
+    own: usize,
 }
 
-/// The buffers of a tile.
+/// Working memory of a thread, kept from tile to tile.
 #[derive(Debug, Default)]
 pub(crate) struct Space<F> {
-    data: Vec<Vec<F>>,
+    tile: Aligned<F>,
+    scratch: Scratch<F>,
     ns: usize,
 }
 
@@ -54,34 +65,36 @@ impl<F: Real> Plan<F> {
         let mut list = compiled.list;
         let readings = compiled.readings;
         let forward = list.steps.len();
-        let pullback = reverses.then(|| Self::reversed(&mut list, &readings));
+        let reversed = reverses.then(|| Self::reversed(&mut list, &readings));
         // the reverse puts derivatives of activations among the steps of the forward sweep
-        let forward = pullback.as_ref().map_or(forward, |(_, from)| *from);
-        let later = list.steps.split_off(forward);
-        let once = |list: &List<F>, steps: Vec<Step<F>>| -> (Vec<_>, Vec<_>) {
-            let alone = |s: &Step<F>| list.buffers[s.out].shared && list.shared(&s.op);
-            steps.into_iter().partition(alone)
-        };
-        for step in list.steps.iter().chain(&later) {
+        let forward = reversed.as_ref().map_or(forward, |(_, from)| *from);
+        for step in &list.steps {
             if let Op::Act { act, order, .. } = &step.op {
                 act.check_order(*order)?;
             }
         }
+        let later = list.steps.split_off(forward);
+        let split = |list: &List<F>, steps: Vec<Step<F>>| -> (Vec<_>, Vec<_>) {
+            steps.into_iter().partition(|s| list.buffers[s.out].shared && list.shared(&s.op))
+        };
         let steps = std::mem::take(&mut list.steps);
-        let (first, tile) = once(&list, steps);
-        let (last, later) = once(&list, later);
-        let pullback = pullback.map(|(mut p, _)| {
-            p.sums = later.iter().map(|s| s.out).filter(|&id| list.buffers[id].shared).collect();
-            p.sums.sort_unstable();
-            p.sums.dedup();
-            (p.tile, p.once) = (later, last);
-            // tiles write first, each anew; what is done once is added to their sums
-            let mut written = vec![false; list.buffers.len()];
-            p.tile.iter_mut().for_each(|s| s.onto = std::mem::replace(&mut written[s.out], true));
-            p.once.iter_mut().for_each(|s| s.onto = std::mem::replace(&mut written[s.out], true));
-            p
-        });
-        Ok(Self { buffers: list.buffers, readings, once: first, tile, pullback })
+        let (once, tile) = split(&list, steps);
+        let (last, later) = split(&list, later);
+        let buffers = list.buffers;
+        let points = (0..buffers.len()).find(|&id| matches!(buffers[id].source, Source::Points));
+        let mut plan = Self {
+            offsets: vec![0; buffers.len()],
+            buffers,
+            fixed: 0,
+            tile_len: 0,
+            readings,
+            once,
+            tile,
+            points,
+            pullback: reversed.map(|(p, _)| Pullback { tile: later, once: last, ..p }),
+        };
+        plan.place();
+        Ok(plan)
     }
 
     fn reversed(list: &mut List<F>, readings: &[Reading]) -> (Pullback<F>, usize) {
@@ -111,29 +124,97 @@ impl<F: Real> Plan<F> {
             once: Vec::new(),
             points: points.first().and_then(|&id| bar(id)),
             weights: weights.iter().filter_map(|&id| Some((theta(id), bar(id)?))).collect(),
-            sums: Vec::new(),
+            sums: 0,
+            own: 0,
         };
         (pullback, reversed.from)
+    }
+
+    /// Gives every buffer its place, and says which steps set theirs and which add to it.
+    fn place(&mut self) {
+        let count = self.buffers.len();
+        // what is shared: first what does not change, then what tiles add to, then what follows from that
+        let mut group = vec![0; count];
+        if let Some(p) = &mut self.pullback {
+            p.once.iter().for_each(|s| group[s.out] = 2);
+            p.tile.iter().filter(|s| self.buffers[s.out].shared).for_each(|s| group[s.out] = 1);
+            let mut written = vec![false; count];
+            for step in &mut p.tile {
+                // sums start at zero
+                step.onto = group[step.out] == 1 || std::mem::replace(&mut written[step.out], true);
+            }
+            p.once.iter_mut().for_each(|s| s.onto = group[s.out] == 1 || std::mem::replace(&mut written[s.out], true));
+        }
+        let mut ends = [0; 3];
+        let mut next = 0;
+        for (g, end) in ends.iter_mut().enumerate() {
+            for id in (0..count).filter(|&id| self.buffers[id].shared && group[id] == g) {
+                self.offsets[id] = next;
+                next += self.buffers[id].len();
+            }
+            *end = next;
+        }
+        self.fixed = ends[0];
+        if let Some(p) = &mut self.pullback {
+            (p.sums, p.own) = (ends[1] - ends[0], ends[2] - ends[0]);
+        }
+        // those of a tile: from the step that first writes one to the last that reads it
+        let mut live: Vec<Option<Live>> = vec![None; count];
+        let mut touch = |id: Id, at: usize, buffers: &[Buffer<F>]| {
+            if !buffers[id].shared {
+                let live = live[id].get_or_insert(Live { from: at, to: at, len: buffers[id].len() });
+                (live.from, live.to) = (live.from.min(at), live.to.max(at));
+            }
+        };
+        let mut at = 0;
+        if let Some(id) = self.points {
+            touch(id, at, &self.buffers);
+        }
+        for step in &self.tile {
+            at += 1;
+            step.op.operands().into_iter().chain([step.out]).for_each(|id| touch(id, at, &self.buffers));
+        }
+        at += 1;
+        self.readings.iter().for_each(|r| touch(r.from, at, &self.buffers));
+        if let Some(p) = &self.pullback {
+            at += 1;
+            p.seeds.iter().for_each(|&id| touch(id, at, &self.buffers));
+            for step in &p.tile {
+                at += 1;
+                step.op.operands().into_iter().chain([step.out]).for_each(|id| touch(id, at, &self.buffers));
+            }
+            if let Some(id) = p.points {
+                touch(id, at + 1, &self.buffers);
+            }
+        }
+        let (offsets, len) = allocate(&live);
+        (0..count).filter(|&id| !self.buffers[id].shared).for_each(|id| self.offsets[id] = offsets[id]);
+        self.tile_len = len;
     }
 }
 
 impl<F: Real> GraphCall<F> {
     /// Binds a plan to weights: what is the same for all samples is computed.
     pub fn new(plan: Arc<Plan<F>>, theta: &[F]) -> Self {
-        let mut plain = Plain::new(&plan.buffers, 0);
-        for (buffer, data) in plan.buffers.iter().zip(&mut plain.data) {
+        let mut fixed = Aligned::default();
+        let own = fit(&mut fixed, plan.fixed);
+        own.fill(F::zero());
+        for (buffer, &at) in plan.buffers.iter().zip(&plan.offsets).filter(|(b, _)| b.shared) {
+            let to = |len: usize| at..at + len;
             match &buffer.source {
-                Source::Weight(from) => data.copy_from_slice(&theta[*from..from + buffer.len()]),
-                Source::Literal(numbers) => data.copy_from_slice(numbers),
+                Source::Weight(from) => own[to(buffer.len())].copy_from_slice(&theta[*from..from + buffer.len()]),
+                Source::Literal(numbers) => own[to(buffer.len())].copy_from_slice(numbers),
                 Source::Units(units) => {
-                    units.iter().enumerate().for_each(|(row, &i)| data[i * buffer.rows + row] = F::one());
+                    units.iter().enumerate().for_each(|(row, &i)| own[at + i * buffer.rows + row] = F::one());
                 }
                 Source::Steps | Source::Points | Source::Given(_) => {}
             }
         }
-        plan.once.iter().for_each(|step| plain.run(step));
-        let shared = plain.data;
-        Self { plan, shared }
+        let mut scratch = Scratch::default();
+        let offsets = &plan.offsets;
+        let mut memory = Memory { offsets, fixed: &[], own, tile: &mut [], scratch: &mut scratch };
+        lanes::run(&plan.once, &plan.buffers, &mut memory, 1);
+        Self { plan, fixed }
     }
 
     /// Each result with its shape (q, ..) per sample in memory order.
@@ -143,41 +224,53 @@ impl<F: Real> GraphCall<F> {
 
     /// Entries of working memory per sample.
     pub fn floats_per_sample(&self) -> usize {
-        self.plan.buffers.iter().filter(|b| !b.shared).map(Buffer::len).sum::<usize>().max(1)
+        self.plan.tile_len.max(1)
     }
 
     /// Entries of the sums that tiles of a pullback add to.
     pub fn sums(&self) -> usize {
-        let sums = self.plan.pullback.iter().flat_map(|p| &p.sums);
-        sums.map(|&id| self.plan.buffers[id].len()).sum()
+        self.plan.pullback.as_ref().map_or(0, |p| p.sums)
+    }
+
+    fn fixed(&self) -> &[F] {
+        &self.fixed[..self.plan.fixed]
     }
 
     /// Computes the results at `ns` points (ns, d), each (ns, q, ..).
     pub fn evaluate(&self, x: &[F], ns: usize, space: &mut Space<F>, out: &mut [&mut [F]]) {
         let plan = &*self.plan;
-        let mut plain = Plain::new(&plan.buffers, ns);
-        for (id, buffer) in plan.buffers.iter().enumerate() {
-            if buffer.shared {
-                plain.data[id].copy_from_slice(&self.shared[id]);
-            }
-            if let Source::Points = buffer.source {
-                let d = buffer.n;
-                for s in 0..ns {
-                    (0..d).for_each(|i| plain.data[id][i * ns + s] = x[s * d + i]);
-                }
+        // whole vectors of samples, the last of which is repeated
+        let width = ns.next_multiple_of(vector::<F>());
+        let tile = fit(&mut space.tile, plan.tile_len * width);
+        space.ns = ns;
+        if let Some(id) = plan.points {
+            let (d, at) = (plan.buffers[id].n, plan.offsets[id] * width);
+            for s in 0..width {
+                let x = &x[s.min(ns - 1) * d..][..d];
+                x.iter().enumerate().for_each(|(i, &x)| tile[at + i * width + s] = x);
             }
         }
-        plan.tile.iter().for_each(|step| plain.run(step));
+        let mut memory =
+            Memory { offsets: &plan.offsets, fixed: self.fixed(), own: &mut [], tile, scratch: &mut space.scratch };
+        lanes::run(&plan.tile, &plan.buffers, &mut memory, width);
+        let tile = memory.tile;
         for (reading, out) in plan.readings.iter().zip(out) {
-            let from = &plain.data[reading.from];
-            let shared = plan.buffers[reading.from].shared;
-            for (s, out) in out.chunks_exact_mut(reading.places.len()).enumerate() {
-                for (out, &place) in out.iter_mut().zip(&reading.places) {
-                    *out = if shared { from[place] } else { from[place * ns + s] };
+            let (at, entries) = (plan.offsets[reading.from], reading.places.len());
+            if plan.buffers[reading.from].shared {
+                for out in out.chunks_exact_mut(entries) {
+                    out.iter_mut().zip(&reading.places).for_each(|(out, &place)| *out = self.fixed[at + place]);
+                }
+                continue;
+            }
+            // a few samples at a time, so that their results stay in the nearest cache
+            for (block, out) in out.chunks_mut(BLOCK * entries).enumerate() {
+                let samples = out.len() / entries;
+                for (e, &place) in reading.places.iter().enumerate() {
+                    let from = &tile[(at + place) * width + block * BLOCK..][..samples];
+                    out[e..].iter_mut().step_by(entries).zip(from).for_each(|(out, &v)| *out = v);
                 }
             }
         }
-        (space.data, space.ns) = (plain.data, ns);
     }
 
     /// Pulls cotangents of the results back, after `evaluate` at the same points: adds to `sums`, and writes the cotangent of
@@ -186,50 +279,52 @@ impl<F: Real> GraphCall<F> {
         let plan = &*self.plan;
         let pullback = plan.pullback.as_ref().expect("resolved for a pullback");
         let ns = space.ns;
-        let mut plain = Plain::new(&plan.buffers, ns);
-        plain.data = std::mem::take(&mut space.data);
+        let width = ns.next_multiple_of(vector::<F>());
+        let tile = fit(&mut space.tile, plan.tile_len * width);
         for ((reading, &seed), bar) in plan.readings.iter().zip(&pullback.seeds).zip(cotangents) {
-            plain.data[seed].fill(F::zero());
-            for (s, bar) in bar.chunks_exact(reading.places.len()).enumerate() {
-                for (&bar, &place) in bar.iter().zip(&reading.places) {
-                    plain.data[seed][place * ns + s] += bar;
+            let (at, entries) = (plan.offsets[seed], reading.places.len());
+            // samples that fill up the last vector have no cotangents
+            tile[at * width..][..plan.buffers[seed].len() * width].fill(F::zero());
+            for (block, bar) in bar.chunks(BLOCK * entries).enumerate() {
+                let samples = bar.len() / entries;
+                for (e, &place) in reading.places.iter().enumerate() {
+                    let to = &mut tile[(at + place) * width + block * BLOCK..][..samples];
+                    to.iter_mut().zip(bar[e..].iter().step_by(entries)).for_each(|(to, &v)| *to += v);
                 }
             }
         }
-        pullback.tile.iter().for_each(|step| plain.run(step));
-        let mut at = 0;
-        for &id in &pullback.sums {
-            let data = &plain.data[id];
-            sums[at..at + data.len()].iter_mut().zip(data).for_each(|(sum, &v)| *sum += v);
-            at += data.len();
-        }
+        let mut memory =
+            Memory { offsets: &plan.offsets, fixed: self.fixed(), own: sums, tile, scratch: &mut space.scratch };
+        lanes::run(&pullback.tile, &plan.buffers, &mut memory, width);
+        let tile = memory.tile;
         match pullback.points {
+            Some(id) if plan.buffers[id].shared => x_bar.fill(F::zero()),
             Some(id) => {
-                let d = plan.buffers[id].n;
+                let (d, at) = (plan.buffers[id].n, plan.offsets[id] * width);
                 for (s, x_bar) in x_bar.chunks_exact_mut(d).enumerate() {
-                    x_bar.iter_mut().enumerate().for_each(|(i, x_bar)| *x_bar = plain.data[id][i * ns + s]);
+                    x_bar.iter_mut().enumerate().for_each(|(i, x_bar)| *x_bar = tile[at + i * width + s]);
                 }
             }
             None => x_bar.fill(F::zero()),
         }
-        space.data = plain.data;
     }
 
     /// Adds to the flat gradient of all weights what the sums of all tiles say.
     pub fn finish(&self, sums: &[F], theta: &mut [F]) {
         let plan = &*self.plan;
         let pullback = plan.pullback.as_ref().expect("resolved for a pullback");
-        let mut plain = Plain::new(&plan.buffers, 0);
-        plain.data.clone_from(&self.shared);
-        let mut at = 0;
-        for &id in &pullback.sums {
-            let len = plain.data[id].len();
-            plain.data[id].copy_from_slice(&sums[at..at + len]);
-            at += len;
-        }
-        pullback.once.iter().for_each(|step| plain.run(step));
+        let mut own = vec![F::zero(); pullback.own];
+        own[..sums.len()].copy_from_slice(sums);
+        let mut scratch = Scratch::default();
+        let fixed = self.fixed();
+        let mut memory = Memory { offsets: &plan.offsets, fixed, own: &mut own, tile: &mut [], scratch: &mut scratch };
+        lanes::run(&pullback.once, &plan.buffers, &mut memory, 1);
         for &(from, id) in &pullback.weights {
-            theta[from..].iter_mut().zip(&plain.data[id]).for_each(|(theta, &v)| *theta += v);
+            let bar = &own[plan.offsets[id] - plan.fixed..][..plan.buffers[id].len()];
+            theta[from..].iter_mut().zip(bar).for_each(|(theta, &v)| *theta += v);
         }
     }
 }
+
+/// Samples whose results are read, and cotangents written, at a time.
+const BLOCK: usize = 16;
