@@ -297,19 +297,36 @@ pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
 ) -> Result<Arc<Call<F>>, Error> {
     let program = program(layer)?;
     x.map_or(Ok(()), |x| check_points(&program, &x))?;
-    let program = if program.graph.is_none() && request.higher_order() {
-        match layer.lowered() {
-            Some(lowered) => lowered.as_graph(layer)?,
-            None => Arc::new(Program::of_graph(layer)?),
-        }
-    } else {
-        program
-    };
     match layer.lowered() {
-        Some(lowered) => lowered.call(program, request, reverse),
-        None => Ok(Arc::new(F::resolve(program, request, reverse)?)),
+        Some(lowered) => lowered.call(layer, request, reverse),
+        None => Ok(Arc::new(resolve(program, &|| Ok(Arc::new(Program::of_graph(layer)?)), request, reverse)?)),
     }
 }
+
+/// `request` resolved by sweeps over the chain of layers, or by a schedule of the graph where that costs less, or where it
+/// is the only way.
+pub(crate) fn resolve<F: Real>(
+    program: Arc<Program<F>>,
+    graph: &dyn Fn() -> Result<Arc<Program<F>>, Error>,
+    request: &Request<F>,
+    reverse: bool,
+) -> Result<Call<F>, Error> {
+    if program.graph.is_some() {
+        return F::resolve(program, request, reverse);
+    }
+    if request.higher_order() {
+        return F::resolve(graph()?, request, reverse);
+    }
+    let chain = F::resolve(program, request, reverse)?;
+    if !chain.may_cost_less(request) {
+        return Ok(chain);
+    }
+    let other = F::resolve(graph()?, request, reverse)?;
+    Ok(if other.seconds() < GAIN * chain.seconds() { other } else { chain })
+}
+
+/// How much less a schedule must be predicted to cost than the sweeps before it takes their place.
+const GAIN: f64 = 0.75;
 
 /// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.
 pub(crate) fn chunk<F: Real>(call: &Call<F>) -> usize {

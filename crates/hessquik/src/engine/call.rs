@@ -104,6 +104,8 @@ const TILE_BYTES: usize = 768 << 10;
 /// Bytes of the results of a tile, at most.
 const TILE_RESULTS: usize = 1 << 20;
 const MAX_TILE: usize = 252;
+/// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
+const GRAPH_RATE: f64 = 60e9;
 
 impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
@@ -481,6 +483,22 @@ impl<F: Real> Call<F> {
         }
         floats += largest;
         if reverse { 2 * floats } else { floats }.max(1)
+    }
+
+    /// Whether a schedule of the graph may cost less than these sweeps: they carry every direction, or all of the Hessian's
+    /// rows, where a request reads few of them.
+    pub fn may_cost_less(&self, request: &Request<F>) -> bool {
+        let smooth = self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)));
+        request.mode == Mode::Auto && !smooth && !request.factored && request.second_order()
+    }
+
+    /// Predicted seconds for each point, on one thread.
+    pub fn seconds(&self) -> f64 {
+        if let Some(graph) = &self.graph {
+            return graph.operations() * size_of::<F>() as f64 / 4.0 / GRAPH_RATE;
+        }
+        let of = |t: &Task<F>| Costs::new(&self.program, t.work).of(&t.plan).seconds(size_of::<F>());
+        self.tasks.iter().map(of).sum()
     }
 
     /// The plan of the first second-order result, if any.

@@ -3,6 +3,7 @@ use super::call::{Call, Sink, Task};
 use super::kind::Kind;
 use super::program::Program;
 use super::start::Start;
+use crate::evaluate::resolve;
 use crate::{Error, Layer, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -54,16 +55,16 @@ impl<F: Real> Lowered<F> {
     }
 
     /// `request` resolved, anew only if it is not among the last.
-    pub(crate) fn call(
+    pub(crate) fn call<L: Layer<F> + ?Sized>(
         &self,
-        program: Arc<Program<F>>,
+        layer: &L,
         request: &Request<F>,
         reverse: bool,
     ) -> Result<Arc<Call<F>>, Error> {
         if let Some(call) = self.known(request, reverse) {
             return Ok(call);
         }
-        let call = Arc::new(F::resolve(program, request, reverse)?);
+        let call = Arc::new(resolve(self.program.clone(), &|| self.as_graph(layer), request, reverse)?);
         if bytes(&call) <= LARGEST {
             let request = request.clone();
             let mut calls = self.calls();
@@ -124,12 +125,12 @@ mod tests {
         let network = fully_connected::<f64>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();
         let lowered = network.lowered().unwrap();
         let along = |a: f64| Request::new().laplacian().directions(array![[a, 1.0]]);
-        let of = |request: &Request<f64>| lowered.call(lowered.program().clone(), request, false).unwrap();
+        let of = |request: &Request<f64>| lowered.call(&network, request, false).unwrap();
         let zero = of(&along(0.0));
         assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
         assert!(!Arc::ptr_eq(&zero, &of(&along(-0.0))));
         assert!(Arc::ptr_eq(&of(&along(f64::NAN)), &of(&along(f64::NAN))));
-        assert!(!Arc::ptr_eq(&zero, &lowered.call(lowered.program().clone(), &along(0.0), true).unwrap()));
+        assert!(!Arc::ptr_eq(&zero, &lowered.call(&network, &along(0.0), true).unwrap()));
         assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
         // the one used last stays, the one not used for longest goes
         for i in 0..2 * KEPT {

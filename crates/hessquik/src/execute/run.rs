@@ -26,6 +26,8 @@ pub(crate) struct Plan<F> {
     /// Entries of the shared arena that do not change, and entries of the tile for each sample.
     fixed: usize,
     tile_len: usize,
+    /// Operations for each sample.
+    operations: f64,
     readings: Vec<Reading>,
     /// Steps that are the same for all samples, and those of a tile.
     once: Vec<Step<F>>,
@@ -63,7 +65,7 @@ impl<F: Real> Plan<F> {
     pub fn new(graph: &Graph<F>, request: &Request<F>, reverses: bool) -> Result<Self, Error> {
         let compiled = compile(graph, request)?;
         let mut list = compiled.list;
-        let readings = compiled.readings;
+        let (readings, operations) = (compiled.readings, compiled.operations);
         let forward = list.steps.len();
         let reversed = reverses.then(|| Self::reversed(&mut list, &readings));
         // the reverse puts derivatives of activations among the steps of the forward sweep
@@ -87,6 +89,7 @@ impl<F: Real> Plan<F> {
             buffers,
             fixed: 0,
             tile_len: 0,
+            operations,
             readings,
             once,
             tile,
@@ -225,6 +228,11 @@ impl<F: Real> GraphCall<F> {
     /// Entries of working memory per sample.
     pub fn floats_per_sample(&self) -> usize {
         self.plan.tile_len.max(1)
+    }
+
+    /// Operations for each sample, of the results without their pullback.
+    pub fn operations(&self) -> f64 {
+        self.plan.operations
     }
 
     /// Entries of the sums that tiles of a pullback add to.

@@ -123,7 +123,6 @@ pub struct Graph<F> {
     pub(crate) nodes: Vec<Node<F>>,
     pub(crate) input: NodeId,
     pub(crate) output: NodeId,
-    pub(crate) n_weights: usize,
 }
 
 impl<F: Real> Graph<F> {

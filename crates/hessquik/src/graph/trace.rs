@@ -94,7 +94,7 @@ impl<F: Real> Graph<F> {
             let what = format!("the output dimension of layer {}", layer.name());
             return Err(Error::setting(what, n, format!("at least 1, and {m} as the layer says")));
         }
-        let graph = Self { nodes: std::mem::take(&mut tracer.nodes), input, output, n_weights };
+        let graph = Self { nodes: std::mem::take(&mut tracer.nodes), input, output };
         graph.check()?;
         Ok(graph)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Reading {
 pub(crate) struct Compiled<F> {
     pub list: List<F>,
     pub readings: Vec<Reading>,
+    /// Operations for each sample.
+    pub operations: f64,
 }
 
 /// The highest order of derivatives: a pullback wants one more of the activations, of which there are nine.
@@ -80,15 +82,8 @@ pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result
         Mode::Auto => &[Way::Sites, Way::Forward, Way::Products],
         _ => &[Way::Sites],
     };
-    let mut best: Option<(f64, Compiled<F>)> = None;
-    for &way in ways {
-        let Some(found) = Work::run(graph, request, &sizes, way)? else { continue };
-        let cost = super::cost::cost(&found.list);
-        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            best = Some((cost, found));
-        }
-    }
-    best.map(|(_, found)| found).ok_or_else(|| Error::Request("the request is empty".into()))
+    let lists = ways.iter().map(|&way| Work::run(graph, request, &sizes, way));
+    Ok(lists.min_by(|a, b| a.operations.total_cmp(&b.operations)).expect("at least one way"))
 }
 
 fn check<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result<Sizes, Error> {
@@ -149,13 +144,8 @@ fn check<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result<Sizes, Error
 }
 
 impl<'g, 'r, F: Real> Work<'g, 'r, F> {
-    /// All results in one way; none if it is not a way for any of them.
-    fn run(
-        graph: &'g Graph<F>,
-        request: &'r Request<F>,
-        sizes: &Sizes,
-        way: Way,
-    ) -> Result<Option<Compiled<F>>, Error> {
+    /// All results in one way.
+    fn run(graph: &'g Graph<F>, request: &'r Request<F>, sizes: &Sizes, way: Way) -> Compiled<F> {
         let (k, q) = (sizes.k, sizes.q);
         let sweeps = Sweeps::values(graph);
         let mut work = Self { sweeps, request, k, q, adjoints: None, tangents: None, readings: Vec::new(), way };
@@ -174,7 +164,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let mut list = work.sweeps.list;
         let reads: Vec<Id> = work.readings.iter().map(|r| r.from).collect();
         list.drop_unread(&reads);
-        Ok(Some(Compiled { list, readings: work.readings }))
+        Compiled { operations: super::cost::cost(&list), list, readings: work.readings }
     }
 
     fn read(&mut self, field: Field, shape: &[usize], from: Id, places: Vec<usize>) {

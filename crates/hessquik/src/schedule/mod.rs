@@ -8,6 +8,6 @@ mod step;
 mod sweeps;
 
 pub(crate) use build::List;
-pub(crate) use compile::{Compiled, Reading, compile};
+pub(crate) use compile::{Reading, compile};
 pub(crate) use reverse::{push, reverse};
 pub(crate) use step::{Block, Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step, Triple, Triples};
