@@ -1,6 +1,6 @@
 //! Activations against 60-digit references, their limits, NaN, arrays and dual numbers.
 mod builtin;
-use builtin::{bounds, builtin};
+use builtin::{bounds, builtin, of_positive_points};
 use hessquik::{Activation, Error, Pointwise, Real};
 use ndarray::{Array1, Array2, ArrayD, array, s};
 use num_dual::{Dual3_64, DualNum};
@@ -52,7 +52,7 @@ fn double_precision_is_right_to_a_few_ulp() {
     let bytes = std::fs::read(path).expect("the reference file");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let data = |name: &str, what: &str| file.tensor(&format!("{name}.{what}")).expect("tensor").data();
-    for (name, activation) in builtin() {
+    for (name, activation) in builtin().into_iter().chain(of_positive_points()) {
         let mut worst = Worst::default();
         let references: Vec<f64> = doubles(data(name, "jet")).collect();
         let rests = data(name, "rest");
@@ -81,12 +81,15 @@ fn single_precision_is_right_to_a_few_ulp() {
         .flat_map(|x| (x.to_bits() - 2000..x.to_bits() + 2000).flat_map(|b| [f32::from_bits(b), -f32::from_bits(b)]));
     let points: Array1<f32> =
         (0..=u32::MAX).step_by(4099).map(f32::from_bits).filter(|z| z.is_finite()).chain(zeros).collect();
-    for (name, activation) in builtin() {
+    let positive: Array1<f32> = points.iter().copied().filter(|z| *z > 0.0).collect();
+    let everywhere = builtin().into_iter().map(|case| (case, &points));
+    for ((name, activation), points) in everywhere.chain(of_positive_points().into_iter().map(|case| (case, &positive)))
+    {
         let mut worst = Worst::default();
         let references = activation.evaluate(&points.mapv(f64::from), 3).expect("valid");
-        let results = activation.evaluate(&points, 3).expect("valid");
+        let results = activation.evaluate(points, 3).expect("valid");
         for order in 0..4 {
-            for ((&reference, &found), &z) in references[order].iter().zip(&results[order]).zip(&points) {
+            for ((&reference, &found), &z) in references[order].iter().zip(&results[order]).zip(points) {
                 let overflow = found.is_infinite() && found == reference as f32;
                 let error = (f64::from(found) - reference).abs() / ulp_f32(reference);
                 worst.note(order, if overflow { 0.0 } else { error }, f64::from(z));
