@@ -34,7 +34,6 @@ pub(super) fn fill<F: Real>(act: &Activation, [a, b]: [f64; 2], z: &[F], out: &m
                 let result = (Pair::two(high, low) * factors[j]).round();
                 // infinite terms, or factors
                 let plain = d[j][l] * factors[j].round();
-                let plain = if plain.is_nan() && a == 0.0 { a * y[l].signum() } else { plain };
                 out[first + l] = F::of(if result.is_finite() { result } else { plain });
             }
         }
