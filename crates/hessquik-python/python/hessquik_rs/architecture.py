@@ -15,10 +15,11 @@ Architecture: TypeAlias = dict[str, Any]
 """A layer, or `{"type": "network", "layers": [...]}`."""
 
 Activation: TypeAlias = str | dict[str, Any]
-"""`"tanh"`, `"anti_tanh"` (ln cosh), `"identity"`, `"quadratic"` (z^2/2), `"square"`, `"sigmoid"`, `"softplus"`, `"sin"`,
-`"cos"`, `"silu"`, `"gelu"`, `"tanh_gelu"`, `"mish"`, `"gaussian"` (exp(-z^2)), `"erf"`, `"atan"`, `"exp"`, `"log"`, `"sqrt"`,
-`"reciprocal"`, `"elu"`, `"celu"`, `"selu"`, `"squareplus"`, `"relu"`, `"leaky_relu"`; or, with settings, `softplus(beta,
-threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`, `leaky_relu(slope)`, `scaled(act, a, b)`.
+"""`"tanh"`, `"anti_tanh"` (ln cosh), `"identity"`, `"quadratic"` (z^2/2), `"square"`, `"sigmoid"`, `"softplus"`,
+`"sin"`, `"cos"`, `"silu"`, `"gelu"`, `"tanh_gelu"`, `"mish"`, `"gaussian"` (exp(-z^2)), `"erf"`, `"atan"`, `"exp"`,
+`"log"`, `"sqrt"`, `"reciprocal"`, `"elu"`, `"celu"`, `"selu"`, `"squareplus"`, `"relu"`, `"leaky_relu"`; or, with
+settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`, `leaky_relu(slope)`,
+`scaled(act, a, b)`.
 
 `"log"`, `"sqrt"` and powers that are no integers give NaN for negative z. The second derivatives of ReLU are zero."""
 
