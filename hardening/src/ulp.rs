@@ -2,7 +2,7 @@
 //!
 //! The reference is the double-precision kernel: `crates/hessquik/tests/activations.rs` holds it to 3.5 ulp of its own
 //! against 60-digit tables, which is less than 1e-8 ulp of single precision.
-use crate::builtin::{bounds, builtin};
+use crate::builtin::{bounds, builtin, of_positive_points};
 use hessquik::Activation;
 use ndarray::Array1;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> bool {
 
 /// Those of the tests, and softplus once as hessQuik has it, with a threshold.
 fn activations() -> Vec<(&'static str, Activation)> {
-    builtin().into_iter().chain([("softplus_default", Activation::softplus())]).collect()
+    builtin().into_iter().chain(of_positive_points()).chain([("softplus_default", Activation::softplus())]).collect()
 }
 
 /// The largest error at each order, and where.

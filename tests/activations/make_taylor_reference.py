@@ -115,6 +115,26 @@ def gelu(z):
     return z * below
 
 
+def mish(z):
+    return z * tanh(log(exp(z) + 1))
+
+
+def tanh_gelu(z):
+    return z * sigmoid((z + z * z * z * mpf("0.044715")) * (2 * mpmath.sqrt(2 / mp.pi)))
+
+
+def atan(z):
+    return z.integral(mpmath.atan(z.c[0]), 1 / (z * z + 1))
+
+
+def elu(size, width, slope=1):
+    return lambda z: z * slope if z.c[0] > 0 else (exp(z * (1 / mpf(width))) - 1) * size
+
+
+def cos(z):
+    return sin(z + mp.pi / 2)
+
+
 def sin(z):
     s, c = [mpmath.sin(z.c[0])], [mpmath.cos(z.c[0])]
     for k in range(1, ORDER + 1):
@@ -138,7 +158,46 @@ CASES = {
     "silu": (lambda z: z * sigmoid(z), 690, 1),
     "gelu": (gelu, 37, 1),
     "gaussian": (lambda z: exp(-(z * z)), 26, 1),
+    "exp": (exp, 690, 1),
+    "cos": (cos, 1000, 1),
+    "square": (lambda z: z * z, 10, 1),
+    "power_3": (lambda z: z * z * z, 1000, 1),
+    "power_-2": (lambda z: 1 / (z * z), 1000, 1),
+    "power_8": (lambda z: power(z, 8), 1000, 1),
+    "reciprocal": (lambda z: 1 / z, 1000, 1),
+    "erf": (erf, 26, 1),
+    "atan": (atan, 1000, 1),
+    "elu": (elu(1, 1), 690, 1),
+    "elu_0.3": (elu(mpf(0.3), 1), 690, 1),
+    "celu_0.3": (elu(mpf(0.3), mpf(0.3)), 207, 0.3),
+    "celu_2": (elu(2, 2), 1380, 2),
+    "selu": (
+        elu(
+            mpf("1.6732632423543772848170429916717") * mpf("1.0507009873554804934193349852946"),
+            1,
+            mpf("1.0507009873554804934193349852946"),
+        ),
+        690,
+        1,
+    ),
+    "mish": (mish, 340, 1),
+    "squareplus_4": (lambda z: (z + power(z * z + 4, mpf("0.5"))) * mpf("0.5"), 1000, 1),
+    "squareplus_0.1": (lambda z: (z + power(z * z + mpf(0.1), mpf("0.5"))) * mpf("0.5"), 1000, 0.3),
+    "tanh_gelu": (tanh_gelu, 20, 1),
+    "relu": (lambda z: z * int(z.c[0] > 0), 10, 1),
+    "leaky_relu": (lambda z: z * (1 if z.c[0] > 0 else mpf(0.01)), 10, 1),
+    "scaled_tanh": (lambda z: tanh(z * mpf(2 / 3)) * mpf(1.7159), 510, 1),
+    "scaled_gelu": (lambda z: gelu(z * mpf(1.3)) * mpf(-0.7), 28, 1),
+    # of positive numbers alone
+    "log": (log, 1000, 1),
+    "sqrt": (lambda z: power(z, mpf("0.5")), 1000, 1),
+    "power_2.5": (lambda z: power(z, mpf(2.5)), 1000, 1),
+    "power_0.1": (lambda z: power(z, mpf(0.1)), 1000, 1),
+    "power_-7.3": (lambda z: power(z, mpf(-7.3)), 1000, 1),
 }
+
+
+POSITIVE = ["log", "sqrt", "power_2.5", "power_0.1", "power_-7.3"]
 
 
 def points(width, core, count):
@@ -162,6 +221,10 @@ def main():
 
     for name, (f, width, core) in CASES.items():
         zs, found = points(width, core, count), []
+        if name in POSITIVE:
+            zs = [abs(z) for z in zs]
+        if name in POSITIVE or name.startswith(("power", "reciprocal")):
+            zs = [z for z in zs if z]
         for z in zs:
             # enough for numbers as close to 1 as 1 - exp(-2 z)
             mp.dps = int(80 + 2 * min(abs(z) / core, 1500))

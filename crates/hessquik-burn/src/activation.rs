@@ -52,8 +52,12 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
             next!(d.clone());
             next!(t * d * -2.0);
         }
-        // `jet` has no derivatives of it
-        Activation::Identity => out.push(z),
+        Activation::Identity => {
+            next!(z.clone());
+            next!(z.ones_like());
+            next!(z.zeros_like());
+            next!(z.zeros_like());
+        }
         Activation::Quadratic => {
             next!(z.clone().square() * 0.5);
             next!(z.clone());
@@ -119,6 +123,77 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
             next!(z.clone() * f.clone() * -2.0);
             next!((square.clone() * 4.0 - 2.0) * f.clone());
             next!(z * (-square * 8.0 + 12.0) * f);
+        }
+        Activation::Cos => {
+            let (s, c) = (z.clone().sin(), z.cos());
+            next!(c.clone());
+            next!(-s.clone());
+            next!(-c);
+            next!(s);
+        }
+        Activation::Exp => {
+            let f = z.exp();
+            (0..wanted).for_each(|_| out.push(f.clone()));
+        }
+        Activation::Square => {
+            next!(z.clone().square());
+            next!(z.clone() * 2.0);
+            next!(z.ones_like() * 2.0);
+            next!(z.zeros_like());
+        }
+        Activation::Log => {
+            next!(z.clone().log());
+            let r = z.recip();
+            next!(r.clone());
+            next!(-r.clone().square());
+            next!(r.clone().square() * r * 2.0);
+        }
+        Activation::Sqrt => {
+            let f = z.clone().sqrt();
+            next!(f.clone());
+            let first = f.recip() * 0.5;
+            next!(first.clone());
+            let second = first / z.clone() * -0.5;
+            next!(second.clone());
+            next!(second / z * -1.5);
+        }
+        Activation::Reciprocal => {
+            let r = z.recip();
+            next!(r.clone());
+            next!(-r.clone().square());
+            let third = r.clone().square() * r.clone() * 2.0;
+            next!(third.clone());
+            next!(third * r * -3.0);
+        }
+        Activation::Relu | Activation::LeakyRelu { .. } => {
+            let slope = if let Activation::LeakyRelu { slope } = act { *slope } else { 0.0 };
+            let positive = z.clone().greater_scalar(0.0);
+            let slopes = (z.ones_like() * slope).mask_fill(positive, 1.0);
+            next!(z.clone() * slopes.clone());
+            next!(slopes);
+            next!(z.zeros_like());
+            next!(z.zeros_like());
+        }
+        Activation::Scaled { act, a, b } => {
+            let mut factor = *a;
+            for derivative in derivatives(act, z * *b, wanted)? {
+                out.push(derivative * factor);
+                factor *= b;
+            }
+        }
+        Activation::Power { .. }
+        | Activation::Erf
+        | Activation::Atan
+        | Activation::Elu { .. }
+        | Activation::Celu { .. }
+        | Activation::Selu
+        | Activation::Mish
+        | Activation::Squareplus { .. }
+        | Activation::TanhGelu => {
+            return Err(Error::Unsupported {
+                what: format!("the activation {}", act.name()),
+                message: "it has no formula for devices yet; evaluate on the device cpu".into(),
+            });
         }
         Activation::Custom(own) => {
             return Err(Error::Unsupported {

@@ -191,10 +191,10 @@ CASES = {
         "in_features is 0, expected at least 1",
     ),
     "activation": (
-        lambda: hq.Network(hq.single(1, 1, "relu")),
+        lambda: hq.Network(hq.single(1, 1, "maxout")),
         errors.ArchitectureError,
         ValueError,
-        "unknown variant `relu`, expected one of `anti_tanh`",
+        "unknown variant `maxout`, expected one of `anti_tanh`",
     ),
     "layer": (lambda: hq.Network({"type": "conv"}), errors.ArchitectureError, ValueError, "unknown variant `conv`"),
     "precision": (

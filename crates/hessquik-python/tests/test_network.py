@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import pickle
 
 import numpy as np
@@ -239,3 +240,61 @@ def test_every_layer_can_be_built_and_is_right():
         net = hq.Network(description, seed=0)
         assert net.check(seed=1), name
         assert net(points()).shape == (11, net.dim_output)
+
+
+def _erf(z: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf)(z)
+
+
+def _below(z: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    return np.where(z > 0, z, negative)
+
+
+ACTIVATIONS = {
+    "cos": np.cos,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "reciprocal": lambda z: 1 / z,
+    "square": np.square,
+    "erf": _erf,
+    "atan": np.arctan,
+    "elu": lambda z: _below(z, np.expm1(z)),
+    "celu": lambda z: _below(z, np.expm1(z)),
+    "selu": lambda z: 1.0507009873554805 * _below(z, 1.6732632423543772 * np.expm1(z)),
+    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
+    "squareplus": lambda z: (z + np.sqrt(z**2 + 4)) / 2,
+    "tanh_gelu": lambda z: z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: _below(z, 0.01 * z),
+}
+SETTINGS = [
+    (hq.power(2.5), lambda z: z**2.5),
+    (hq.elu(0.5), lambda z: _below(z, 0.5 * np.expm1(z))),
+    (hq.celu(0.5), lambda z: _below(z, 0.5 * np.expm1(z / 0.5))),
+    (hq.squareplus(1.0), lambda z: (z + np.sqrt(z**2 + 1)) / 2),
+    (hq.leaky_relu(0.2), lambda z: _below(z, 0.2 * z)),
+    (hq.scaled("tanh", 1.7159, 0.5), lambda z: 1.7159 * np.tanh(0.5 * z)),
+    (hq.scaled(hq.softplus(2.0), b=3.0), lambda z: np.log1p(np.exp(6 * z)) / 2),
+]
+
+
+@pytest.mark.parametrize(("act", "formula"), [*ACTIVATIONS.items(), *SETTINGS], ids=str)
+def test_activations_against_their_formulas(act, formula):
+    net = hq.Network([hq.single(1, 1, act, bias=False)], seed=0)
+    net.set_weights({"0.K": np.ones((1, 1))})
+    z = np.concatenate([np.linspace(0.2, 3, 15), -np.linspace(0.2, 3, 15)])
+    z = z[:15] if act in ("log", "sqrt") or act == hq.power(2.5) else z
+    value, gradient, hessian = net.evaluate(z[:, None])
+    np.testing.assert_allclose(value[:, 0], formula(z), rtol=1e-13)
+    h = 1e-4
+    np.testing.assert_allclose(gradient[:, 0, 0], (formula(z + h) - formula(z - h)) / (2 * h), rtol=1e-5, atol=1e-6)
+    second = (formula(z + h) - 2 * formula(z) + formula(z - h)) / h**2
+    np.testing.assert_allclose(hessian[:, 0, 0, 0], second, rtol=1e-4, atol=1e-5)
+
+
+def test_roots_and_logarithms_of_negative_numbers_are_nan():
+    for act in ("log", "sqrt", hq.power(0.5)):
+        net = hq.Network([hq.single(1, 1, act, bias=False)], seed=0)
+        net.set_weights({"0.K": np.ones((1, 1))})
+        assert all(np.isnan(result).all() for result in net.evaluate(np.array([[-1.0]])))

@@ -1,7 +1,7 @@
 //! The description of a network that model files keep as JSON, and its way back to layers.
 use crate::{
-    Activation, Error, GraphLayer, GraphSpec, Icnn, Init, Layer, LogSumExp, Network, Quadratic, QuadraticIcnn, Real,
-    Resnet, Single, Softmax,
+    Activation, ActivationSpec, Error, GraphLayer, GraphSpec, Icnn, Init, Layer, LogSumExp, Network, Quadratic,
+    QuadraticIcnn, Real, Resnet, Single, Softmax,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,70 +109,6 @@ fn identity() -> ActivationSpec {
 }
 fn softplus() -> ActivationSpec {
     ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 }
-}
-
-/// An activation as JSON has it: `{"type": "softplus", "beta": 1.0, "threshold": 20.0}`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-#[allow(missing_docs)] // each is the activation of the same name
-pub enum ActivationSpec {
-    AntiTanh,
-    Identity,
-    Quadratic,
-    Sigmoid,
-    Softplus {
-        #[serde(default = "one")]
-        beta: f64,
-        #[serde(default = "twenty")]
-        threshold: f64,
-    },
-    Tanh,
-    Sin,
-    Silu,
-    Gelu,
-    Gaussian,
-}
-
-fn twenty() -> f64 {
-    20.0
-}
-
-impl From<ActivationSpec> for Activation {
-    fn from(spec: ActivationSpec) -> Self {
-        use ActivationSpec as A;
-        match spec {
-            A::AntiTanh => Self::AntiTanh,
-            A::Identity => Self::Identity,
-            A::Quadratic => Self::Quadratic,
-            A::Sigmoid => Self::Sigmoid,
-            A::Softplus { beta, threshold } => Self::Softplus { beta, threshold },
-            A::Tanh => Self::Tanh,
-            A::Sin => Self::Sin,
-            A::Silu => Self::Silu,
-            A::Gelu => Self::Gelu,
-            A::Gaussian => Self::Gaussian,
-        }
-    }
-}
-
-impl Activation {
-    /// The description that model files keep; `None` for a user-defined activation.
-    pub fn describe(&self) -> Option<ActivationSpec> {
-        use ActivationSpec as A;
-        Some(match self {
-            Self::AntiTanh => A::AntiTanh,
-            Self::Identity => A::Identity,
-            Self::Quadratic => A::Quadratic,
-            Self::Sigmoid => A::Sigmoid,
-            Self::Softplus { beta, threshold } => A::Softplus { beta: *beta, threshold: *threshold },
-            Self::Tanh => A::Tanh,
-            Self::Sin => A::Sin,
-            Self::Silu => A::Silu,
-            Self::Gelu => A::Gelu,
-            Self::Gaussian => A::Gaussian,
-            Self::Custom(_) => return None,
-        })
-    }
 }
 
 impl Architecture {

@@ -74,8 +74,8 @@ mod request;
 mod result;
 mod schedule;
 
-pub use activation::{Activation, Pointwise};
-pub use architecture::{ActivationSpec, Architecture};
+pub use activation::{Activation, ActivationSpec, Pointwise};
+pub use architecture::Architecture;
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
 pub use file::{weights_dtype, write_whole};

@@ -1,11 +1,13 @@
 //! Activations against 60-digit references, their limits, NaN, arrays and dual numbers.
 mod builtin;
-use builtin::{bounds, builtin};
-use hessquik::{Activation, Error, Pointwise, Real};
+use builtin::{bounds, builtin, of_positive_points};
+use hessquik::activation::ActivationKind;
+use hessquik::{Activation, ActivationSpec, Architecture, Error, Pointwise, Real};
 use ndarray::{Array1, Array2, ArrayD, array, s};
 use num_dual::{Dual3_64, DualNum};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
+use std::f64::consts::FRAC_PI_2;
 
 /// The distance from |x| to the next double.
 fn ulp(x: f64) -> f64 {
@@ -52,7 +54,7 @@ fn double_precision_is_right_to_a_few_ulp() {
     let bytes = std::fs::read(path).expect("the reference file");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let data = |name: &str, what: &str| file.tensor(&format!("{name}.{what}")).expect("tensor").data();
-    for (name, activation) in builtin() {
+    for (name, activation) in builtin().into_iter().chain(of_positive_points()) {
         let mut worst = Worst::default();
         let references: Vec<f64> = doubles(data(name, "jet")).collect();
         let rests = data(name, "rest");
@@ -81,12 +83,15 @@ fn single_precision_is_right_to_a_few_ulp() {
         .flat_map(|x| (x.to_bits() - 2000..x.to_bits() + 2000).flat_map(|b| [f32::from_bits(b), -f32::from_bits(b)]));
     let points: Array1<f32> =
         (0..=u32::MAX).step_by(4099).map(f32::from_bits).filter(|z| z.is_finite()).chain(zeros).collect();
-    for (name, activation) in builtin() {
+    let positive: Array1<f32> = points.iter().copied().filter(|z| *z > 0.0).collect();
+    let everywhere = builtin().into_iter().map(|case| (case, &points));
+    for ((name, activation), points) in everywhere.chain(of_positive_points().into_iter().map(|case| (case, &positive)))
+    {
         let mut worst = Worst::default();
         let references = activation.evaluate(&points.mapv(f64::from), 3).expect("valid");
-        let results = activation.evaluate(&points, 3).expect("valid");
+        let results = activation.evaluate(points, 3).expect("valid");
         for order in 0..4 {
-            for ((&reference, &found), &z) in references[order].iter().zip(&results[order]).zip(&points) {
+            for ((&reference, &found), &z) in references[order].iter().zip(&results[order]).zip(points) {
                 let overflow = found.is_infinite() && found == reference as f32;
                 let error = (f64::from(found) - reference).abs() / ulp_f32(reference);
                 worst.note(order, if overflow { 0.0 } else { error }, f64::from(z));
@@ -117,6 +122,28 @@ fn infinities<F: Real>() {
         (Activation::Silu, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
         (Activation::Gelu, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
         (Activation::Gaussian, [0.0; 4], [0.0; 4]),
+        (Activation::Cos, [NAN; 4], [NAN; 4]),
+        (Activation::Exp, [0.0; 4], [INF; 4]),
+        (Activation::Log, [NAN; 4], [INF, 0.0, 0.0, 0.0]),
+        (Activation::Sqrt, [NAN; 4], [INF, 0.0, 0.0, 0.0]),
+        (Activation::Reciprocal, [0.0; 4], [0.0; 4]),
+        (Activation::Square, [INF, -INF, 2.0, 0.0], [INF, INF, 2.0, 0.0]),
+        (Activation::Power { p: 3.0 }, [-INF, INF, -INF, 6.0], [INF, INF, INF, 6.0]),
+        (Activation::Power { p: -2.0 }, [0.0; 4], [0.0; 4]),
+        (Activation::Power { p: 0.0 }, [1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]),
+        (Activation::Power { p: 1.5 }, [NAN; 4], [INF, INF, 0.0, 0.0]),
+        (Activation::Erf, [-1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]),
+        (Activation::Atan, [-FRAC_PI_2, 0.0, 0.0, 0.0], [FRAC_PI_2, 0.0, 0.0, 0.0]),
+        (Activation::Elu { alpha: 0.3 }, [-0.3, 0.0, 0.0, 0.0], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Celu { alpha: 0.3 }, [-0.3, 0.0, 0.0, 0.0], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Selu, [-1.7580993408473768, 0.0, 0.0, 0.0], [INF, 1.0507009873554805, 0.0, 0.0]),
+        (Activation::Mish, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Squareplus { b: 4.0 }, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::TanhGelu, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::Relu, [0.0; 4], [INF, 1.0, 0.0, 0.0]),
+        (Activation::LeakyRelu { slope: 0.01 }, [-INF, 0.01, 0.0, 0.0], [INF, 1.0, 0.0, 0.0]),
+        (Activation::scaled(2.0, Activation::Tanh, 3.0), [-2.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0]),
+        (Activation::scaled(-2.0, Activation::Silu, 3.0), [0.0; 4], [-INF, -6.0, 0.0, 0.0]),
     ] {
         for (z, expected) in [(-F::infinity(), below), (F::infinity(), above)] {
             // + 0 turns -0 into 0
@@ -227,6 +254,99 @@ fn softplus_is_the_identity_past_its_threshold() {
     assert!(Activation::softplus().jet(20.0_f64)[0] > 20.0);
     // zero: a ramp
     assert_eq!(Activation::Softplus { beta: 1.0, threshold: 0.0 }.jet(0.25)[0], 0.25);
+}
+
+/// Zero, with its sign, and where the domain ends.
+#[test]
+fn domains_and_kinks() {
+    const INF: f64 = f64::INFINITY;
+    let power = |p| Activation::Power { p };
+    for (activation, z, expected) in [
+        (Activation::Log, 0.0, [-INF, INF, -INF, INF]),
+        (Activation::Log, -0.0, [-INF, INF, -INF, INF]),
+        (Activation::Sqrt, 0.0, [0.0, INF, -INF, INF]),
+        (Activation::Reciprocal, 0.0, [INF, -INF, INF, -INF]),
+        (Activation::Reciprocal, -0.0, [-INF; 4]),
+        (power(2.5), 0.0, [0.0, 0.0, 0.0, INF]),
+        (power(2.0), 0.0, [0.0, 0.0, 2.0, 0.0]),
+        (power(2.0), -3.0, [9.0, -6.0, 2.0, 0.0]),
+        (power(0.0), 0.0, [1.0, 0.0, 0.0, 0.0]),
+        (power(0.0), -2.0, [1.0, 0.0, 0.0, 0.0]),
+        (power(-1.0), -0.0, [-INF; 4]),
+        (Activation::Relu, 0.0, [0.0; 4]),
+        (Activation::LeakyRelu { slope: 0.25 }, 0.0, [0.0, 0.25, 0.0, 0.0]),
+        (Activation::Elu { alpha: 2.0 }, 0.0, [0.0, 2.0, 2.0, 2.0]),
+        (Activation::Celu { alpha: 2.0 }, 0.0, [0.0, 1.0, 0.5, 0.25]),
+    ] {
+        assert_eq!(activation.jet(z), expected, "{activation:?} at {z}");
+        let single = activation.jet(z as f32).map(f64::from);
+        assert_eq!(single, expected, "{activation:?} at {z} in f32");
+    }
+    for activation in [Activation::Log, Activation::Sqrt, power(2.5), power(-0.5)] {
+        for z in [-f64::MIN_POSITIVE, -1.0, -1e300] {
+            assert!(activation.jet(z).iter().all(|x| x.is_nan()), "{activation:?} at {z}");
+        }
+    }
+}
+
+/// The list of activations against names, descriptions and what model files take.
+#[test]
+fn every_kind_has_a_name_and_a_description() {
+    for kind in ActivationKind::ALL {
+        let settings: Vec<_> = kind.settings.iter().map(|(key, default)| (key, default.unwrap_or(1.5))).collect();
+        let text: Vec<_> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let spec: ActivationSpec = format!("{}:{}", kind.name, text.join(",")).parse().expect(kind.name);
+        let activation = Activation::from(spec);
+        assert_eq!(activation.name(), kind.name);
+        assert_eq!(activation.describe(), Some(spec));
+        assert!(kind.docs.contains("f ="), "{}", kind.docs);
+        if kind.settings.iter().all(|(_, default)| default.is_some()) {
+            assert_eq!(kind.name.parse::<ActivationSpec>().expect("by its name"), spec);
+        } else {
+            assert!(
+                matches!(kind.name.parse::<ActivationSpec>(), Err(Error::Architecture(m)) if m.contains("missing"))
+            );
+        }
+        // as a layer's, within a scaled one, and back
+        let scaled = Activation::scaled(2.0, activation, -0.5);
+        let act = scaled.describe().expect("known");
+        let layer = Architecture::Single { in_features: 1, out_features: 1, act, bias: true };
+        assert_eq!(Architecture::from_json(&layer.to_json()).expect("valid"), layer);
+        // factors of factors
+        let Some(ActivationSpec::Scaled { a: 6.0, b: -1.0, .. }) = Activation::scaled(3.0, scaled, 2.0).describe()
+        else {
+            panic!("{}", kind.name);
+        };
+    }
+    assert!(Activation::scaled(1.0, Activation::custom(Cube), 1.0).describe().is_none());
+    for text in ["maxout", "tanh:beta=1", "softplus:beta", "softplus:beta=x", "celu:alpha=0", "power:p=inf"] {
+        assert!(text.parse::<ActivationSpec>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_scaled_activation_of_the_users_own() {
+    let act = Activation::scaled(0.5, Activation::custom(Cube), -2.0);
+    assert_eq!(act.jet(1.5), [-13.5, -27.0, -36.0, -24.0]);
+    assert!(matches!(act.taylor(&[0.0; 5]), Err(Error::Order { order: 4, most: 3, .. })));
+}
+
+#[test]
+fn bad_settings_name_the_activation() {
+    for (activation, name) in [
+        (Activation::Power { p: f64::NAN }, "power: p"),
+        (Activation::Elu { alpha: f64::INFINITY }, "elu: alpha"),
+        (Activation::Celu { alpha: 0.0 }, "celu: alpha"),
+        (Activation::Celu { alpha: -1.0 }, "celu: alpha"),
+        (Activation::Squareplus { b: 0.0 }, "squareplus: b"),
+        (Activation::LeakyRelu { slope: f64::NAN }, "leaky_relu: slope"),
+        (Activation::scaled(f64::NAN, Activation::Tanh, 1.0), "scaled: a"),
+        (Activation::scaled(1.0, Activation::Tanh, f64::INFINITY), "scaled: b"),
+        (Activation::scaled(1.0, Activation::Celu { alpha: 0.0 }, 1.0), "celu: alpha"),
+    ] {
+        let error = activation.evaluate(&array![0.0], 0).expect_err("a bad setting");
+        assert!(matches!(error, Error::Setting { .. }) && error.to_string().contains(name), "{error}");
+    }
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn wrong_contents_are_named() {
         ("", "EOF"),
         ("{", "EOF"),
         (r#"{"type": "dense", "in_features": 1}"#, "dense"),
-        (r#"{"type": "single", "in_features": 1, "out_features": 2, "act": {"type": "relu"}}"#, "relu"),
+        (r#"{"type": "single", "in_features": 1, "out_features": 2, "act": {"type": "maxout"}}"#, "maxout"),
         (r#"{"type": "single", "in_features": 1, "out_features": 2, "activation": "tanh"}"#, "activation"),
         (r#"{"type": "single", "in_features": -1, "out_features": 2}"#, "-1"),
         (r#"{"type": "single", "in_features": 1}"#, "out_features"),

@@ -20,7 +20,7 @@ pub(crate) enum Formula {
 }
 
 impl Formula {
-    /// The formula with its `beta` and `threshold`; none for an activation of the user's own.
+    /// The formula with its `beta` and `threshold`; none for one that has no formula here.
     pub(crate) fn of(act: &Activation) -> Option<(Self, [f64; 2])> {
         let formula = match act {
             &Activation::Softplus { beta, threshold } => return Some((Self::Softplus, [beta, threshold])),
@@ -33,7 +33,8 @@ impl Formula {
             Activation::Silu => Self::Silu,
             Activation::Gelu => Self::Gelu,
             Activation::Gaussian => Self::Gaussian,
-            Activation::Custom(_) => return None,
+            // by tensor operations, or not at all
+            _ => return None,
         };
         Some((formula, [1.0, 0.0]))
     }

@@ -15,8 +15,13 @@ Architecture: TypeAlias = dict[str, Any]
 """A layer, or `{"type": "network", "layers": [...]}`."""
 
 Activation: TypeAlias = str | dict[str, Any]
-"""`"tanh"`, `"anti_tanh"` (ln cosh), `"identity"`, `"quadratic"`, `"sigmoid"`, `"softplus"`, `"sin"`, `"silu"`,
-`"gelu"`, `"gaussian"`; or `softplus(beta, threshold)`."""
+"""`"tanh"`, `"anti_tanh"` (ln cosh), `"identity"`, `"quadratic"` (z^2/2), `"square"`, `"sigmoid"`, `"softplus"`,
+`"sin"`, `"cos"`, `"silu"`, `"gelu"`, `"tanh_gelu"`, `"mish"`, `"gaussian"` (exp(-z^2)), `"erf"`, `"atan"`, `"exp"`,
+`"log"`, `"sqrt"`, `"reciprocal"`, `"elu"`, `"celu"`, `"selu"`, `"squareplus"`, `"relu"`, `"leaky_relu"`; or, with
+settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`, `leaky_relu(slope)`,
+`scaled(act, a, b)`.
+
+`"log"`, `"sqrt"` and powers that are no integers give NaN for negative z. The second derivatives of ReLU are zero."""
 
 
 def _act(act: Activation) -> dict[str, Any]:
@@ -26,6 +31,44 @@ def _act(act: Activation) -> dict[str, Any]:
 def softplus(beta: float = 1.0, threshold: float = 20.0) -> dict[str, Any]:
     """The activation `ln(1 + exp(beta z)) / beta`; its value is `z` where `beta z > threshold`."""
     return {"type": "softplus", "beta": beta, "threshold": threshold}
+
+
+def power(p: float) -> dict[str, Any]:
+    """The activation `z^p`; NaN for negative `z` if `p` is not an integer.
+
+    >>> import numpy as np, hessquik_rs as hq
+    >>> net = hq.Network([hq.single(1, 1, hq.power(3), bias=False)])
+    >>> net.set_weights({"0.K": np.ones((1, 1))})
+    >>> value, gradient, hessian = net.evaluate(np.array([[2.0]]))
+    >>> value.item(), gradient.item(), hessian.item()
+    (8.0, 12.0, 12.0)
+    """
+    return {"type": "power", "p": p}
+
+
+def elu(alpha: float = 1.0) -> dict[str, Any]:
+    """The activation `z` for `z > 0`, else `alpha (exp(z) - 1)`."""
+    return {"type": "elu", "alpha": alpha}
+
+
+def celu(alpha: float = 1.0) -> dict[str, Any]:
+    """The activation `z` for `z > 0`, else `alpha (exp(z / alpha) - 1)`."""
+    return {"type": "celu", "alpha": alpha}
+
+
+def squareplus(b: float = 4.0) -> dict[str, Any]:
+    """The activation `(z + sqrt(z^2 + b)) / 2`."""
+    return {"type": "squareplus", "b": b}
+
+
+def leaky_relu(slope: float = 0.01) -> dict[str, Any]:
+    """The activation `z` for `z > 0`, else `slope z`; its second derivative is taken to be zero."""
+    return {"type": "leaky_relu", "slope": slope}
+
+
+def scaled(act: Activation, a: float = 1.0, b: float = 1.0) -> dict[str, Any]:
+    """The activation `a act(b z)`."""
+    return {"type": "scaled", "act": _act(act), "a": a, "b": b}
 
 
 def network(layers: Sequence[Architecture]) -> Architecture:

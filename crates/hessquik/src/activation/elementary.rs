@@ -6,6 +6,7 @@
 //!
 //! The polynomials come from `tests/activations/fit_polynomials.py`.
 use super::table::MAX_ORDER;
+use super::wide::{Pair, Wide};
 use super::{Pointwise, trigonometric};
 use crate::Real;
 
@@ -27,6 +28,9 @@ pub trait Elementary: Copy + 'static {
     const FAR_SCALE: Self;
     /// Where [`Decay`] ends: exp(-x) is far below the least positive number.
     const DECAY_END: Self;
+
+    /// Arithmetic with more digits.
+    type Wide: Wide;
 
     /// The number of terms that a polynomial needs: so many in double precision, so many in single.
     fn terms(double: usize, single: usize) -> usize;
@@ -91,6 +95,7 @@ impl Elementary for f32 {
     /// 2^-60
     const FAR_SCALE: Self = 8.673_617_4e-19;
     const DECAY_END: Self = 128.0;
+    type Wide = f64;
 
     #[inline(always)]
     fn terms(_double: usize, single: usize) -> usize {
@@ -200,6 +205,7 @@ impl Elementary for f64 {
     /// 2^-500
     const FAR_SCALE: Self = 3.054_936_363_499_605e-151;
     const DECAY_END: Self = 1054.0;
+    type Wide = Pair;
 
     #[inline(always)]
     fn terms(double: usize, _single: usize) -> usize {

@@ -43,7 +43,7 @@ const DENSITY: [f64; 2] = [0.3989422804014327, -2.49232720227773e-17];
 
 /// (1 + a) N(a) in two parts, from u = (a - 4)/(a + 4).
 #[inline(always)]
-fn mills_numerator<F: Real>(u: F) -> [F; 2] {
+pub(super) fn mills_numerator<F: Real>(u: F) -> [F; 2] {
     let (constant, constant_low) = F::two_parts(MILLS[0], MILLS[1]);
     let (high, low) = quick_two_sum(constant, u * F::mills_tail(u));
     [high, low + constant_low]

@@ -104,6 +104,8 @@ pub(super) struct Bump<F> {
     pub(super) scale: Row<F>,
     /// The derivatives without it; far out, where there is a factor, they are nothing beside tanh(y/2) even so.
     pub(super) p: Table<F>,
+    /// tanh(y/2).
+    pub(super) h: Row<F>,
 }
 
 impl<F: Real> Bump<F> {
@@ -124,6 +126,6 @@ impl<F: Real> Bump<F> {
                 h[n][l] = F::of(2.0) * p[n - 1][l];
             }
         }
-        Self { scale, p }
+        Self { scale, p, h: h[0] }
     }
 }

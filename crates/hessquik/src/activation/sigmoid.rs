@@ -28,7 +28,7 @@ impl<F: Real> Kernel<F> for Sigmoid {
 impl<F: Real> Higher<F> for Sigmoid {
     #[inline(always)]
     fn higher(self, order: usize, z: &Row<F>, d: &mut Table<F>) {
-        let Bump { scale, p } = Bump::new(order - 1, z, &[F::zero(); BLOCK]);
+        let Bump { scale, p, .. } = Bump::new(order - 1, z, &[F::zero(); BLOCK]);
         for j in 4..=order {
             for l in 0..BLOCK {
                 d[j][l] = p[j - 1][l] * scale[l];

@@ -108,7 +108,7 @@ impl<F: Real> Higher<F> for Silu {
     fn higher(self, order: usize, z: &Row<F>, d: &mut Table<F>) {
         let bound = F::of(2.0) * F::DECAY_END;
         let z = map(z, |z| at_most(z.abs(), bound).copysign(z));
-        let Bump { scale, p } = Bump::new(order - 1, &z, &[F::zero(); BLOCK]);
+        let Bump { scale, p, .. } = Bump::new(order - 1, &z, &[F::zero(); BLOCK]);
         for j in 4..=order {
             for l in 0..BLOCK {
                 d[j][l] = z[l].mul_add(p[j - 1][l], F::of(j as f64) * p[j - 2][l]) * scale[l];

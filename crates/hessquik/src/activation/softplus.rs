@@ -88,7 +88,7 @@ impl<F: Real> Higher<F> for Softplus<F> {
             let rest = self.beta_low.mul_add(z[l], self.beta.mul_add(z[l], -y[l]));
             low[l] = if y[l].abs() > F::DECAY_END { F::zero() } else { rest };
         }
-        let Bump { scale, mut p } = Bump::new(order - 2, &y, &low);
+        let Bump { scale, mut p, .. } = Bump::new(order - 2, &y, &low);
         for j in 2..=order {
             for l in 0..BLOCK {
                 // so near to zero f'' is zero only where it is taken to be

@@ -142,6 +142,7 @@ pub(super) fn once<F: Real, K: Kernel<F>>(kernel: K, z: F) -> [F; 4] {
 mod tests {
     use super::*;
     use crate::activation::{anti_tanh::AntiTanh, gelu::Gelu, silu::Silu, sin::Sin, softplus::Softplus, tanh::Tanh};
+    use crate::activation::{atan::Atan, elu::Elu, erf::Erf, mish::Mish, power::Power, squareplus::Squareplus};
 
     fn same_everywhere<F: Real, K: Kernel<F>>(kernel: K) {
         let z: Vec<F> = (0..1000).map(|i| F::of(1.0171_f64.powi(i - 500) * f64::from(1 - 2 * (i % 2)))).collect();
@@ -167,5 +168,11 @@ mod tests {
         same_everywhere::<f64, _>(Softplus::new(3.0, 20.0));
         same_everywhere::<f32, _>(Tanh);
         same_everywhere::<f64, _>(Tanh);
+        same_everywhere::<f64, _>(Atan);
+        same_everywhere::<f64, _>(Elu::celu(0.3));
+        same_everywhere::<f64, _>(Erf);
+        same_everywhere::<f64, _>(Mish);
+        same_everywhere::<f64, _>(Power::new(3.0));
+        same_everywhere::<f64, _>(Squareplus::new(2.0));
     }
 }

@@ -77,6 +77,14 @@ pub(super) fn map<F: Real>(z: &Row<F>, f: impl Fn(F) -> F) -> Row<F> {
     row
 }
 
+/// Results rounded to the precision at hand, but NaN where the point is.
+#[inline(always)]
+pub(super) fn rounded<F: Real>(z: F, results: [f64; 4]) -> [F; 4] {
+    let unless = |x: f64| if z.is_nan() { z } else { F::of(x) };
+    let [value, first, second, third] = results;
+    [unless(value), unless(first), unless(second), unless(third)]
+}
+
 /// The derivatives of orders 0 to `order` at a block of points.
 #[inline(always)]
 pub(super) fn derivatives<F: Real, K: Higher<F>>(kernel: K, order: usize, z: &Row<F>) -> Table<F> {
@@ -167,6 +175,18 @@ pub(super) fn fill_taylor<F: Real, K: Higher<F>>(kernel: K, z: &[&[F]], out: &mu
     Arch::new().dispatch(Over { kernel, z, out, series: true });
 }
 
+/// The same for an activation without a kernel, whose derivatives `fill` gives for each block of points.
+pub(super) fn fill_taylor_by<F: Real>(z: &[&[F]], out: &mut [&mut [F]], fill: impl Fn(&[F], &mut [&mut [F]])) {
+    let orders = out.len();
+    for first in (0..z[0].len()).step_by(BLOCK) {
+        let len = BLOCK.min(z[0].len() - first);
+        let mut d = [[F::zero(); BLOCK]; MAX_ORDER + 1];
+        fill(&z[0][first..first + len], &mut d.each_mut().map(|row| &mut row[..len])[..orders]);
+        store(&compose_block(orders - 1, &d, &load(z, first, len)), out, first, len);
+    }
+}
+
+#[allow(dead_code)] // as `compose`
 struct Compose<'a, 'b, F> {
     derivatives: &'a [&'a [F]],
     z: &'a [&'a [F]],
@@ -194,6 +214,7 @@ impl<F: Real> NullaryFnOnce for Compose<'_, '_, F> {
 /// The order is `out.len() - 1`, at most [`MAX_ORDER`], and there must be as many rows of derivatives as of `out`.
 /// With `&derivatives[1..]` the result is the series of f'(z(t)): the coefficient of order k - j of it is the derivative
 /// of the k-th coefficient of f(z(t)) by the j-th of z(t), which is what the reverse and the push of this step need.
+#[allow(dead_code)] // for callers that keep the derivatives
 pub(crate) fn compose<F: Real>(derivatives: &[&[F]], z: &[&[F]], out: &mut [&mut [F]]) {
     debug_assert!(derivatives.len() >= out.len() && out.len() <= MAX_ORDER + 1);
     Arch::new().dispatch(Compose { derivatives, z, out });

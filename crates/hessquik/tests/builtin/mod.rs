@@ -18,6 +18,41 @@ pub fn builtin() -> Vec<(&'static str, Activation)> {
         ("silu", Activation::Silu),
         ("gelu", Activation::Gelu),
         ("gaussian", Activation::Gaussian),
+        ("exp", Activation::Exp),
+        ("cos", Activation::Cos),
+        ("square", Activation::Square),
+        ("power_3", Activation::Power { p: 3.0 }),
+        ("power_-2", Activation::Power { p: -2.0 }),
+        ("power_8", Activation::Power { p: 8.0 }),
+        ("reciprocal", Activation::Reciprocal),
+        ("erf", Activation::Erf),
+        ("atan", Activation::Atan),
+        ("elu", Activation::Elu { alpha: 1.0 }),
+        ("elu_0.3", Activation::Elu { alpha: 0.3 }),
+        ("celu_0.3", Activation::Celu { alpha: 0.3 }),
+        ("celu_2", Activation::Celu { alpha: 2.0 }),
+        ("selu", Activation::Selu),
+        ("mish", Activation::Mish),
+        ("squareplus_4", Activation::Squareplus { b: 4.0 }),
+        ("squareplus_0.1", Activation::Squareplus { b: 0.1 }),
+        ("tanh_gelu", Activation::TanhGelu),
+        ("relu", Activation::Relu),
+        ("leaky_relu", Activation::LeakyRelu { slope: 0.01 }),
+        ("scaled_tanh", Activation::scaled(1.7159, Activation::Tanh, 2.0 / 3.0)),
+        ("scaled_gelu", Activation::scaled(-0.7, Activation::Gelu, 1.3)),
+    ]
+}
+
+/// Those that are NaN for negative points.
+#[allow(dead_code)] // not every test asks for it
+pub fn of_positive_points() -> Vec<(&'static str, Activation)> {
+    let power = |p| Activation::Power { p };
+    vec![
+        ("log", Activation::Log),
+        ("sqrt", Activation::Sqrt),
+        ("power_2.5", power(2.5)),
+        ("power_0.1", power(0.1)),
+        ("power_-7.3", power(-7.3)),
     ]
 }
 

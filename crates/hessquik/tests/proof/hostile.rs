@@ -372,8 +372,8 @@ fn wrong_networks() {
 fn wrong_descriptions() {
     let of = Architecture::from_json;
     says(of(r#"{"type": "singel", "in_features": 1, "out_features": 1}"#), &["singel", "single", "resnet"]);
-    let act = r#"{"type": "single", "in_features": 1, "out_features": 1, "act": {"type": "relu"}}"#;
-    says(of(act), &["relu", "tanh", "softplus"]);
+    let act = r#"{"type": "single", "in_features": 1, "out_features": 1, "act": {"type": "maxout"}}"#;
+    says(of(act), &["maxout", "tanh", "softplus"]);
     says(of(r#"{"type": "single", "in_features": 1}"#), &["out_features"]);
     says(of(r#"{"type": "single", "in_features": -1, "out_features": 2}"#), &["-1"]);
     says(of(r#"{"type": "single", "in_features": 1, "out_features": 1, "widht": 3}"#), &["widht"]);

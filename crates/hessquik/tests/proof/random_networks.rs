@@ -4,6 +4,7 @@ use common::compare::single_scale;
 use common::oracle;
 use common::random::{self, Cuts, Drawn, Limits};
 use common::{Ask, Jets, Model, Scalar, compare, differentiate, jostled, named, network, plan, points, slack};
+use hessquik::activation::PlainActivationSpec;
 use hessquik::{ActivationSpec, Architecture, Evaluate, Layer, Mode, Network};
 use ndarray::{Array1, Array2, Axis, s};
 use num_dual::HyperHyperDual64;
@@ -228,6 +229,20 @@ fn every_activation() -> Vec<ActivationSpec> {
         A::Silu,
         A::Gelu,
         A::Gaussian,
+        A::Cos,
+        A::Exp,
+        A::Square,
+        A::Erf,
+        A::Atan,
+        A::TanhGelu,
+        A::Mish,
+        A::Relu,
+        A::LeakyRelu { slope: 0.1 },
+        A::Elu { alpha: 0.7 },
+        A::Celu { alpha: 1.5 },
+        A::Selu,
+        A::Squareplus { b: 2.0 },
+        A::Scaled { act: PlainActivationSpec::Tanh, a: 1.7159, b: 0.625 },
     ]
 }
 

@@ -1,6 +1,8 @@
 //! The options of `hessquik train`.
 use crate::args::{Dtype, Preset, positive};
 use clap::{Args, Subcommand, ValueEnum};
+use hessquik::ActivationSpec;
+use hessquik::activation::ActivationKind;
 use hessquik_burn::DEVICES;
 use hessquik_burn::train::{Optimiser, Schedule};
 use std::path::PathBuf;
@@ -179,23 +181,27 @@ pub struct NetworkOptions {
     /// Step h of the residual layers
     #[arg(long, value_name = "H", default_value_t = 0.5)]
     pub step: f64,
-    /// Their activation, and that of the single layer
-    #[arg(long, value_enum, default_value = "tanh")]
-    pub activation: Activation,
+    #[arg(long, value_name = "NAME[:SETTING=X,...]", default_value = "tanh", value_parser = activation, help = activations())]
+    pub activation: ActivationSpec,
 }
 
-/// An activation that has two derivatives.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum Activation {
-    Tanh,
-    #[value(name = "antitanh")]
-    AntiTanh,
-    Sigmoid,
-    Softplus,
-    Sin,
-    Silu,
-    Gelu,
-    Gaussian,
+/// The help of `--activation`: all that the library has.
+fn activations() -> String {
+    let names: Vec<_> = ActivationKind::ALL
+        .iter()
+        .map(|kind| match kind.settings {
+            [] => kind.name.to_string(),
+            settings => {
+                format!("{}:{}=", kind.name, settings.iter().map(|(key, _)| *key).collect::<Vec<_>>().join("=,"))
+            }
+        })
+        .collect();
+    format!("Their activation, and that of the single layer: {}", names.join(", "))
+}
+
+/// An activation of the library by name, `antitanh` by hessQuik's, too.
+fn activation(text: &str) -> Result<ActivationSpec, hessquik::Error> {
+    if text == "antitanh" { Ok(ActivationSpec::AntiTanh) } else { text.parse() }
 }
 
 /// How it is trained.

@@ -1,10 +1,10 @@
 //! The network that training starts from.
-use super::args::{Activation, NetworkOptions};
+use super::args::NetworkOptions;
 use crate::command::preset;
 use crate::element::Element;
 use crate::failure::Failure;
 use burn::tensor::Device;
-use hessquik::{ActivationSpec as Act, Architecture, Error, Init, Layer, Network};
+use hessquik::{Architecture, Error, Init, Layer, Network};
 use hessquik_burn::FlatNetwork;
 
 /// The network of the options, for `dims` inputs and outputs, on a device that differentiates.
@@ -36,15 +36,5 @@ fn architecture(options: &NetworkOptions, dims: (usize, usize)) -> Result<Archit
     if let Some(known) = options.preset {
         return preset::architecture(known, Some(dims.0), Some(dims.1)).map_err(Failure::Usage);
     }
-    let act = match options.activation {
-        Activation::Tanh => Act::Tanh,
-        Activation::AntiTanh => Act::AntiTanh,
-        Activation::Sigmoid => Act::Sigmoid,
-        Activation::Softplus => Act::Softplus { beta: 1.0, threshold: 20.0 },
-        Activation::Sin => Act::Sin,
-        Activation::Silu => Act::Silu,
-        Activation::Gelu => Act::Gelu,
-        Activation::Gaussian => Act::Gaussian,
-    };
-    Ok(preset::fit(dims, (options.width, options.depth.into()), options.step, act))
+    Ok(preset::fit(dims, (options.width, options.depth.into()), options.step, options.activation))
 }

@@ -203,6 +203,41 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
             let [a, b, c, d, e] = hermite.map(|h| h * density);
             z * taylor(z, [distribution, a, b, c, d, e])
         }
+        ActivationSpec::Cos => z.cos(),
+        ActivationSpec::Exp => z.exp(),
+        ActivationSpec::Log => z.ln(),
+        ActivationSpec::Sqrt => z.sqrt(),
+        ActivationSpec::Reciprocal => z.recip(),
+        ActivationSpec::Square => z * z,
+        ActivationSpec::Power { p } => z.powf(p),
+        ActivationSpec::Atan => z.atan(),
+        ActivationSpec::Erf => {
+            let r = z.re();
+            let slope = 2.0 / PI.sqrt() * (-r * r).exp();
+            taylor(z, [libm::erf(r), slope, -2.0 * r * slope, (4.0 * r * r - 2.0) * slope])
+        }
+        ActivationSpec::TanhGelu => z * sigmoid((z + z * z * z * 0.044715) * (8.0 / PI).sqrt()),
+        ActivationSpec::Mish => {
+            // tanh(ln(1 + e)) = e (e + 2)/(e (e + 2) + 2), and 1 less of that
+            let e = z.exp();
+            let n = e * (e + 2.0);
+            z * if z.re() < 0.0 { n * (n + 2.0).recip() } else { -(n + 2.0).recip() * 2.0 + 1.0 }
+        }
+        ActivationSpec::Squareplus { b } => {
+            let root = (z * z + b).sqrt();
+            if z.re() > 0.0 { (z + root) * 0.5 } else { (root - z).recip() * (0.5 * b) }
+        }
+        ActivationSpec::Relu if z.re() > 0.0 => z,
+        ActivationSpec::Relu => z * 0.0,
+        ActivationSpec::LeakyRelu { slope } => z * if z.re() > 0.0 { 1.0 } else { slope },
+        ActivationSpec::Elu { .. } | ActivationSpec::Celu { .. } if z.re() > 0.0 => z,
+        ActivationSpec::Elu { alpha } => z.exp_m1() * alpha,
+        ActivationSpec::Celu { alpha } => (z / alpha).exp_m1() * alpha,
+        ActivationSpec::Selu => {
+            let (alpha, lambda) = (1.6732632423543772, 1.0507009873554805);
+            if z.re() > 0.0 { z * lambda } else { z.exp_m1() * (lambda * alpha) }
+        }
+        ActivationSpec::Scaled { act, a, b } => activation(&act.into(), z * b) * a,
     }
 }
 

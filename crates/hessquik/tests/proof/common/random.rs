@@ -1,5 +1,6 @@
 //! Random networks, requests and plans for property tests, which shrink towards few, narrow, plain layers.
 use super::Ask;
+use hessquik::activation::PlainActivationSpec;
 use hessquik::{ActivationSpec, Architecture, Evaluate, Layer, Network, Parts};
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -106,6 +107,14 @@ pub fn activations() -> impl Strategy<Value = ActivationSpec> {
         Just(A::Silu),
         Just(A::Gelu),
         Just(A::Gaussian),
+        Just(A::Cos),
+        Just(A::Erf),
+        Just(A::Atan),
+        Just(A::TanhGelu),
+        Just(A::Mish),
+        (0.5..4.0).prop_map(|b| A::Squareplus { b }),
+        (0.5..2.0).prop_map(|alpha| A::Celu { alpha }),
+        (0.5..1.5, 0.5..1.5).prop_map(|(a, b)| A::Scaled { act: PlainActivationSpec::Silu, a, b }),
     ]
 }
 
