@@ -61,7 +61,7 @@ pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
 
 /// One vector of a row: the entries from `at` on, as many as fit; of the last one those that are left.
 #[derive(Clone, Copy)]
-pub(super) struct Span<F: Lanes, S: Simd> {
+pub(crate) struct Span<F: Lanes, S: Simd> {
     simd: S,
     at: usize,
     full: bool,
@@ -111,7 +111,7 @@ impl<F: Lanes, S: Simd> Span<F, S> {
 /// Goes along a row of `len` entries in vectors. `op` must be `#[inline(always)]`, as everything here: a function of its
 /// own would be compiled for the least machine.
 #[inline(always)]
-pub(super) fn along<F: Lanes, S: Simd>(simd: S, len: usize, mut op: impl FnMut(Span<F, S>)) {
+pub(crate) fn along<F: Lanes, S: Simd>(simd: S, len: usize, mut op: impl FnMut(Span<F, S>)) {
     let lanes = F::lanes::<S>();
     let (body, rest) = (len - len % lanes, len % lanes);
     let mask = F::mask(simd, rest);

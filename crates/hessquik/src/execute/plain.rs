@@ -97,7 +97,8 @@ impl<'a, F: Real> Plain<'a, F> {
                         for i in 0..*r {
                             for l in 0..*si {
                                 for j in 0..*t {
-                                    let (yy, aa, bb) = ((g * r + i) * t + j, (g * r + i) * si + l, (g * si + l) * t + j);
+                                    let (yy, aa, bb) =
+                                        ((g * r + i) * t + j, (g * r + i) * si + l, (g * si + l) * t + j);
                                     let (to, left, right) = match place {
                                         Place::Y => (yy, aa, bb),
                                         Place::A => (aa, yy, bb),
@@ -122,9 +123,15 @@ impl<'a, F: Real> Plain<'a, F> {
                     for r in 0..specs[g].rows {
                         for e in 0..k {
                             match place {
-                                DotPlace::D => self.add(d, r * k + e, 0, s, self.get(g, i, r, s) * self.get(t, i, e, s)),
-                                DotPlace::G => self.add(g, i, r, s, self.get(d, r * k + e, 0, s) * self.get(t, i, e, s)),
-                                DotPlace::T => self.add(t, i, e, s, self.get(d, r * k + e, 0, s) * self.get(g, i, r, s)),
+                                DotPlace::D => {
+                                    self.add(d, r * k + e, 0, s, self.get(g, i, r, s) * self.get(t, i, e, s))
+                                }
+                                DotPlace::G => {
+                                    self.add(g, i, r, s, self.get(d, r * k + e, 0, s) * self.get(t, i, e, s))
+                                }
+                                DotPlace::T => {
+                                    self.add(t, i, e, s, self.get(d, r * k + e, 0, s) * self.get(g, i, r, s))
+                                }
                             }
                         }
                     }

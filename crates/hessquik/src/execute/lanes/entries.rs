@@ -1,0 +1,326 @@
+//! Steps that go entry by entry: sums and products of lines, activations, and what softmax is shifted by.
+use super::view::{Lines, LinesMut, Meet};
+use crate::engine::kernels::along;
+use crate::engine::tape::Buffer;
+use crate::schedule::Block;
+use crate::{Activation, Real};
+use pulp::{Simd, WithSimd};
+
+/// Working memory of the steps, kept from one tile to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch<F> {
+    /// Operands and results of a step, made to differ from sample to sample.
+    pub(super) wide: Buffer<F>,
+    /// Orders of an activation that nobody asked for, and a result that is added elsewhere.
+    pub(super) spare: Buffer<F>,
+    /// Matrices of weights that were scaled, or that are yet to be added.
+    pub(super) small: Buffer<F>,
+    /// Factors summed over the samples.
+    pub(super) sums: Buffer<F>,
+}
+
+/// `y (+)= c x`.
+#[inline(always)]
+fn scaled<S: Simd, F: Real>(simd: S, onto: bool, c: F, x: &[F], y: &mut [F]) {
+    let (factor, zero, len) = (F::splat(simd, c), F::splat(simd, F::zero()), y.len());
+    assert!(x.len() == len);
+    along(
+        simd,
+        len,
+        #[inline(always)]
+        |span| {
+            // SAFETY: both are rows of `len` entries.
+            unsafe {
+                let start = if onto { span.load(y) } else { zero };
+                span.store(y, F::fused(simd, factor, span.load(x), start));
+            }
+        },
+    );
+}
+
+/// `y (+)= c a . b`.
+#[inline(always)]
+fn multiplied<S: Simd, F: Real>(simd: S, onto: bool, c: F, (a, b): (&[F], &[F]), y: &mut [F]) {
+    let (factor, zero, len) = (F::splat(simd, c), F::splat(simd, F::zero()), y.len());
+    assert!(a.len() == len && b.len() == len);
+    along(
+        simd,
+        len,
+        #[inline(always)]
+        |span| {
+            // SAFETY: all three are rows of `len` entries.
+            unsafe {
+                let start = if onto { span.load(y) } else { zero };
+                let first = F::fused(simd, factor, span.load(a), zero);
+                span.store(y, F::fused(simd, first, span.load(b), start));
+            }
+        },
+    );
+}
+
+/// `y (+)= s`.
+#[inline(always)]
+fn shifted<S: Simd, F: Real>(simd: S, onto: bool, s: F, y: &mut [F]) {
+    let (one, shift, len) = (F::splat(simd, F::one()), F::splat(simd, s), y.len());
+    along(
+        simd,
+        len,
+        #[inline(always)]
+        |span| {
+            // SAFETY: the span is one of `y`.
+            unsafe {
+                let sum = if onto { F::fused(simd, one, span.load(y), shift) } else { shift };
+                span.store(y, sum);
+            }
+        },
+    );
+}
+
+/// The sum of all entries: vectors first, then the entries of the last one.
+#[inline(always)]
+fn sum<S: Simd, F: Real>(simd: S, x: &[F]) -> F {
+    let (one, mut total) = (F::splat(simd, F::one()), F::splat(simd, F::zero()));
+    along(
+        simd,
+        x.len(),
+        #[inline(always)]
+        |span| {
+            // SAFETY: the span is one of `x`.
+            total = F::fused(simd, one, unsafe { span.load(x) }, total);
+        },
+    );
+    F::total(simd, total)
+}
+
+/// The sum of the products of entries, in the same order.
+#[inline(always)]
+fn dot<S: Simd, F: Real>(simd: S, a: &[F], b: &[F]) -> F {
+    let mut total = F::splat(simd, F::zero());
+    assert!(a.len() == b.len());
+    along(
+        simd,
+        a.len(),
+        #[inline(always)]
+        |span| {
+            // SAFETY: both are rows of as many entries.
+            total = unsafe { F::fused(simd, span.load(a), span.load(b), total) };
+        },
+    );
+    F::total(simd, total)
+}
+
+/// `y[to + j, ry] (+)= c x[from + j, rx]`.
+pub(super) struct Move<'a, F> {
+    pub onto: bool,
+    pub y: LinesMut<'a, F>,
+    /// Features of `y`.
+    pub n: usize,
+    pub x: Lines<'a, F>,
+    pub c: F,
+    pub blocks: Option<&'a [Block]>,
+    pub rows: Meet<'a, F>,
+}
+
+impl<F: Real> WithSimd for Move<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { mut onto, mut y, n, x, c, blocks, rows } = self;
+        let all = [Block { from: 0, to: 0, len: n }];
+        let blocks = blocks.unwrap_or(&all);
+        let mut next = 0;
+        for block in blocks {
+            next = if block.to == next { next + block.len } else { usize::MAX };
+        }
+        if !onto && !(next == n && rows.covers(y.rows)) {
+            y.data.fill(F::zero());
+            onto = true;
+        }
+        let aligned = matches!(rows, Meet::All(_)) && y.rows == x.rows && !y.shared && !x.shared;
+        for block in blocks {
+            if aligned {
+                let len = block.len * y.rows * y.width;
+                let (from, to) = (x.at(block.from, 0), y.at(block.to, 0));
+                scaled(simd, onto, c, &x.data[from..][..len], &mut y.data[to..][..len]);
+                continue;
+            }
+            for j in 0..block.len {
+                if matches!(rows, Meet::All(_)) && y.shared && !x.shared && y.rows == 1 {
+                    // the rows and samples of a feature lie side by side
+                    let total = c * sum(simd, &x.data[x.at(block.from + j, 0)..][..x.rows * x.width]);
+                    let to = &mut y.data[block.to + j];
+                    *to = if onto { *to + total } else { total };
+                    continue;
+                }
+                for t in 0..rows.len() {
+                    let (ry, rx, ..) = rows.get(t);
+                    let onto = onto || rows.repeats(t, y.rows);
+                    let (x_line, x_shared) = (x.line(block.from + j, rx), x.shared);
+                    let shared = y.shared;
+                    let to = y.line(block.to + j, ry);
+                    match (x_shared, shared) {
+                        (true, _) => shifted(simd, onto, c * x_line[0], to),
+                        (false, true) => shifted(simd, onto, c * sum(simd, x_line), to),
+                        (false, false) => scaled(simd, onto, c, x_line, to),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `y (+)= s`.
+pub(super) struct Add<'a, F> {
+    pub onto: bool,
+    pub y: &'a mut [F],
+    pub s: F,
+}
+
+impl<F: Real> WithSimd for Add<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        shifted(simd, self.onto, self.s, self.y);
+    }
+}
+
+/// `y[i, ry] (+)= c a[i, ra] . b[i, rb]`.
+pub(super) struct Times<'a, F> {
+    pub onto: bool,
+    pub y: LinesMut<'a, F>,
+    /// Features.
+    pub n: usize,
+    pub a: Lines<'a, F>,
+    pub b: Lines<'a, F>,
+    pub c: F,
+    pub rows: Meet<'a, F>,
+}
+
+impl<F: Real> WithSimd for Times<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { mut onto, mut y, n, a, b, c, rows } = self;
+        if !onto && !rows.covers(y.rows) {
+            y.data.fill(F::zero());
+            onto = true;
+        }
+        let one_row_each = matches!(rows, Meet::All(_)) && y.rows == a.rows && y.rows == b.rows;
+        if one_row_each && !y.shared && !a.shared && !b.shared {
+            return multiplied(simd, onto, c, (a.data, b.data), y.data);
+        }
+        let swapped = a.shared;
+        let (a, b) = if swapped { (b, a) } else { (a, b) };
+        for i in 0..n {
+            for t in 0..rows.len() {
+                let (ry, mut ra, mut rb, factor) = rows.get(t);
+                if swapped {
+                    (ra, rb) = (rb, ra);
+                }
+                let onto = onto || rows.repeats(t, y.rows);
+                let (c, a_line, b_line) = (c * factor, a.line(i, ra), b.line(i, rb));
+                let shared = y.shared;
+                let to = y.line(i, ry);
+                match (a.shared, b.shared, shared) {
+                    (false, false, false) => multiplied(simd, onto, c, (a_line, b_line), to),
+                    (false, true, false) => scaled(simd, onto, c * b_line[0], a_line, to),
+                    (false, false, true) => shifted(simd, onto, c * dot(simd, a_line, b_line), to),
+                    (false, true, true) => shifted(simd, onto, c * b_line[0] * sum(simd, a_line), to),
+                    (true, ..) => shifted(simd, onto, c * a_line[0] * b_line[0], to),
+                }
+            }
+        }
+    }
+}
+
+/// Entries of which an activation is computed at a time, so that orders nobody asked for stay in the nearest cache.
+const PIECE: usize = 512;
+/// The most derivatives that one pass over an activation gives.
+pub(super) const ORDERS: usize = 4;
+
+/// Sets `outs[order]`, where there is one, to the derivatives of these orders at every entry of `z`.
+pub(super) fn activate<F: Real>(act: &Activation, z: &[F], mut outs: [Option<&mut [F]>; ORDERS], spare: &mut [F]) {
+    let Some(order) = outs.iter().rposition(Option::is_some) else { return };
+    for (piece, z) in z.chunks(PIECE).enumerate() {
+        let (mut spare, mut at) = (spare.chunks_mut(PIECE), 0);
+        let slices = outs.each_mut().map(|out| {
+            at += 1;
+            match out {
+                Some(out) => &mut out[piece * PIECE..][..z.len()],
+                None if at <= order => &mut spare.next().expect("a piece for each order")[..z.len()],
+                None => &mut [][..],
+            }
+        });
+        act.fill(order, z, slices);
+    }
+}
+
+/// Entries that [`activate`] wants to spare.
+pub(super) const SPARE: usize = (ORDERS - 1) * PIECE;
+
+/// Sets `out` to the derivative of any order at every entry of `z`.
+pub(super) fn derivative<F: Real>(act: &Activation, order: usize, z: &[F], out: &mut [F], spare: &mut [F]) {
+    if order < ORDERS {
+        let mut out = Some(out);
+        activate(act, z, std::array::from_fn(|j| if j == order { out.take() } else { None }), spare);
+    } else {
+        out.iter_mut().zip(z).for_each(|(out, &z)| *out = act.derivative(order, z));
+    }
+}
+
+/// Samples that [`Lower`] takes at once.
+const CHUNK: usize = 16;
+
+/// `y = x` less the largest of the group.
+pub(super) struct Lower<'a, F> {
+    pub onto: bool,
+    pub y: LinesMut<'a, F>,
+    pub n: usize,
+    pub x: Lines<'a, F>,
+    pub len: usize,
+    pub inner: usize,
+}
+
+impl<F: Real> Lower<'_, F> {
+    /// To be called where the vectors of the machine are known.
+    #[inline(always)]
+    pub fn run(mut self) {
+        let (rows, width) = (self.y.rows, self.y.width);
+        for group in 0..self.n / self.len {
+            let first = group / self.inner * self.len * self.inner + group % self.inner;
+            for row in 0..rows {
+                let mut s = 0;
+                while s < width {
+                    if s + CHUNK <= width {
+                        self.chunk::<CHUNK>(first, row, s);
+                        s += CHUNK;
+                    } else {
+                        self.chunk::<1>(first, row, s);
+                        s += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // the compiler may not see through iterators, and then nothing is vectorised
+    fn chunk<const N: usize>(&mut self, first: usize, row: usize, s: usize) {
+        let mut top = [F::neg_infinity(); N];
+        for j in 0..self.len {
+            let x = &self.x.data[self.x.at(first + j * self.inner, row) + s..][..N];
+            for l in 0..N {
+                top[l] = if x[l] > top[l] { x[l] } else { top[l] };
+            }
+        }
+        for j in 0..self.len {
+            let x = &self.x.data[self.x.at(first + j * self.inner, row) + s..][..N];
+            let at = self.y.at(first + j * self.inner, row) + s;
+            let y = &mut self.y.data[at..][..N];
+            for l in 0..N {
+                let start = if self.onto { y[l] } else { F::zero() };
+                y[l] = start + (x[l] - top[l]);
+            }
+        }
+    }
+}
