@@ -94,9 +94,10 @@ impl Activation {
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Custom(a), Self::Custom(b)) => Arc::ptr_eq(a, b),
-            (Self::Custom(_), _) | (_, Self::Custom(_)) => false,
-            // settings are finite numbers, which are printed exactly
-            _ => format!("{self:?}") == format!("{other:?}"),
+            (Self::Scaled { act, a, b }, Self::Scaled { act: other, a: c, b: d }) => {
+                (a, b) == (c, d) && act.same(other)
+            }
+            _ => self.describe().is_some_and(|own| other.describe() == Some(own)),
         }
     }
 

@@ -453,19 +453,64 @@ impl<F: Real> Var<F> {
         self.affine(c, F::zero())
     }
 
-    /// tanh of every entry.
-    pub fn tanh(&self) -> Self {
-        self.act(Activation::Tanh)
+    /// Every entry to the power `p`; a whole power of at least 2 is made of products, which are right for every sign.
+    pub fn powf(&self, p: f64) -> Self {
+        match p {
+            _ if p == 0.0 => self.affine(F::zero(), F::one()),
+            _ if p == 1.0 => self.clone(),
+            _ if p == 2.0 => self.square(),
+            _ if p == -1.0 => self.recip(),
+            _ if p == 0.5 => self.sqrt(),
+            _ => self.act(Activation::Power { p }),
+        }
     }
 
-    /// sin of every entry.
-    pub fn sin(&self) -> Self {
-        self.act(Activation::Sin)
+    /// `exp(u_i) / sum_j exp(u_j)` along an axis.
+    ///
+    /// The largest entry is taken off first, so that nothing overflows; this does not change the result.
+    #[track_caller]
+    pub fn softmax(&self, axis: usize) -> Self {
+        if axis >= self.shape.len() {
+            self.fail(Location::caller(), format!("softmax: axis {axis} is not in shape {:?}", self.shape));
+            return self.clone();
+        }
+        let e = self.lowered(axis).exp();
+        let total = e.sum(axis);
+        e * total.recip()
     }
 
-    /// `1/(1 + exp(-u))` of every entry.
-    pub fn sigmoid(&self) -> Self {
-        self.act(Activation::Sigmoid)
+    /// `u_i - ln sum_j exp(u_j)` along an axis.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: usize) -> Self {
+        if axis >= self.shape.len() {
+            self.fail(Location::caller(), format!("log_softmax: axis {axis} is not in shape {:?}", self.shape));
+            return self.clone();
+        }
+        let lowered = self.lowered(axis);
+        let total = lowered.exp().sum(axis).ln();
+        lowered - total
+    }
+
+    /// `ln sum_i exp(u_i)` along an axis, which is kept with length 1.
+    #[track_caller]
+    pub fn log_sum_exp(&self, axis: usize) -> Self {
+        if axis >= self.shape.len() {
+            self.fail(Location::caller(), format!("log_sum_exp: axis {axis} is not in shape {:?}", self.shape));
+            return self.clone();
+        }
+        // with l = u - max u: ln sum exp u = ln sum exp l + (u_0 - l_0), where u_0 - l_0 is the largest entry; its derivative
+        // is zero, as is that of what was taken off
+        let lowered = self.lowered(axis);
+        let first = |v: &Self| v.slice(axis, 0..1);
+        lowered.exp().sum(axis).ln() + (first(self) - first(&lowered))
+    }
+
+    /// `(u - mean u) / sqrt(var u + eps)` along an axis: layer norm without its weights.
+    #[track_caller]
+    pub fn normalised(&self, axis: usize, eps: f64) -> Self {
+        let centred = self - self.mean(axis);
+        let variance = centred.square().mean(axis);
+        centred * (variance + eps).powf(-0.5)
     }
 
     /// The entries less the largest along an axis. Only for what does not depend on by how much: its derivative is taken to
@@ -602,3 +647,46 @@ macro_rules! mixed {
     )*};
 }
 mixed!(Var<F>, &Var<F>);
+binary!(Div div, |a, b, at| a.times(&b.recip(), at));
+
+/// Activations under their own names.
+macro_rules! pointwise {
+    ($($(#[doc = $doc:literal])* $name:ident => $act:expr;)*) => {
+        impl<F: Real> Var<F> {
+            $(
+                $(#[doc = $doc])*
+                pub fn $name(&self) -> Self {
+                    self.act($act)
+                }
+            )*
+        }
+    };
+}
+pointwise! {
+    /// tanh of every entry.
+    tanh => Activation::Tanh;
+    /// sin of every entry.
+    sin => Activation::Sin;
+    /// cos of every entry.
+    cos => Activation::Cos;
+    /// `1/(1 + exp(-u))` of every entry.
+    sigmoid => Activation::Sigmoid;
+    /// `u/(1 + exp(-u))` of every entry.
+    silu => Activation::Silu;
+    /// `ln(1 + exp(u))` of every entry.
+    softplus => Activation::softplus();
+    /// exp of every entry.
+    exp => Activation::Exp;
+    /// The natural logarithm of every entry; NaN below zero.
+    ln => Activation::Log;
+    /// The square root of every entry; NaN below zero.
+    sqrt => Activation::Sqrt;
+    /// `1/u` of every entry.
+    recip => Activation::Reciprocal;
+    /// `u^2` of every entry.
+    square => Activation::Square;
+    /// The error function of every entry.
+    erf => Activation::Erf;
+    /// The inverse tangent of every entry.
+    atan => Activation::Atan;
+}

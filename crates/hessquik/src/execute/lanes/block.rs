@@ -103,8 +103,21 @@ impl<F: Real> WithSimd for Block<'_, F> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (m, ..) = self.0.size;
-        for s in (0..self.0.width).step_by(F::lanes::<S>()) {
+        let ((m, n, _), lanes) = (self.0.size, F::lanes::<S>());
+        let mut s = 0;
+        // what has few sums takes more vectors of samples, or each would wait for the one before
+        while m * n <= 2 && s + 4 * lanes <= self.0.width {
+            // SAFETY: the product is one block, and four vectors from `s` on lie within a line.
+            unsafe {
+                match (m, n) {
+                    (1, 1) => self.block::<S, 1, 1, 4>(simd, (0, 0, s)),
+                    (1, 2) => self.block::<S, 1, 2, 4>(simd, (0, 0, s)),
+                    _ => self.block::<S, 2, 1, 4>(simd, (0, 0, s)),
+                }
+            }
+            s += 4 * lanes;
+        }
+        for s in (s..self.0.width).step_by(lanes) {
             let mut i = 0;
             while i < m {
                 let rows = (m - i).min(ROWS);

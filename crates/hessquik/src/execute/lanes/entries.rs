@@ -211,6 +211,34 @@ impl<F: Real> WithSimd for Times<'_, F> {
         }
         let swapped = a.shared;
         let (a, b) = if swapped { (b, a) } else { (a, b) };
+        let lanes = F::lanes::<S>();
+        if let Meet::All(count) = rows
+            && (y.rows, a.rows, b.rows) == (count, count, 1)
+            && !y.shared
+            && !a.shared
+            && !b.shared
+            && y.width.is_multiple_of(lanes)
+        {
+            let (width, zero, c) = (y.width, F::splat(simd, F::zero()), F::splat(simd, c));
+            let len = n * count * width;
+            assert!(y.data.len() >= len && a.data.len() >= len && b.data.len() >= n * width);
+            for i in 0..n {
+                for s in (0..width).step_by(lanes) {
+                    // SAFETY: line `i` of `b`, and the lines of that feature of the others, lie within their data by the
+                    // assert, and are whole vectors.
+                    unsafe {
+                        let factor = F::fused(simd, c, F::load(simd, b.data.as_ptr().add(i * width + s)), zero);
+                        for row in i * count..(i + 1) * count {
+                            let to = y.data.as_mut_ptr().add(row * width + s);
+                            let start = if onto { F::load(simd, to) } else { zero };
+                            let x = F::load(simd, a.data.as_ptr().add(row * width + s));
+                            F::store(simd, to, F::fused(simd, factor, x, start));
+                        }
+                    }
+                }
+            }
+            return;
+        }
         for i in 0..n {
             for t in 0..rows.len() {
                 let (ry, mut ra, mut rb, factor) = rows.get(t);
@@ -237,7 +265,7 @@ impl<F: Real> WithSimd for Times<'_, F> {
 const PIECE: usize = 512;
 /// The most derivatives that one pass over an activation gives.
 pub(super) const ORDERS: usize = crate::activation::MAX_ORDER + 1;
-/// The most that one pass of the vectors gives.
+/// The most that one pass of vectors gives.
 const FILLED: usize = 4;
 
 /// Sets `outs[order]`, where there is one, to the derivatives of these orders at every entry of `z`.

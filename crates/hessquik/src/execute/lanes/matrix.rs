@@ -8,13 +8,14 @@
 //! same for all samples, as cotangents of weights are: a product along the samples. Else blocks in registers, samples side
 //! by side.
 use super::block::Block;
-use super::entries::Scratch;
+use super::entries::{Move, Scratch};
 use super::view::{Lines, LinesMut, Meet};
 use crate::Real;
 use crate::engine::gemm::{Mat, gemm};
 use crate::engine::kernels::vectorised;
 use crate::engine::tape::fit;
-use crate::schedule::{DotPlace, Place};
+use crate::schedule::{self, DotPlace, Place};
+use pulp::Arch;
 
 /// A factor: entry (i, j) is the line at `i * rs + j * cs`.
 #[derive(Clone, Copy, Debug)]
@@ -262,6 +263,29 @@ pub(super) fn product<F: Real>(
             }
             .run(scratch);
         }
+    }
+}
+
+/// `Y += A B` where row `a` of A is the unit vector of feature `units[a]`: rows of B.
+pub(super) fn rows_of_units<F: Real>(
+    onto: bool,
+    mut y: LinesMut<F>,
+    units: &[usize],
+    b: Lines<F>,
+    [_, r, s, t]: [usize; 4],
+    meet: Meet<F>,
+) {
+    if !onto {
+        y.data.fill(F::zero());
+    }
+    let n = y.data.len() / (y.rows * y.width).max(1);
+    for step in 0..meet.len() {
+        let (ry, ra, rb, c) = meet.get(step);
+        let unit = units[if units.len() == 1 { 0 } else { ra }];
+        let (group, i, l) = (unit / (r * s), unit / s % r, unit % s);
+        let block = [schedule::Block { from: (group * s + l) * t, to: (group * r + i) * t, len: t }];
+        let (blocks, rows) = (Some(&block[..]), [(ry, rb)]);
+        Arch::new().dispatch(Move { onto: true, y: y.again(), n, x: b, c, blocks, rows: Meet::Pairs(&rows) });
     }
 }
 

@@ -16,14 +16,13 @@ mod view;
 
 use crate::engine::kernels::vectorised;
 use crate::engine::tape::fit;
-use crate::schedule::{Buffer, Id, Op, Step};
+use crate::schedule::{Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step};
 use crate::{Activation, Real};
 pub(crate) use entries::Scratch;
 use entries::{Add, Lower, Move, ORDERS, SPARE, Times};
 use gram::Gram;
 use pulp::Arch;
 use std::ops::Range;
-use std::sync::Arc;
 use view::{Lines, LinesMut, Meet};
 
 /// Where the buffers of a schedule are.
@@ -58,10 +57,22 @@ pub(crate) fn run<F: Real>(steps: &[Step<F>], specs: &[Buffer<F>], memory: &mut 
 
 /// Where a buffer is: its arena and its entries there.
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+enum Spot {
     Fixed(Range<usize>),
     Own(Range<usize>),
     Tile(Range<usize>),
+}
+
+impl Spot {
+    /// Whether two buffers overlap.
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(a), Self::Fixed(b)) | (Self::Own(a), Self::Own(b)) | (Self::Tile(a), Self::Tile(b)) => {
+                a.start < b.end && b.start < a.end
+            }
+            _ => false,
+        }
+    }
 }
 
 struct Tile<'a, 'm, F> {
@@ -110,50 +121,53 @@ impl<F: Real> Tile<'_, '_, F> {
             Op::Product { place, a, b, dims, rows } => {
                 let count = rows_of(&[*out, *a, *b]);
                 let rows = rows.as_deref().map_or(Meet::All(count), Meet::Triples);
-                self.with(*out, [*a, *b], |y, [a, b], scratch| {
-                    matrix::product(*onto, *place, y, (a, b), *dims, rows, scratch);
-                });
+                if let (Source::Units(units), Place::Y, true) = (&specs[*a].source, place, specs[*a].shared) {
+                    self.with(*out, [*b], |y, [b], _| matrix::rows_of_units(*onto, y, units, b, *dims, rows));
+                } else {
+                    self.with(*out, [*a, *b], |y, [a, b], scratch| {
+                        matrix::product(*onto, *place, y, (a, b), *dims, rows, scratch);
+                    });
+                }
             }
             Op::Dot { place, a, b } => {
-                let n = match place {
-                    crate::schedule::DotPlace::D => specs[*a].n,
-                    _ => n,
-                };
+                let n = if *place == DotPlace::D { specs[*a].n } else { n };
                 self.with(*out, [*a, *b], |y, [a, b], scratch| matrix::dot(*onto, *place, y, (a, b), n, scratch));
             }
             Op::Gram { place, operands, c } => {
-                let n = match place {
-                    crate::schedule::GramPlace::H => specs[operands[0]].n,
-                    _ => n,
+                let [first, second, third] = *operands;
+                let n = if *place == GramPlace::H { specs[first].n } else { n };
+                let same = *place != GramPlace::S && second == third;
+                let shared = |id: Id| specs[id].shared;
+                let tangents = if *place == GramPlace::S { !shared(second) } else { shared(second) == shared(third) };
+                let gram = |onto: bool, y: LinesMut<F>, operands: [Lines<F>; 3], scratch: &mut Scratch<F>| {
+                    Gram { onto, place: *place, y, operands, same, n, c: *c, spare: &mut scratch.spare }.run();
                 };
-                self.widened(*onto, *out, *operands, |onto, y, operands, _| {
-                    let gram = Gram { onto, place: *place, y, operands, n, c: *c };
-                    vectorised(
-                        #[inline(always)]
-                        || gram.run(),
-                    );
-                });
+                if tangents && !shared(*out) && !shared(first) {
+                    self.with(*out, *operands, |y, operands, scratch| gram(*onto, y, operands, scratch));
+                } else {
+                    self.widened(*onto, *out, *operands, gram);
+                }
             }
         }
         1
     }
 
     /// Where a buffer is.
-    fn place(&self, id: Id) -> Place {
+    fn place(&self, id: Id) -> Spot {
         let (spec, start) = (&self.specs[id], self.memory.offsets[id]);
         if !spec.shared {
             let range = start * self.ns..(start + spec.len()) * self.ns;
             assert!(range.end <= self.memory.tile.len(), "buffer {id} lies past the end of the tile");
-            return Place::Tile(range);
+            return Spot::Tile(range);
         }
         let fixed = self.memory.fixed.len();
         if start < fixed {
             assert!(start + spec.len() <= fixed, "buffer {id} lies in two arenas");
-            Place::Fixed(start..start + spec.len())
+            Spot::Fixed(start..start + spec.len())
         } else {
             let range = start - fixed..start - fixed + spec.len();
             assert!(range.end <= self.memory.own.len(), "buffer {id} lies past the end of the shared arena");
-            Place::Own(range)
+            Spot::Own(range)
         }
     }
 
@@ -169,14 +183,7 @@ impl<F: Real> Tile<'_, '_, F> {
         // what is the same for all samples is computed once, as if it were of one sample
         let once = self.specs[out].shared && operands.iter().all(|&id| self.specs[id].shared);
         let Memory { fixed, own, tile, scratch, .. } = &mut *self.memory;
-        let meets = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
-        for from in &from {
-            let apart = match (&at, from) {
-                (Place::Own(at), Place::Own(from)) | (Place::Tile(at), Place::Tile(from)) => !meets(at, from),
-                _ => true,
-            };
-            assert!(apart, "the result {out} of a step overlaps an operand");
-        }
+        from.iter().for_each(|from| assert!(!at.meets(from), "the result {out} of a step overlaps an operand"));
         let (own, tile) = (own.as_mut_ptr(), tile.as_mut_ptr());
         let kind = |id: Id| {
             let spec = &self.specs[id];
@@ -187,9 +194,9 @@ impl<F: Real> Tile<'_, '_, F> {
             // SAFETY: `place` has asserted that the range lies within its arena, and the result was found apart from it, so
             // nothing else refers to these entries mutably while `f` runs.
             let data = match from {
-                Place::Fixed(range) => &fixed[range],
-                Place::Own(range) => unsafe { std::slice::from_raw_parts(own.add(range.start), range.len()) },
-                Place::Tile(range) => unsafe { std::slice::from_raw_parts(tile.add(range.start), range.len()) },
+                Spot::Fixed(range) => &fixed[range],
+                Spot::Own(range) => unsafe { std::slice::from_raw_parts(own.add(range.start), range.len()) },
+                Spot::Tile(range) => unsafe { std::slice::from_raw_parts(tile.add(range.start), range.len()) },
             };
             let (rows, width, shared) = kind(operands[which]);
             which += 1;
@@ -197,9 +204,9 @@ impl<F: Real> Tile<'_, '_, F> {
         });
         // SAFETY: as above; this is the one reference to these entries.
         let data = match at {
-            Place::Fixed(_) => panic!("the result {out} of a step lies in the part of the arena that is only read"),
-            Place::Own(range) => unsafe { std::slice::from_raw_parts_mut(own.add(range.start), range.len()) },
-            Place::Tile(range) => unsafe { std::slice::from_raw_parts_mut(tile.add(range.start), range.len()) },
+            Spot::Fixed(_) => panic!("the result {out} of a step lies in the part of the arena that is only read"),
+            Spot::Own(range) => unsafe { std::slice::from_raw_parts_mut(own.add(range.start), range.len()) },
+            Spot::Tile(range) => unsafe { std::slice::from_raw_parts_mut(tile.add(range.start), range.len()) },
         };
         let (rows, width, shared) = kind(out);
         f(LinesMut { data, rows, width, shared }, lines, scratch);
@@ -256,7 +263,7 @@ impl<F: Real> Tile<'_, '_, F> {
             match &step.op {
                 Op::Act { z: of, act: other, order }
                     if *of == z
-                        && same(act, other)
+                        && act.same(other)
                         && *order < ORDERS
                         && orders[*order].is_none()
                         && !step.onto
@@ -294,45 +301,27 @@ impl<F: Real> Tile<'_, '_, F> {
     fn fill(&mut self, z: Id, act: &Activation, orders: [Option<Id>; ORDERS]) {
         let places = orders.map(|id| id.map(|id| (id, self.place(id))));
         let from = self.place(z);
-        let Memory { fixed, own, tile, scratch, .. } = &mut *self.memory;
-        let range = |place: &Place| match place {
-            Place::Fixed(range) => (0, range.clone()),
-            Place::Own(range) => (1, range.clone()),
-            Place::Tile(range) => (2, range.clone()),
-        };
-        let all: Vec<_> = places.iter().flatten().map(|(_, place)| range(place)).chain([range(&from)]).collect();
-        for (i, (arena, a)) in all.iter().enumerate() {
-            for (other, b) in &all[..i] {
-                assert!(arena != other || a.start >= b.end || b.start >= a.end, "results of an activation overlap");
-            }
+        for (j, (_, place)) in places.iter().enumerate().filter_map(|(j, place)| Some((j, place.as_ref()?))) {
+            let others = places[..j].iter().flatten().map(|(_, other)| other).chain([&from]);
+            others.for_each(|other| assert!(!place.meets(other), "results of an activation overlap"));
         }
+        let Memory { fixed, own, tile, scratch, .. } = &mut *self.memory;
         let (own, tile) = (own.as_mut_ptr(), tile.as_mut_ptr());
         // SAFETY: `place` has asserted that each range lies within its arena, and they were found apart from each other.
         let outs = places.map(|place| {
             place.map(|(id, place)| match place {
-                Place::Fixed(_) => panic!("the result {id} of a step lies in the part of the arena that is only read"),
-                Place::Own(range) => unsafe { std::slice::from_raw_parts_mut(own.add(range.start), range.len()) },
-                Place::Tile(range) => unsafe { std::slice::from_raw_parts_mut(tile.add(range.start), range.len()) },
+                Spot::Fixed(_) => panic!("the result {id} of a step lies in the part of the arena that is only read"),
+                Spot::Own(range) => unsafe { std::slice::from_raw_parts_mut(own.add(range.start), range.len()) },
+                Spot::Tile(range) => unsafe { std::slice::from_raw_parts_mut(tile.add(range.start), range.len()) },
             })
         });
         let z = match from {
-            Place::Fixed(range) => &fixed[range],
+            Spot::Fixed(range) => &fixed[range],
             // SAFETY: as above.
-            Place::Own(range) => unsafe { std::slice::from_raw_parts(own.add(range.start), range.len()) },
+            Spot::Own(range) => unsafe { std::slice::from_raw_parts(own.add(range.start), range.len()) },
             // SAFETY: as above.
-            Place::Tile(range) => unsafe { std::slice::from_raw_parts(tile.add(range.start), range.len()) },
+            Spot::Tile(range) => unsafe { std::slice::from_raw_parts(tile.add(range.start), range.len()) },
         };
         entries::activate(act, z, outs, fit(&mut scratch.spare, SPARE));
-    }
-}
-
-/// Whether two activations are one, as far as can be seen.
-fn same(a: &Activation, b: &Activation) -> bool {
-    match (a, b) {
-        (Activation::Custom(a), Activation::Custom(b)) => Arc::ptr_eq(a, b),
-        (Activation::Softplus { beta, threshold }, Activation::Softplus { beta: b, threshold: t }) => {
-            (beta, threshold) == (b, t)
-        }
-        _ => std::mem::discriminant(a) == std::mem::discriminant(b),
     }
 }

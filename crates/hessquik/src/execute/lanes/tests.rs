@@ -37,7 +37,10 @@ fn compare<F: Real>(specs: &[Buffer<F>], steps: &[Step<F>], ns: usize, numbers: 
         data.iter_mut().for_each(|x| *x = numbers.real());
         if let Source::Units(units) = &spec.source {
             data.fill(F::zero());
-            units.iter().enumerate().for_each(|(row, unit)| data[unit * spec.rows + row] = F::one());
+            let samples = if spec.shared { 1 } else { ns };
+            for (row, unit) in units.iter().enumerate() {
+                data[(unit * spec.rows + row) * samples..][..samples].fill(F::one());
+            }
         }
     }
     // shared buffers that no step writes go first, and everything else with gaps
@@ -228,6 +231,25 @@ fn products<F: Real>() {
     }
 }
 
+/// Rows of weights where the left factor is of unit vectors.
+fn units<F: Real>() {
+    let numbers = &mut Numbers(8);
+    for dims in [[1, 1, 5, 6], [2, 2, 3, 2]] {
+        let n = features(Place::Y, dims);
+        for flags in shared::<3>() {
+            for rows in [[1, 1, 1], [3, 3, 3], [3, 3, 1], [3, 1, 3], [1, 3, 1]] {
+                let mut specs: [Buffer<F>; 3] = std::array::from_fn(|i| buffer(n[i], rows[i], flags[i]));
+                specs[1].source = Source::Units((0..rows[1]).map(|_| numbers.below(n[1])).collect());
+                both_ways(&specs, &Op::Product { place: Place::Y, a: 1, b: 2, dims, rows: None }, 0, numbers);
+                for list in lists(rows, numbers) {
+                    let op = Op::Product { place: Place::Y, a: 1, b: 2, dims, rows: Some(list.into()) };
+                    both_ways(&specs, &op, 0, numbers);
+                }
+            }
+        }
+    }
+}
+
 fn dots<F: Real>() {
     let numbers = &mut Numbers(6);
     for (q, k, n) in [(1, 1, 3), (2, 3, 6), (5, 6, 7), (9, 4, 2)] {
@@ -285,6 +307,7 @@ in_both! {
     activations_are_as_the_plain_ones: activations,
     products_of_entries_are_as_the_plain_ones: times,
     products_of_matrices_are_as_the_plain_ones: products,
+    products_with_units_are_as_the_plain_ones: units,
     sums_over_features_are_as_the_plain_ones: dots,
     sums_over_sites_are_as_the_plain_ones: grams,
 }
