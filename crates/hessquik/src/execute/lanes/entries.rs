@@ -209,7 +209,9 @@ impl<F: Real> WithSimd for Times<'_, F> {
         if one_row_each && !y.shared && !a.shared && !b.shared {
             return multiplied(simd, onto, c, (a.data, b.data), y.data);
         }
-        let swapped = a.shared;
+        // a shared factor comes second, and so does one of one row
+        let fewer = matches!(rows, Meet::All(_)) && a.rows < b.rows && !b.shared;
+        let swapped = a.shared || fewer;
         let (a, b) = if swapped { (b, a) } else { (a, b) };
         let lanes = F::lanes::<S>();
         if let Meet::All(count) = rows
