@@ -87,7 +87,7 @@ pub use layer::{
 };
 pub use network::{Network, fully_connected, icnn, resnet};
 pub use peaks::peaks;
-pub use plan::{Candidate, Cost, Explanation, Plan};
+pub use plan::{Candidate, Cost, Explanation, Plan, StepCost};
 pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{IntoAxes, Mode, Request};

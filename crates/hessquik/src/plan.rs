@@ -316,6 +316,31 @@ pub struct Explanation {
     pub results: Vec<(String, Vec<Candidate>)>,
     /// Number of points that go through all sweeps at once.
     pub tile: usize,
+    /// Where the request goes by a schedule of the network's graph: its steps in order, those first that are the same for
+    /// all points. Empty where it goes by the plans above.
+    pub steps: Vec<StepCost>,
+}
+
+/// One step of a schedule.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct StepCost {
+    /// What it computes, from which buffers.
+    pub step: String,
+    /// The buffer that it writes: number, features and rows.
+    pub out: [usize; 3],
+    /// Whether it is computed once for all points.
+    pub once: bool,
+    /// Operations for each point.
+    pub operations: f64,
+}
+
+impl std::fmt::Display for StepCost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [id, n, rows] = self.out;
+        let once = if self.once { "once" } else { "" };
+        let shape = format!("({n}, {rows})");
+        write!(f, "  %{id:<5} {shape:<14} {once:<5} {:>12.0}  {}", self.operations, self.step)
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -332,6 +357,10 @@ impl fmt::Display for Explanation {
                 let (flops, elements) = (c.cost.flops, c.cost.elements);
                 writeln!(f, "  {:<10} {flops:>12.0} {elements:>12.0} {:>12.4}  {}", c.name, c.seconds * 1e3, c.plan)?;
             }
+        }
+        if !self.steps.is_empty() {
+            let operations: f64 = self.steps.iter().map(|s| s.operations).sum();
+            writeln!(f, "a schedule of {} steps, {operations:.0} operations a point", self.steps.len())?;
         }
         Ok(())
     }

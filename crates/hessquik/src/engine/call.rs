@@ -488,14 +488,22 @@ impl<F: Real> Call<F> {
     /// Whether a schedule of the graph may cost less than these sweeps: they carry every direction, or all of the Hessian's
     /// rows, where a request reads few of them.
     pub fn may_cost_less(&self, request: &Request<F>) -> bool {
-        let smooth = self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)));
-        request.mode == Mode::Auto && !smooth && !request.factored && request.second_order()
+        request.mode == Mode::Auto && !request.factored && (request.second_order() || self.smooth())
+    }
+
+    /// Whether there are smooth maps, which go sample by sample.
+    fn smooth(&self) -> bool {
+        self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)))
     }
 
     /// Predicted seconds for each point, on one thread.
     pub fn seconds(&self) -> f64 {
         if let Some(graph) = &self.graph {
             return graph.operations() * size_of::<F>() as f64 / 4.0 / GRAPH_RATE;
+        }
+        if self.smooth() {
+            // entry by entry through arrays of one sample: no schedule is as slow
+            return f64::INFINITY;
         }
         let of = |t: &Task<F>| Costs::new(&self.program, t.work).of(&t.plan).seconds(size_of::<F>());
         self.tasks.iter().map(of).sum()
@@ -509,6 +517,11 @@ impl<F: Real> Call<F> {
     /// Plans and costs of all second-order results beside the alternatives.
     pub fn explain(&self, points: usize, request: &Request<F>) -> Explanation {
         let program = &self.program;
+        if let Some(graph) = &self.graph {
+            let layers = vec![(0, program.names[0].clone(), [self.d, 0, self.m])];
+            let (directions, steps) = ([self.k, self.q], graph.steps());
+            return Explanation { points, directions, layers, results: Vec::new(), tile: self.tile, steps };
+        }
         let depth = program.depth();
         let layer = |(i, s): (usize, &Stage<F>)| (i, program.names[i].clone(), [s.n(), s.p(), s.n_out()]);
         let mut results = Vec::new();
@@ -538,7 +551,7 @@ impl<F: Real> Call<F> {
             results.push((name.into(), candidates));
         }
         let layers = program.stages.iter().enumerate().map(layer).collect();
-        Explanation { points, directions: [self.k, self.q], layers, results, tile: self.tile }
+        Explanation { points, directions: [self.k, self.q], layers, results, tile: self.tile, steps: Vec::new() }
     }
 }
 

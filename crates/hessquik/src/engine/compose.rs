@@ -8,6 +8,10 @@ use crate::jet::{Contents, allocate};
 use crate::{Error, Jet, Real};
 use ndarray::{Array, ArrayView2, ArrayView3, ArrayView4, Axis, Dimension, IntoDimension, Slice, s};
 
+/// Why a network that is its forward pass is not composed jet by jet.
+const COMPOSED: &str = "a layer that is its forward pass cannot continue a jet of another function; make one network of both, \
+    or apply both in one forward pass (`Var::apply`)";
+
 /// Samples that are composed at once.
 const TILE: usize = 32;
 
@@ -17,6 +21,9 @@ fn rows<F>(x: &ArrayView2<'_, F>, from: usize) -> std::ops::Range<usize> {
 
 /// The jet of `program(u)` from that of `u`: tangents and Hessian carried forward from those given.
 pub(crate) fn forward<F: Real>(program: &Program<F>, u: &Jet<F>) -> Result<Jet<F>, Error> {
+    if program.graph.is_some() {
+        return Err(Error::Request(COMPOSED.into()));
+    }
     let (n, m, depth) = (program.width(0), program.width(program.depth()), program.depth());
     let missing = |what: &str| Error::Request(format!("the jet of u has no {what}"));
     let value = u.value.as_ref().ok_or_else(|| missing("value"))?;
@@ -94,6 +101,9 @@ pub(crate) fn forward<F: Real>(program: &Program<F>, u: &Jet<F>) -> Result<Jet<F
 /// Gradient and Hessian of `g(program(u))` with respect to `u` from those of `g`: adjoints from the gradient given, and
 /// one segment that lifts the Hessian given.
 pub(crate) fn backward<F: Real>(program: &Program<F>, u: ArrayView2<F>, g: &Jet<F>) -> Result<Jet<F>, Error> {
+    if program.graph.is_some() {
+        return Err(Error::Request(COMPOSED.into()));
+    }
     let (ns, n, n_out, depth) = (u.nrows(), program.width(0), program.width(program.depth()), program.depth());
     let gradient = g.gradient.as_ref().ok_or_else(|| Error::Request("the jet of g has no gradient".into()))?;
     let q = gradient.dim().2;

@@ -5,8 +5,8 @@ use crate::engine::kernels::lanes as vector;
 use crate::engine::tape::{Buffer as Aligned, fit};
 use crate::graph::Graph;
 use crate::result::Field;
-use crate::schedule::{Buffer, Id, List, Op, Reading, Source, Step, compile, reverse};
-use crate::{Error, Real, Request};
+use crate::schedule::{self, Buffer, Id, List, Op, Reading, Source, Step, compile, reverse};
+use crate::{Error, Real, Request, StepCost};
 use std::sync::Arc;
 
 /// A request resolved against a graph and its weights.
@@ -233,6 +233,18 @@ impl<F: Real> GraphCall<F> {
     /// Operations for each sample, of the results without their pullback.
     pub fn operations(&self) -> f64 {
         self.plan.operations
+    }
+
+    /// The steps of the results, without their pullback.
+    pub fn steps(&self) -> Vec<StepCost> {
+        let plan = &*self.plan;
+        let line = |step: &Step<F>, once: bool| {
+            let b = &plan.buffers[step.out];
+            let operations = schedule::operations(step, &plan.buffers);
+            StepCost { step: step.op.to_string(), out: [step.out, b.n, b.rows], once, operations }
+        };
+        let once = plan.once.iter().map(|s| line(s, true));
+        once.chain(plan.tile.iter().map(|s| line(s, false))).collect()
     }
 
     /// Entries of the sums that tiles of a pullback add to.

@@ -123,9 +123,6 @@ pub(super) fn trace<F: Real, L: Layer<F> + ?Sized>(
             }
             Ok(u)
         }
-        Parts::Smooth(_) => Err(Error::Request(format!(
-            "layer {at} is a smooth map, which has derivatives of orders 0 to 2 alone and is not part of a graph"
-        ))),
         parts => {
             let shared = u.tracer();
             let weights = layer.weights().into_iter().zip(places);

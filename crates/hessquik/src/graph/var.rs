@@ -145,7 +145,9 @@ impl<F: Real> Var<F> {
 
     /// In place of a forward pass that nobody wrote.
     pub(crate) fn missing(&self, layer: &str) -> Self {
-        self.tracer.borrow_mut().fail(format!("{layer} has neither `forward_pass` nor `parts`"));
+        self.tracer
+            .borrow_mut()
+            .fail(format!("{layer} has no `forward_pass`, which this request (or the other layers) need"));
         self.clone()
     }
 
@@ -465,6 +467,11 @@ impl<F: Real> Var<F> {
         }
     }
 
+    /// One number at every entry, whatever the points are.
+    fn constantly(&self, c: f64) -> Self {
+        self.push(Kind::Affine { terms: vec![], shift: F::of(c) }, self.shape.clone())
+    }
+
     /// `exp(u_i) / sum_j exp(u_j)` along an axis.
     ///
     /// The largest entry is taken off first, so that nothing overflows; this does not change the result.
@@ -473,6 +480,9 @@ impl<F: Real> Var<F> {
         if axis >= self.shape.len() {
             self.fail(Location::caller(), format!("softmax: axis {axis} is not in shape {:?}", self.shape));
             return self.clone();
+        }
+        if self.shape[axis] == 1 {
+            return self.constantly(1.0);
         }
         let e = self.lowered(axis).exp();
         let total = e.sum(axis);
@@ -486,6 +496,9 @@ impl<F: Real> Var<F> {
             self.fail(Location::caller(), format!("log_softmax: axis {axis} is not in shape {:?}", self.shape));
             return self.clone();
         }
+        if self.shape[axis] == 1 {
+            return self.constantly(0.0);
+        }
         let lowered = self.lowered(axis);
         let total = lowered.exp().sum(axis).ln();
         lowered - total
@@ -496,6 +509,9 @@ impl<F: Real> Var<F> {
     pub fn log_sum_exp(&self, axis: usize) -> Self {
         if axis >= self.shape.len() {
             self.fail(Location::caller(), format!("log_sum_exp: axis {axis} is not in shape {:?}", self.shape));
+            return self.clone();
+        }
+        if self.shape[axis] == 1 {
             return self.clone();
         }
         // with l = u - max u: ln sum exp u = ln sum exp l + (u_0 - l_0), where u_0 - l_0 is the largest entry; its derivative

@@ -108,7 +108,7 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
 
     /// The layer as its forward pass on the features of one point; see [`Var`]. Everything else follows from it.
     ///
-    /// A layer has this, or [`parts`](Self::parts).
+    /// A layer has this, or [`parts`](Self::parts), or both: then they are two ways to the same numbers.
     fn forward_pass(&self, u: Var<F>) -> Var<F> {
         u.missing(&self.name())
     }

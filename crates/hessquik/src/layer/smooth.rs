@@ -2,6 +2,7 @@
 use super::{Layer, Parts};
 use crate::Real;
 use crate::architecture::Architecture;
+use crate::graph::Var;
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, Zip, s};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -250,7 +251,7 @@ impl<F: Real> SmoothMap<F> for Softmax {
 }
 
 macro_rules! smooth_layer {
-    ($layer:ident, $name:literal, $architecture:expr) => {
+    ($layer:ident, $name:literal, $forward:expr, $architecture:expr) => {
         impl<F: Real> Layer<F> for $layer {
             fn name(&self) -> String {
                 $name.into()
@@ -264,6 +265,10 @@ macro_rules! smooth_layer {
             fn parts(&self) -> Parts<'_, F> {
                 Parts::Smooth(Arc::new(self.clone()))
             }
+            fn forward_pass(&self, u: Var<F>) -> Var<F> {
+                let forward: fn(Var<F>) -> Var<F> = $forward;
+                forward(u)
+            }
             fn architecture(&self) -> Option<Architecture> {
                 let describe: fn(&Self) -> Architecture = $architecture;
                 Some(describe(self))
@@ -271,5 +276,7 @@ macro_rules! smooth_layer {
         }
     };
 }
-smooth_layer!(LogSumExp, "log_sum_exp", |l| Architecture::LogSumExp { in_features: l.in_features });
-smooth_layer!(Softmax, "softmax", |l| Architecture::Softmax { features: l.features });
+smooth_layer!(LogSumExp, "log_sum_exp", |u| u.log_sum_exp(0), |l| Architecture::LogSumExp {
+    in_features: l.in_features
+});
+smooth_layer!(Softmax, "softmax", |u| u.softmax(0), |l| Architecture::Softmax { features: l.features });

@@ -159,3 +159,32 @@ impl<F: Copy> Op<F> {
         }
     }
 }
+
+impl<F: std::fmt::Debug> std::fmt::Display for Op<F> {
+    /// The step as one line of the formula, with buffers by number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list =
+            |rows: &Triples<F>| rows.as_ref().map_or_else(String::new, |r| format!(", {} pairs of rows", r.len()));
+        match self {
+            Op::Move { x, c, blocks, rows } => {
+                let blocks = blocks.as_ref().map_or_else(String::new, |b| format!(", {} blocks", b.len()));
+                let rows = rows.as_ref().map_or_else(String::new, |r| format!(", {} pairs of rows", r.len()));
+                write!(f, "move {c:?} %{x}{blocks}{rows}")
+            }
+            Op::Add { s } => write!(f, "add {s:?}"),
+            Op::Act { z, act, order } => write!(f, "{}^({order}) %{z}", act.name()),
+            Op::Lower { x, len, .. } => write!(f, "lower %{x} by the largest of {len}"),
+            Op::Times { a, b, rows, .. } => write!(f, "times %{a} . %{b}{}", list(rows)),
+            Op::Product { place, a, b, dims: [g, r, s, t], rows } => {
+                let form = match place {
+                    Place::Y => "A B",
+                    Place::A => "Y B^T",
+                    Place::B => "A^T Y",
+                };
+                write!(f, "product {form} of %{a}, %{b}: {g} x ({r}, {s}) ({s}, {t}){}", list(rows))
+            }
+            Op::Dot { place, a, b } => write!(f, "dot {place:?} of %{a}, %{b}"),
+            Op::Gram { place, operands: [a, b, c], .. } => write!(f, "gram {place:?} of %{a}, %{b}, %{c}"),
+        }
+    }
+}

@@ -157,9 +157,9 @@ fn sigmoid<T: Scalar>(z: T) -> T {
     }
 }
 
-/// `f(z)` from the derivatives of `f` at the real part of `z`: exact, as no dual number of ours has a nilpotent part of order
-/// above five.
-fn taylor<T: Scalar>(z: T, f: [f64; 6]) -> T {
+/// `f(z)` from the derivatives of `f` at the real part of `z`: exact where no dual number has a nilpotent part of
+/// order N.
+fn taylor<T: Scalar, const N: usize>(z: T, f: [f64; N]) -> T {
     let h = z - z.re();
     let (mut sum, mut power, mut factorial) = (T::from(f[0]), T::one(), 1.0);
     for (i, f) in f.iter().enumerate().skip(1) {
@@ -214,7 +214,11 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
         ActivationSpec::Erf => {
             let r = z.re();
             let slope = 2.0 / PI.sqrt() * (-r * r).exp();
-            taylor(z, [libm::erf(r), slope, -2.0 * r * slope, (4.0 * r * r - 2.0) * slope])
+            // Hermite polynomials times the slope
+            let hermite =
+                [1.0, -2.0 * r, 4.0 * r * r - 2.0, 12.0 * r - 8.0 * r.powi(3), 16.0 * r.powi(4) - 48.0 * r * r + 12.0];
+            let [a, b, c, d, e] = hermite.map(|h| h * slope);
+            taylor(z, [libm::erf(r), a, b, c, d, e])
         }
         ActivationSpec::TanhGelu => z * sigmoid((z + z * z * z * 0.044715) * (8.0 / PI).sqrt()),
         ActivationSpec::Mish => {
