@@ -298,12 +298,15 @@ def main():
             zs = [abs(z) for z in zs]
         if name in POSITIVE or name in ("reciprocal", "power_-2"):
             zs = [z for z in zs if z]
+        if name.startswith("scaled"):
+            # b z must not overflow
+            zs = [z for z in zs if abs(z) < 1e308]
         highs, rests = [], []
         for z in zs:
             # enough digits for 1 - s, ln cosh z and the sine of large numbers, whose leading ones cancel
             size = min(abs(z) * (float(name[9:]) if name.startswith("softplus") else 1), sys.float_info.max) or 1.0
             if name == "tanh_gelu":
-                size = min(2 * size + 0.1 * size**2 * min(size, 100.0), sys.float_info.max)
+                size = 2 * min(size, 1e100) + 0.1 * min(size, 1e100) ** 2 * min(size, 100.0)
             mp.dps = int(60 + 2 * abs(math.log10(size)) + min(size, 2000))
             for x in jet(mpf(z)):
                 high, rest = rounded(x)

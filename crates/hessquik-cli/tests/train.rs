@@ -145,6 +145,7 @@ mod with_the_feature {
             "--schedule constant --weights 1,0,0",
             "--preset pinn",
             "--width 5 --depth 0 --activation softplus",
+            "--width 4 --depth 1 --activation squareplus:b=2",
             "--print 1 --dtype f32",
         ] {
             let json = hermite(&folder, &format!("--epochs 1 --lbfgs 1 {more} --json")).ok().json();

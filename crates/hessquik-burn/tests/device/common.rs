@@ -124,7 +124,9 @@ pub fn architectures() -> Vec<(&'static str, Architecture)> {
         ("nested", chain(&[single(2, 5, tanh), chain(&[resnet(5, tanh), single(5, 4, tanh)]), single(4, 1, tanh)])),
         ("no bias", r#"{"type":"single","in_features":3,"out_features":2,"act":{"type":"tanh"},"bias":false}"#.into()),
     ];
-    for name in ["anti_tanh", "identity", "quadratic", "sigmoid", "tanh", "sin", "silu", "gelu", "gaussian"] {
+    for name in
+        ["anti_tanh", "identity", "quadratic", "sigmoid", "tanh", "sin", "silu", "gelu", "gaussian", "cos", "square"]
+    {
         out.push((name, chain(&[single(2, 4, &act(name)), resnet(4, &act(name)), single(4, 2, &act(name))])));
     }
     let soft = r#"{"type":"softplus","beta":2.0,"threshold":3.0}"#;

@@ -16,7 +16,7 @@ pub(super) struct Elu {
 
 impl Elu {
     /// z or alpha (exp z - 1).
-    pub(super) fn elu(alpha: f64) -> Self {
+    pub(super) fn with_alpha(alpha: f64) -> Self {
         Self { slope: [1.0, 0.0], size: [alpha, 0.0], width: 1.0 }
     }
 

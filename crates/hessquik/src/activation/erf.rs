@@ -17,7 +17,7 @@ use crate::Real;
 pub(super) struct Erf;
 
 /// 2/sqrt(pi), in two parts.
-const SLOPE: [f64; 2] = [1.1283791670955126, 1.533545961316588e-17];
+const SLOPE: [f64; 2] = [std::f64::consts::FRAC_2_SQRT_PI, 1.533545961316588e-17];
 
 /// (erf z / z - 2/sqrt(pi))/z^2 in powers of z^2, for |z| <= 1.
 const TAIL: [f64; 11] = [

@@ -1,4 +1,6 @@
 //! The Gaussian bell.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::decay::Decay;
 use super::elementary::{at_most, square};
 use super::sweep::BLOCK;

@@ -1,4 +1,6 @@
 //! The Gaussian error linear unit, exact.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::decay::Decay;
 use super::elementary::{at_most, divide, quick_two_sum, square, two_sum};
 use super::gaussian::Bell;

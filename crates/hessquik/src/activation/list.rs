@@ -61,7 +61,7 @@ macro_rules! activations {
                 $variant $({ $( $(#[doc = $setting_doc])* $setting: f64 ),* })?,
             )*
             /// a act(b z) and a b^j act^(j)(b z), where errors are up to twice those of `act` and one unit in the last
-            /// place; see [`Activation::scaled`].
+            /// place, and b z must not overflow; see [`Activation::scaled`].
             Scaled {
                 /// The activation within.
                 act: Box<Activation>,
@@ -269,7 +269,7 @@ activations! {
     Elu {
         /// How far below zero the values go: finite.
         alpha = 1.0 "one"
-    } "elu" => elu::Elu::elu(*alpha);
+    } "elu" => elu::Elu::with_alpha(*alpha);
 
     /// f = z for z > 0, else alpha (exp(z/alpha) - 1): an ELU with f'(0) = 1. At 0 the derivatives are those of the left
     /// side.
@@ -321,6 +321,11 @@ impl FromStr for ActivationSpec {
             let Some((key, value)) = number.filter(|(_, value)| value.is_finite()) else {
                 return Err(Error::Architecture(format!("activation {text:?}: {setting:?} is not setting=number")));
             };
+            // the description of an activation without settings would not look at it
+            let known = ActivationKind::ALL.iter().find(|kind| kind.name == name).map(|kind| kind.settings);
+            if known.is_some_and(|settings| settings.iter().all(|(known, _)| *known != key)) {
+                return Err(Error::Architecture(format!("activation {text:?}: {name} has no setting {key:?}")));
+            }
             json.insert(key.into(), value.into());
         }
         let spec: Self = serde_json::from_value(json.into())

@@ -84,7 +84,7 @@ pub trait Pointwise: Debug + Send + Sync {
     /// }
     ///
     /// // the series of tanh(sin t) at 0 is t - t^3/2 + ...
-    /// let series = Activation::custom(Wave).taylor(&[0.0, 1.0, 0.0, 0.0, 0.0])?;
+    /// let series = Activation::custom(Wave).taylor(&[0.0_f64, 1.0, 0.0, 0.0, 0.0])?;
     /// assert!((series[3] + 0.5).abs() < 1e-15 && series[4] == 0.0);
     /// # Ok::<(), hessquik::Error>(())
     /// ```

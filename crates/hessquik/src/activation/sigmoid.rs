@@ -1,4 +1,6 @@
 //! The logistic function.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::decay::Decay;
 use super::logistic::{Bump, Logistic};
 use super::sweep::{BLOCK, Kernel};

@@ -1,4 +1,6 @@
 //! The sigmoid linear unit.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::decay::Decay;
 use super::elementary::at_most;
 use super::logistic::{Bump, Logistic};

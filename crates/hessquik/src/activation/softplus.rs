@@ -1,4 +1,6 @@
 //! The smooth ramp ln(1 + exp(beta z))/beta.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::decay::Decay;
 use super::elementary::log1p;
 use super::logistic::{Bump, Logistic};

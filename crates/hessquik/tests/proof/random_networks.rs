@@ -236,7 +236,6 @@ fn every_activation() -> Vec<ActivationSpec> {
         A::Atan,
         A::TanhGelu,
         A::Mish,
-        A::Relu,
         A::LeakyRelu { slope: 0.1 },
         A::Elu { alpha: 0.7 },
         A::Celu { alpha: 1.5 },
