@@ -1,5 +1,4 @@
 //! A request resolved against a network: which sweeps to run, and where their results go.
-use super::across::at_once;
 use super::compress::{compress_rows, signed_factor};
 use super::kind::Kind;
 use super::program::{Program, Stage};
@@ -107,6 +106,8 @@ pub(crate) struct Call<F> {
     pub order: usize,
     /// Samples that go through all sweeps at once.
     pub tile: usize,
+    /// Whether fewer points are cut into tiles of one size, rather than all but the last being as large as that.
+    pub even: bool,
     /// `V M_1` (k, p) of the factored Hessian.
     pub outer: Option<Array2<F>>,
     /// What tangents start with where the gradient has its own.
@@ -114,13 +115,6 @@ pub(crate) struct Call<F> {
     /// Whether samples, not features, go side by side where a tile has enough of them.
     pub across: bool,
 }
-
-/// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
-/// as many, since most of them rest between the sweeps and their reverse.
-const TILE_BYTES: usize = 768 << 10;
-/// Bytes of the results of a tile, at most.
-const TILE_RESULTS: usize = 1 << 20;
-const MAX_TILE: usize = 252;
 
 impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
@@ -165,6 +159,7 @@ impl<F: Real> Call<F> {
             reverses: reverse,
             order: if request.second_order() { 2 } else { usize::from(request.gradient) } + usize::from(reverse),
             tile: 1,
+            even: false,
             outer: None,
             along: None,
             across: false,
@@ -178,16 +173,7 @@ impl<F: Real> Call<F> {
         call.add_second_order(request, reverse)?;
         call.route(request.gradient);
         call.across = call.goes_across();
-        let bytes = if reverse { 2 * TILE_BYTES } else { TILE_BYTES };
-        let tile = bytes / (call.floats_per_sample(reverse) * size_of::<F>());
-        // a whole block of rows for the products is worth some cache
-        let tile = if (6..12).contains(&tile) { 12 } else { tile };
-        // results are written and left behind, but few large ones should keep all threads busy
-        let results: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
-        // whole blocks of rows for the products, or of samples
-        let block = if call.across { at_once::<F>() } else { 12 };
-        call.tile = if tile > block { tile - tile % block } else { tile };
+        (call.tile, call.even) = call.tiles();
         Ok(call)
     }
 
@@ -436,30 +422,6 @@ impl<F: Real> Call<F> {
         if self.gradient == Via::Adjoints {
             self.lowest = 0;
         }
-    }
-
-    /// Entries of working memory per sample.
-    fn floats_per_sample(&self, reverse: bool) -> usize {
-        let (program, q) = (&self.program, self.q);
-        let (depth, sites) = (program.depth(), program.sites());
-        let widest = (0..=depth).map(|i| program.width(i)).max().unwrap_or(0);
-        // states are updated in place unless a pullback wants them
-        let states = if reverse { (0..=depth).map(|i| program.width(i)).sum() } else { widest };
-        let mut floats = states + (self.order + 1) * sites;
-        if self.lowest < depth {
-            floats += q * (states + if reverse { 2 * sites } else { sites + widest });
-        }
-        let mut largest = 0;
-        for t in &self.tasks {
-            let r = t.start.r;
-            let cores: usize = t.plan.pivots.iter().map(|&p| q * program.width(p).pow(2)).sum();
-            let carried = if t.plan.prefix > 0 { 3 * t.kind.rows() * widest } else { 0 };
-            let pivots: usize = t.plan.pivots.iter().map(|&p| program.width(p) * (sites + states)).max().unwrap_or(0);
-            let slots = if reverse { q * t.kind.len() } else { 0 };
-            largest = largest.max(r * (sites + states) + pivots + cores + carried + slots);
-        }
-        floats += largest;
-        if reverse { 2 * floats } else { floats }.max(1)
     }
 
     /// The plan of the first second-order result, if any.

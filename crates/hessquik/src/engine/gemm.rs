@@ -40,6 +40,9 @@ impl<'a, F> Mat<'a, F> {
     }
 }
 
+/// Rows and columns of results from which on both factors are packed, which the GEMM crate does.
+const LARGE: usize = 192;
+
 /// `c (m, n) = a (m, k) b (k, n)`, or `c += a b`; `c` is row-major with `stride` entries from row to row.
 pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F], stride: usize) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
@@ -55,7 +58,7 @@ pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F],
         }
         return;
     }
-    if b.cs == 1 {
+    if b.cs == 1 && m.min(n) < LARGE {
         let onto = Onto::new(accumulate);
         return Product { a, b: Right::Rows(b.data, b.rs), cols: n, onto, c, stride }.run();
     }

@@ -17,6 +17,7 @@ mod lanes;
 mod linear;
 mod lowered;
 mod memory;
+mod packed;
 mod product;
 mod program;
 mod pullback;
@@ -31,6 +32,7 @@ mod sweeps;
 mod symmetric;
 mod tape;
 mod tile;
+mod tiles;
 
 pub(crate) use call::{Call, Field};
 pub use compiled::Compiled;

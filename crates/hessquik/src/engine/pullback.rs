@@ -36,7 +36,7 @@ impl<F: Real> GradientSum<F> {
     pub fn new(call: &Call<F>, space: &mut ReverseSpace<F>) -> Self {
         let of = |t: &Task<F>| std::iter::once(&t.start).chain(&t.pivots).map(StartBar::new).collect();
         Self {
-            weights: space.spare.pop().map_or_else(|| WeightGradient::new(&call.program), WeightGradient::zeroed),
+            weights: WeightGradient::new(&call.program, space.spare.pop()),
             starts: call.tasks.iter().map(of).collect(),
             along: call.along.as_ref().map(StartBar::new),
         }
@@ -58,11 +58,10 @@ impl<F: Real> GradientSum<F> {
         space.spare.push(other.weights);
     }
 
-    /// Adds everything to the flat gradient of all weights.
-    pub fn finish(mut self, call: &Call<F>, theta: &mut [F]) {
-        let stages = &call.program.stages;
+    /// The flat gradient of all weights.
+    pub fn finish(mut self, call: &Call<F>) -> Vec<F> {
         let mut add = |bar: &StartBar<F>, start: &Start<F>, at: usize| {
-            bar.finish(start, &stages[at], &mut self.weights.stages[at]);
+            bar.finish(start, &call.program, at, &mut self.weights);
         };
         for (task, bars) in call.tasks.iter().zip(&self.starts) {
             add(&bars[0], &task.start, 0);
@@ -73,8 +72,9 @@ impl<F: Real> GradientSum<F> {
         if let (Some(bar), Some(start)) = (&self.along, &call.along) {
             add(bar, start, 0);
         }
-        self.weights.route(&call.program, theta);
+        let theta = self.weights.take(&call.program);
         call.program.space().space.reverse.spare.push(self.weights);
+        theta
     }
 }
 
