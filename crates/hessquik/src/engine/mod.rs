@@ -26,6 +26,7 @@ mod reverse_carry;
 mod reverse_hessian;
 mod reverse_kernels;
 mod run;
+mod share;
 mod sizes;
 mod start;
 mod sweeps;

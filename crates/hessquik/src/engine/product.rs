@@ -9,6 +9,7 @@ use super::gemm::Mat;
 use super::lanes::Lanes;
 use super::memory::{LINE, prefetch};
 use super::packed::{BLOCK, Packed, pack_left, panel_vectors, panels};
+use super::share::rows_of;
 use super::tape::{Buffer, fit};
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};
@@ -94,6 +95,17 @@ impl<F: Real> Product<'_, F> {
         if let Onto::Row(row) = self.onto {
             assert!(row.len() >= cols);
         }
+        if !self.deep() {
+            return self.now();
+        }
+        let Self { a, b, onto, c, stride, .. } = self;
+        rows_of(rows, (BLOCK, 4 * BLOCK), (c, stride), &|rows, c| {
+            Product { a: a.rows(rows.start, rows.len()), b, cols, onto, c, stride }.now();
+        });
+    }
+
+    /// By this thread alone.
+    fn now(self) {
         Arch::new().dispatch(self);
     }
 }

@@ -1,6 +1,7 @@
 //! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
 use super::call::{Call, Field};
 use super::pullback::GradientSum;
+use super::share::one_of;
 use super::tape::{Buffer, fit, grow};
 use super::tile::Workspace;
 use crate::{JetMut, Real};
@@ -58,19 +59,20 @@ impl<F: Real> Call<F> {
         let past_caches = bytes > CACHES && (lent || bytes < KEPT);
         let tile = self.tile_for(x.nrows());
         let parallel = x.nrows() > tile && rayon::current_num_threads() > 1;
-        self.run_tiles(x, out, (tile, past_caches, parallel));
+        let share = if parallel { x.nrows().div_ceil(tile) } else { 1 };
+        self.run_tiles(x, out, (tile, past_caches, share));
     }
 
     /// In halves of whole tiles, down to single ones.
-    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, how: (usize, bool, bool)) {
-        let (tile, past_caches, parallel) = how;
+    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, how: (usize, bool, usize)) {
+        let (tile, past_caches, tiles) = how;
         let n = x.nrows();
         if n <= tile {
             if n > 0 {
                 let mut space = self.program.space();
                 space.space.load(x);
                 space.space.tape.past_caches = past_caches;
-                self.fill_arrays(&mut space.space, &mut out);
+                one_of(tiles, || self.fill_arrays(&mut space.space, &mut out));
             }
             return;
         }
@@ -78,7 +80,7 @@ impl<F: Real> Call<F> {
         let (x, out) = (x.split_at(Axis(0), half), out.split_at(half));
         let first = || self.run_tiles(x.0, out.0, how);
         let second = || self.run_tiles(x.1, out.1, how);
-        if parallel {
+        if tiles > 1 {
             rayon::join(first, second);
         } else {
             first();
@@ -127,7 +129,8 @@ impl<F: Real> Call<F> {
         let count = n.div_ceil(tile);
         let groups = (MEMORY / GradientSum::len(self).max(1)).clamp(4, 64).min(count.max(1));
         let per_group = count.div_ceil(groups).max(1) * tile;
-        let group = |g: usize, x_bar: &mut [F]| {
+        let groups = n.div_ceil(per_group);
+        let one_group = |g: usize, x_bar: &mut [F]| {
             let mut space = self.program.space();
             let ws = &mut space.space;
             // taken out while the tape of the workspace is written, and put back below
@@ -150,7 +153,8 @@ impl<F: Real> Call<F> {
             (ws.reverse, ws.results, ws.cotangents) = (rs, results, bars);
             (total, sum)
         };
-        let (total, sum) = self.sum(0..n.div_ceil(per_group), per_group * d, x_bar, &group);
+        let group = |g: usize, x_bar: &mut [F]| one_of(groups, || one_group(g, x_bar));
+        let (total, sum) = self.sum(0..groups, per_group * d, x_bar, &group);
         (total, F::finish(sum, self))
     }
 

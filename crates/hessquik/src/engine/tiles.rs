@@ -14,9 +14,10 @@ const MOST: usize = 252;
 const BLOCK: usize = 12;
 
 /// Weights that are too large for the caches come from memory once for each tile, and so do the sums of their gradients: a
-/// tile has a row (of values, adjoints and tangents together) for so many bytes of the largest matrix, though its state
-/// then leaves the cache. As many samples are enough for any matrix.
-const WEIGHTS: usize = 4 << 10;
+/// tile has a row (of values, adjoints and tangents together) for so many entries of the largest matrix, though its state
+/// then leaves the cache; a pullback, which writes as much as it reads, twice as many rows.
+const WEIGHTS: usize = 440;
+/// As many samples are enough for any matrix.
 const ENOUGH: usize = 126;
 
 impl<F: Real> Call<F> {
@@ -29,7 +30,8 @@ impl<F: Real> Call<F> {
         // results are written and left behind, but few large ones should keep all threads busy
         let results: usize = self.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MOST);
-        let wide = (self.largest_matrix() * size_of::<F>() / WEIGHTS / self.rows_per_sample()).min(ENOUGH);
+        let weights = if self.reverses { WEIGHTS / 2 } else { WEIGHTS };
+        let wide = (self.largest_matrix() / weights / self.rows_per_sample()).min(ENOUGH);
         let even = wide > tile;
         let tile = tile.max(wide);
         let block = if self.across { at_once::<F>() } else { BLOCK };
@@ -41,7 +43,7 @@ impl<F: Real> Call<F> {
         if !self.even || points == 0 {
             return self.tile;
         }
-        points.div_ceil(points.div_ceil(self.tile)).next_multiple_of(BLOCK).min(self.tile)
+        points.div_ceil(points.div_ceil(self.tile)).next_multiple_of(BLOCK / 2).min(self.tile)
     }
 
     /// Entries of the largest matrix.
@@ -110,7 +112,7 @@ mod tests {
             }
         }
         check::<f64>(&[64, 128, 256, 384, 448, 512]);
-        check::<f32>(&[64, 256, 512, 640, 768]);
+        check::<f32>(&[64, 128, 256, 384, 448, 512]);
     }
 
     #[test]
