@@ -7,7 +7,7 @@ import targets
 FAMILIES = {
     "grid": "The paper's grid: n_s 10, width 16; value, gradient and Hessian",
     "pinn": "PINN jets (d m w L n_s): value, gradient and Hessian",
-    "wide": "Wide (d m w L n_s): value, gradient and Hessian",
+    "wide": "Wide (d m w L n_s): value, gradient and Hessian; from w 256 on value, gradient and Laplacian",
     "laplacian": "Laplacian (d m w L n_s): value, gradient and Laplacian",
     "training": "Training step (d m w L n_s): loss of value, gradient and Hessian, gradient to all weights",
     "icnn": "ICNN (d w n_s): value, gradient and Hessian",

@@ -62,7 +62,7 @@ fn peaks<F: Real>(threads: usize, request: &Value) -> Value {
 }
 
 /// Flops per second of a large square product.
-fn gemm_rate<F: Real>() -> f64 {
+pub fn gemm_rate<F: Real>() -> f64 {
     let n = SIZE;
     let (a, b, mut c) = (vec![F::one(); n * n], vec![F::of(0.5); n * n], vec![F::zero(); n * n]);
     let (s, one) = (n as isize, F::one());

@@ -7,6 +7,7 @@ mod sweep;
 mod worker;
 
 pub use case::{Points, Results};
+pub use floor::gemm_rate;
 pub use hyper_dual::HyperDualCase;
 pub use ours::{Kind, OursCase};
 pub use worker::{Answer, Case, Load, serve, times};

@@ -1,5 +1,4 @@
 //! A request resolved against a network: which sweeps to run, and where their results go.
-use super::across::at_once;
 use super::compress::{compress_rows, signed_factor};
 use super::kind::Kind;
 use super::program::{Program, Stage};
@@ -47,7 +46,7 @@ pub(crate) struct Task<F> {
     pub along_v: bool,
     pub sinks: Vec<(usize, Sink<F>)>,
     name: &'static str,
-    work: Work,
+    pub work: Work,
 }
 
 /// Where the gradient comes from.
@@ -88,6 +87,8 @@ pub(crate) struct Call<F> {
     pub order: usize,
     /// Samples that go through all sweeps at once.
     pub tile: usize,
+    /// Whether fewer points are cut into tiles of one size, rather than all but the last being as large as that.
+    pub even: bool,
     /// `V M_1` (k, p) of the factored Hessian.
     pub outer: Option<Array2<F>>,
     /// What tangents start with where the gradient has its own.
@@ -97,15 +98,6 @@ pub(crate) struct Call<F> {
     /// The request on a graph, instead of all sweeps.
     pub graph: Option<GraphCall<F>>,
 }
-
-/// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
-/// as many, since most of them rest between the sweeps and their reverse.
-const TILE_BYTES: usize = 768 << 10;
-/// Bytes of the results of a tile, at most.
-const TILE_RESULTS: usize = 1 << 20;
-const MAX_TILE: usize = 252;
-/// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
-const GRAPH_RATE: f64 = 60e9;
 
 impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
@@ -153,6 +145,7 @@ impl<F: Real> Call<F> {
             reverses: reverse,
             order: if request.second_order() { 2 } else { usize::from(request.gradient) } + usize::from(reverse),
             tile: 1,
+            even: false,
             outer: None,
             along: None,
             across: false,
@@ -167,50 +160,8 @@ impl<F: Real> Call<F> {
         call.add_second_order(request, reverse)?;
         call.route(request.gradient);
         call.across = call.goes_across();
-        let bytes = if reverse { 2 * TILE_BYTES } else { TILE_BYTES };
-        let tile = bytes / (call.floats_per_sample(reverse) * size_of::<F>());
-        // a whole block of rows for the products is worth some cache
-        let tile = if (6..12).contains(&tile) { 12 } else { tile };
-        // results are written and left behind, but few large ones should keep all threads busy
-        let results: usize = call.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
-        // whole blocks of rows for the products, or of samples
-        let block = if call.across { at_once::<F>() } else { 12 };
-        call.tile = if tile > block { tile - tile % block } else { tile };
+        (call.tile, call.even) = call.tiles();
         Ok(call)
-    }
-
-    /// Resolves `request` against the graph of the program.
-    fn by_graph(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
-        let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
-        let call = GraphCall::new(Arc::new(crate::execute::Plan::new(graph, request, reverse)?), theta);
-        let (d, m) = (graph.dim_input(), graph.dim_output());
-        let fields = call.fields();
-        let tile = TILE_BYTES / (call.floats_per_sample() * size_of::<F>());
-        let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tile = tile.min(TILE_RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MAX_TILE);
-        let lanes = super::kernels::lanes::<F>();
-        Ok(Self {
-            d,
-            m,
-            k: request.directions.as_ref().map_or(d, |v| v.nrows()),
-            q: request.outputs.as_ref().map_or(m, |u| u.ncols()),
-            v: None,
-            u: None,
-            fields,
-            tasks: Vec::new(),
-            gradient: Via::None,
-            lowest: 0,
-            joins: Vec::new(),
-            reverses: reverse,
-            order: 0,
-            tile: tile.next_multiple_of(lanes).min(MAX_TILE / lanes * lanes),
-            outer: None,
-            along: None,
-            across: false,
-            graph: Some(call),
-            program,
-        })
     }
 
     fn add_field(&mut self, field: Field, shape: &[usize]) -> usize {
@@ -459,54 +410,6 @@ impl<F: Real> Call<F> {
         if self.gradient == Via::Adjoints {
             self.lowest = 0;
         }
-    }
-
-    /// Entries of working memory per sample.
-    fn floats_per_sample(&self, reverse: bool) -> usize {
-        let (program, q) = (&self.program, self.q);
-        let (depth, sites) = (program.depth(), program.sites());
-        let widest = (0..=depth).map(|i| program.width(i)).max().unwrap_or(0);
-        // states are updated in place unless a pullback wants them
-        let states = if reverse { (0..=depth).map(|i| program.width(i)).sum() } else { widest };
-        let mut floats = states + (self.order + 1) * sites;
-        if self.lowest < depth {
-            floats += q * (states + if reverse { 2 * sites } else { sites + widest });
-        }
-        let mut largest = 0;
-        for t in &self.tasks {
-            let r = t.start.r;
-            let cores: usize = t.plan.pivots.iter().map(|&p| q * program.width(p).pow(2)).sum();
-            let carried = if t.plan.prefix > 0 { 3 * t.kind.rows() * widest } else { 0 };
-            let pivots: usize = t.plan.pivots.iter().map(|&p| program.width(p) * (sites + states)).max().unwrap_or(0);
-            let slots = if reverse { q * t.kind.len() } else { 0 };
-            largest = largest.max(r * (sites + states) + pivots + cores + carried + slots);
-        }
-        floats += largest;
-        if reverse { 2 * floats } else { floats }.max(1)
-    }
-
-    /// Whether a schedule of the graph may cost less than these sweeps: they carry every direction, or all of the Hessian's
-    /// rows, where a request reads few of them.
-    pub fn may_cost_less(&self, request: &Request<F>) -> bool {
-        request.mode == Mode::Auto && !request.factored && (request.second_order() || self.smooth())
-    }
-
-    /// Whether there are smooth maps, which go sample by sample.
-    fn smooth(&self) -> bool {
-        self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)))
-    }
-
-    /// Predicted seconds for each point, on one thread.
-    pub fn seconds(&self) -> f64 {
-        if let Some(graph) = &self.graph {
-            return graph.operations() * size_of::<F>() as f64 / 4.0 / GRAPH_RATE;
-        }
-        if self.smooth() {
-            // entry by entry through arrays of one sample: no schedule is as slow
-            return f64::INFINITY;
-        }
-        let of = |t: &Task<F>| Costs::new(&self.program, t.work).of(&t.plan).seconds(size_of::<F>());
-        self.tasks.iter().map(of).sum()
     }
 
     /// The plan of the first second-order result, if any.

@@ -34,7 +34,7 @@ pub trait Compiled: Sized {
         x_bar: &mut [Self],
     ) where
         Self: Real;
-    fn finish(sum: GradientSum<Self>, call: &Call<Self>, theta: &mut [Self])
+    fn finish(sum: GradientSum<Self>, call: &Call<Self>) -> Vec<Self>
     where
         Self: Real;
     fn forward(program: &Program<Self>, u: &Jet<Self>) -> Result<Jet<Self>, Error>
@@ -70,8 +70,8 @@ macro_rules! compiled {
             ) {
                 call.pull_back_tile(ws, rs, cotangents, sum, x_bar);
             }
-            fn finish(sum: GradientSum<Self>, call: &Call<Self>, theta: &mut [Self]) {
-                sum.finish(call, theta);
+            fn finish(sum: GradientSum<Self>, call: &Call<Self>) -> Vec<Self> {
+                sum.finish(call)
             }
             fn forward(program: &Program<Self>, u: &Jet<Self>) -> Result<Jet<Self>, Error> {
                 compose::forward(program, u)

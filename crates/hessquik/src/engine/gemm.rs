@@ -1,5 +1,6 @@
 //! Matrix products on strided slices: the one place that calls the GEMM crate.
 use super::product::{Onto, Product, Right};
+use super::share::rows_of;
 use crate::Real;
 
 /// A matrix in a slice: entry (i, j) at `i * rs + j * cs`.
@@ -40,6 +41,9 @@ impl<'a, F> Mat<'a, F> {
     }
 }
 
+/// Rows and columns of results from which on both factors are packed, which the GEMM crate does.
+const LARGE: usize = 192;
+
 /// `c (m, n) = a (m, k) b (k, n)`, or `c += a b`; `c` is row-major with `stride` entries from row to row.
 pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F], stride: usize) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
@@ -55,10 +59,21 @@ pub(crate) fn gemm<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F],
         }
         return;
     }
-    if b.cs == 1 {
+    if b.cs == 1 && m.min(n) < LARGE {
         let onto = Onto::new(accumulate);
         return Product { a, b: Right::Rows(b.data, b.rs), cols: n, onto, c, stride }.run();
     }
+    if m.min(n) < LARGE {
+        return general(accumulate, a, b, c, stride);
+    }
+    rows_of(m, (8, 64), (c, stride), &|rows, c| general(accumulate, a.rows(rows.start, rows.len()), b, c, stride));
+}
+
+/// [`gemm`] of factors that are not empty, by the GEMM crate.
+fn general<F: Real>(accumulate: bool, a: Mat<F>, b: Mat<F>, c: &mut [F], stride: usize) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    assert!(a.data.len() >= a.extent() && b.data.len() >= b.extent());
+    assert!(stride >= n && c.len() > (m - 1) * stride + n - 1);
     // SAFETY: the asserts above show that every entry of a, b and c lies inside its slice; c is borrowed mutably, so it
     // overlaps neither a nor b.
     unsafe {

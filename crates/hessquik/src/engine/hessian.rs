@@ -11,7 +11,7 @@ use super::gemm::{Mat, gemm};
 use super::kernels::{Rows, dot, dot3, scale_rows, small_gram, vectorised, weighted_squares};
 use super::kind::Kind;
 use super::memory::streamed;
-use super::product::Packed;
+use super::packed::Packed;
 use super::program::{Program, Stage};
 use super::sweeps::sum_of_two;
 use super::symmetric::{front, mirror, symmetric};

@@ -1,5 +1,8 @@
 //! Vectors of either precision, as wide as the machine's.
+use super::tape::Buffer;
 use pulp::{MemMask, Simd};
+use std::cell::Cell;
+use std::thread::LocalKey;
 
 /// What the product kernels need of `f32` and `f64`: vectors of them under an instruction set `S`.
 ///
@@ -11,6 +14,10 @@ pub trait Lanes: Copy {
 
     /// Entries of a vector.
     fn lanes<S: Simd>() -> usize;
+
+    /// Memory of this thread that products pack their left factors into.
+    #[allow(private_interfaces)] // nobody outside can name it
+    fn packing() -> &'static LocalKey<Cell<Buffer<Self>>>;
 
     /// Selects the first `len` entries, at most all.
     fn mask<S: Simd>(simd: S, len: usize) -> Self::Mask<S>;
@@ -78,6 +85,13 @@ macro_rules! lanes {
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {
                 S::$lanes
+            }
+            #[allow(private_interfaces)]
+            fn packing() -> &'static LocalKey<Cell<Buffer<Self>>> {
+                thread_local! {
+                    static PACKING: Cell<Buffer<$real>> = Cell::default();
+                }
+                &PACKING
             }
             #[inline(always)]
             fn mask<S: Simd>(simd: S, len: usize) -> Self::Mask<S> {

@@ -1,10 +1,12 @@
 //! Structured linear maps as the engine runs them: dense blocks by GEMM, scaled identities as copies.
 use super::gemm::{Mat, gemm};
 use super::kernels::copy_rows;
-use super::product::{Onto, Packed, Product, Right};
+use super::packed::Packed;
+use super::product::{Onto, Product, Right};
 use crate::Real;
 use crate::layer::{Linear, Piece};
 use ndarray::{ArrayD, ArrayView2, Axis};
+use std::ops::Range;
 
 /// The few weights of one layer: name, where each stands in the flat vector of all weights, and its array.
 #[derive(Debug)]
@@ -328,6 +330,22 @@ impl<F: Real> Lin<F> {
     /// Number of entries of the blocks' gradients.
     pub fn gradient_len(&self) -> usize {
         self.blocks.iter().map(|b| b.data.len()).sum()
+    }
+
+    /// Where the gradient stands among those of all weights, if the map is one large matrix of weights as they lie there.
+    pub fn direct(&self) -> Option<Range<usize>> {
+        const LARGE: usize = 1 << 15;
+        let ([block], []) = (&self.blocks[..], &self.copies[..]) else { return None };
+        let [source] = &block.sources[..] else { return None };
+        let as_it_lies = !source.transposed && source.slope.is_none();
+        let (size, len) = ((self.rows, self.cols), block.data.len());
+        let whole = (block.rows, block.cols) == size && (source.rows, source.cols) == size;
+        (whole && as_it_lies && len >= LARGE).then(|| source.theta..source.theta + len)
+    }
+
+    /// Entries of the largest block.
+    pub fn largest(&self) -> usize {
+        self.blocks.iter().map(|b| b.data.len()).max().unwrap_or(0)
     }
 
     /// Adds `x^T y_bar` (of `n` rows) to the gradients of the blocks.

@@ -119,6 +119,22 @@ fn part_lines<F: Real>(from: &[F], to: &mut [F], head: usize, end: usize) {
     to[end..].copy_from_slice(&from[end..]);
 }
 
+/// Asks for the line at `at` to be brought to the first-level cache or, unless `NEAR`, the second; any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<const NEAR: bool, F>(at: *const F) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: every x86-64 machine has this instruction, which does nothing at an address that cannot be read.
+    unsafe {
+        use std::arch::x86_64::*;
+        match NEAR {
+            true => _mm_prefetch::<_MM_HINT_T0>(at.cast()),
+            false => _mm_prefetch::<_MM_HINT_T1>(at.cast()),
+        }
+    }
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
+    let _ = at;
+}
+
 /// Orders the stores of [`stream`] before all that follow, so that other threads see them.
 pub(crate) fn streamed() {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

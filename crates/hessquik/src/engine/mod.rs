@@ -4,6 +4,7 @@
 //! of the mathematics, `tile` runs them by the plan, `reverse` and `pullback` are their reverse, `run` goes over the tiles.
 mod across;
 mod bars;
+mod by_graph;
 mod call;
 mod compiled;
 mod compose;
@@ -17,6 +18,7 @@ mod lanes;
 mod linear;
 mod lowered;
 mod memory;
+mod packed;
 pub(crate) mod product;
 mod program;
 mod pullback;
@@ -25,12 +27,14 @@ mod reverse_carry;
 mod reverse_hessian;
 mod reverse_kernels;
 mod run;
+mod share;
 mod sizes;
 mod start;
 mod sweeps;
 mod symmetric;
 pub(crate) mod tape;
 mod tile;
+mod tiles;
 
 pub(crate) use call::{Call, Field};
 pub use compiled::Compiled;

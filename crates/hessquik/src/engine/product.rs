@@ -7,10 +7,13 @@
 
 use super::gemm::Mat;
 use super::lanes::Lanes;
+use super::memory::{LINE, prefetch};
+use super::packed::{BLOCK, Packed, pack_left, panel_vectors, panels};
+use super::share::rows_of;
 use super::tape::{Buffer, fit};
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};
-use std::ops::Range;
+use std::cell::Cell;
 
 /// The right factor of a product; of a packed one the first rows, as many as the left factor has columns.
 #[derive(Clone, Copy, Debug)]
@@ -50,150 +53,23 @@ pub(crate) struct Product<'a, F> {
     pub stride: usize,
 }
 
-/// Vectors of a panel: columns of the right factor that are handled together. The last panel of a whole matrix takes one
-/// more where that leaves no narrow rest.
-const fn panel_vectors<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
-}
+/// Rows of the right factor, and of the left one, that pass at once where both are large: a panel of so many rows stays in
+/// the first-level cache, and the left factor's block in the second.
+const DEPTH: usize = 128;
+const HEIGHT: usize = 126;
+/// Products that are not deeper than this go without.
+const DEEP: usize = 191;
 
-/// Of symmetric results, so that little of the lower half is computed.
-const UPPER_VECTORS: usize = 2;
-
-/// First column and number of columns of each panel, where the last may have `more` columns than the `width`.
-fn panels(cols: usize, width: usize, more: usize) -> impl Iterator<Item = (usize, usize)> {
+/// `len` in equal parts of at most `most`, all but the last a multiple of `unit`: first entry and length of each.
+fn even(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
+    // small products are called so often that a division would show
+    let part = if len <= most { len } else { len.div_ceil(len.div_ceil(most)).next_multiple_of(unit) };
     let mut first = 0;
     std::iter::from_fn(move || {
-        let left = cols - first;
-        let len = if left <= width + more { left } else { width };
+        let (at, len) = (first, part.min(len - first));
         first += len;
-        (len > 0).then_some((first - len, len))
+        (len > 0).then_some((at, len))
     })
-}
-
-/// A matrix in panels, each with its rows one after the other, the last one padded with zeros to whole vectors.
-#[derive(Debug)]
-pub(crate) struct Packed<F> {
-    rows: usize,
-    cols: usize,
-    panels: Buffer<F>,
-    /// Columns of a panel, and how many more the last may have.
-    width: usize,
-    more: usize,
-    /// Entries of a vector.
-    lanes: usize,
-    /// Columns of zeros before those of the matrix.
-    front: usize,
-    /// The transpose (cols, rows), where the result is so narrow that dot products are cheaper.
-    columns: Option<Vec<F>>,
-}
-
-struct Pack<'a, F> {
-    /// On top of each other, with as many columns.
-    parts: &'a [Mat<'a, F>],
-    /// Columns of zeros before them.
-    front: usize,
-    memory: Buffer<F>,
-    /// In narrow panels, for the upper half of a symmetric product.
-    half: bool,
-}
-
-impl<F: Real> WithSimd for Pack<'_, F> {
-    type Output = Packed<F>;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Self { parts, front, mut memory, half } = self;
-        let rows = parts.iter().map(|part| part.rows).sum();
-        let (cols, lanes) = (front + parts[0].cols, F::lanes::<S>());
-        let (vectors, more) = if half { (UPPER_VECTORS, 0) } else { (panel_vectors::<S>(), lanes) };
-        let width = lanes * vectors;
-        let out = fit(&mut memory, rows * cols.next_multiple_of(lanes));
-        let mut at = 0;
-        for (first, len) in panels(cols, width, more) {
-            let step = len.next_multiple_of(lanes);
-            let mut to = &mut out[at..][..rows * step];
-            for part in parts {
-                let (these, rest) = to.split_at_mut(part.rows * step);
-                let zeros = front.saturating_sub(first).min(len);
-                copy_columns(simd, part, (first + zeros).saturating_sub(front), these, zeros..len, step);
-                to = rest;
-            }
-            at += rows * step;
-        }
-        Packed { rows, cols, panels: memory, width, more, lanes, front, columns: None }
-    }
-}
-
-/// Columns of a matrix, the `first` and those after it, to the columns `at` of rows of `step` entries, zeros around them;
-/// of a transpose in squares.
-#[inline(always)]
-fn copy_columns<S: Simd, F: Real>(simd: S, from: &Mat<F>, first: usize, to: &mut [F], at: Range<usize>, step: usize) {
-    assert!(from.data.len() >= from.extent() && first + at.len() <= from.cols);
-    assert!(at.end <= step && to.len() >= from.rows * step);
-    let side = F::SQUARE;
-    let squares = |n: usize| if from.rs == 1 { n - n % side } else { 0 };
-    let (rows, cols) = (squares(from.rows), squares(at.len()));
-    for i in (0..rows).step_by(side) {
-        for j in (0..cols).step_by(side) {
-            // SAFETY: rows i .. i + side and columns first + j .. first + j + side of `from` lie in its data, and so do
-            // those rows and the columns from at.start + j on of `to`, by the asserts; `rs` is 1 where there are squares.
-            unsafe {
-                let from_square = from.data.as_ptr().add(i + (first + j) * from.cs);
-                F::transpose(simd, from_square, from.cs, to.as_mut_ptr().add(i * step + at.start + j), step);
-            }
-        }
-    }
-    for (i, to) in to.chunks_exact_mut(step).take(from.rows).enumerate() {
-        let done = if i < rows { cols } else { 0 };
-        to[..at.start].fill(F::zero());
-        for (j, to) in to.iter_mut().skip(at.start).enumerate().skip(done) {
-            *to = if j < at.len() { from.data[i * from.rs + (first + j) * from.cs] } else { F::zero() };
-        }
-    }
-}
-
-impl<F: Real> Packed<F> {
-    /// A matrix of weights.
-    pub fn new(b: Mat<F>) -> Self {
-        let pack = Pack { parts: &[b], front: 0, memory: Buffer::default(), half: false };
-        let packed = Arch::new().dispatch(pack);
-        // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
-        let narrow = b.cols * (b.rows / packed.lanes + 8) < b.rows;
-        let entry = |i: usize| b.data[i % b.rows * b.rs + i / b.rows * b.cs];
-        let columns = narrow.then(|| (0..b.cols * b.rows).map(entry).collect());
-        Self { columns, ..packed }
-    }
-
-    /// Matrices on top of each other with columns of zeros in `front`, for the upper half of a symmetric product, in
-    /// memory of an earlier one.
-    pub fn stacked(parts: &[Mat<F>], front: usize, memory: Buffer<F>) -> Self {
-        Arch::new().dispatch(Pack { parts, front, memory, half: true })
-    }
-
-    /// Does without dot products, whose sums are in another order.
-    pub fn sum_in_order(&mut self) {
-        self.columns = None;
-    }
-
-    /// The memory.
-    pub fn release(self) -> Buffer<F> {
-        self.panels
-    }
-
-    /// Columns of a panel.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Columns of zeros before those of the matrix.
-    pub fn front(&self) -> usize {
-        self.front
-    }
-
-    /// Columns of a vector.
-    pub fn lanes(&self) -> usize {
-        self.lanes
-    }
 }
 
 impl<F: Real> Product<'_, F> {
@@ -209,16 +85,27 @@ impl<F: Real> Product<'_, F> {
                 assert!(inner == 0 || data.len() > (inner - 1) * stride + cols - 1);
             }
             Right::Packed(b, col) => {
-                let whole = (col, cols) == (0, b.cols);
-                assert!(whole || b.columns.is_none(), "weights are used as a whole");
+                let whole = (col, cols) == (0, b.cols());
+                assert!(whole || b.columns().is_none(), "weights are used as a whole");
                 // all panels before the last are equally wide, so `col` is in one of them or in what the last has more
-                assert!(inner <= b.rows && col + cols <= b.cols && col.is_multiple_of(b.lanes));
-                assert!(b.more == 0 || whole, "parts are of panels of one width");
+                assert!(inner <= b.rows() && col + cols <= b.cols() && col.is_multiple_of(b.lanes()));
+                assert!(b.more() == 0 || whole, "parts are of panels of one width");
             }
         }
         if let Onto::Row(row) = self.onto {
             assert!(row.len() >= cols);
         }
+        if !self.deep() {
+            return self.now();
+        }
+        let Self { a, b, onto, c, stride, .. } = self;
+        rows_of(rows, (BLOCK, 4 * BLOCK), (c, stride), &|rows, c| {
+            Product { a: a.rows(rows.start, rows.len()), b, cols, onto, c, stride }.now();
+        });
+    }
+
+    /// By this thread alone.
+    fn now(self) {
         Arch::new().dispatch(self);
     }
 }
@@ -227,17 +114,44 @@ impl<F: Real> WithSimd for Product<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let lanes = F::lanes::<S>();
-        if let (Right::Packed(Packed { columns: Some(columns), rows, .. }, ..), 1) = (self.b, self.a.cs)
-            && *rows == self.a.cols
+    fn with_simd<S: Simd>(self, simd: S) {
+        if let (Right::Packed(b, ..), 1) = (self.b, self.a.cs)
+            && let (Some(columns), true) = (b.columns(), b.rows() == self.a.cols)
         {
             return self.dots(simd, columns);
         }
-        let cols = self.cols;
+        let Mat { rows, cols: inner, .. } = self.a;
+        let deep = self.deep();
+        // else all at once, and once where there is nothing to sum
+        let (depth, height) = if deep { (DEPTH, HEIGHT) } else { (inner.max(1), rows) };
+        let mut left = if deep { F::packing().with(Cell::take) } else { Buffer::default() };
+        for (k, depth) in even(inner.max(1), depth, 1) {
+            for (row, height) in even(rows, height, BLOCK) {
+                let a = self.a.rows(row, height).columns(k, depth.min(inner));
+                // a last part of a few rows is not packed
+                let packs = deep && height >= BLOCK;
+                if packs {
+                    pack_left(a, fit(&mut left, height.div_ceil(BLOCK) * BLOCK * depth));
+                }
+                let onto = if k == 0 { self.onto } else { Onto::Itself };
+                let c = &mut self.c[row * self.stride..];
+                Product { a, onto, c, ..self }.panels(simd, k, packs.then_some(&left));
+            }
+        }
+        if deep {
+            F::packing().with(|space| space.set(left));
+        }
+    }
+}
+
+impl<F: Real> Product<'_, F> {
+    /// Panel by panel, from row `k` of the right factor on; `left` is `a` as [`pack_left`] has it.
+    #[inline(always)]
+    fn panels<S: Simd>(mut self, simd: S, k: usize, left: Option<&[F]>) {
+        let (lanes, cols) = (F::lanes::<S>(), self.cols);
         // columns of the right factor before ours, before the first panel of ours, and in all
         let (width, more, before, skipped, all) = match self.b {
-            Right::Packed(b, col) => (b.width, b.more, col, col / b.width * b.width, b.cols),
+            Right::Packed(b, col) => (b.width(), b.more(), col, col / b.width() * b.width(), b.cols()),
             Right::Rows(..) => (panel_vectors::<S>() * lanes, lanes, 0, 0, cols),
         };
         for (first, len) in panels(all - skipped, width, more) {
@@ -246,16 +160,21 @@ impl<F: Real> WithSimd for Product<'_, F> {
             if from >= to {
                 break;
             }
+            let mut ahead: &[F] = &[];
             let (panel, step, padded) = match self.b {
                 Right::Rows(data, stride) => (&data[from.min(data.len())..], stride, false),
                 Right::Packed(b, _) => {
-                    // without rows there is no panel
-                    let panel = b.panels.get(b.rows * first + from - first..).unwrap_or_default();
-                    (panel, len.next_multiple_of(b.lanes), true)
+                    let step = len.next_multiple_of(b.lanes());
+                    if left.is_some() && end < all {
+                        // the last panel may be of another width: it is then partly something else that comes closer
+                        ahead = b.panel(end, k * step);
+                        ahead = &ahead[..ahead.len().min(self.a.cols * step)];
+                    }
+                    (b.panel(first, k * step + from - first), step, true)
                 }
             };
             let (first, len) = (from - before, to - from);
-            let mut panel = Panel { product: &mut self, first, len, panel, step, padded };
+            let mut panel = Panel { product: &mut self, first, len, panel, step, padded, left: None, ahead };
             let rows = panel.product.a.rows;
             // rows of a block such that it fills the registers, with room for a row of the panel and a broadcast entry
             match (len.div_ceil(lanes), S::REGISTER_COUNT >= 32) {
@@ -264,13 +183,25 @@ impl<F: Real> WithSimd for Product<'_, F> {
                 (2, true) if !rows.is_multiple_of(12) && rows.is_multiple_of(8) => panel.run::<S, 8, 2>(simd),
                 (2, true) => panel.run::<S, 12, 2>(simd),
                 (3, true) => panel.run::<S, 8, 3>(simd),
-                (4, true) => panel.run::<S, 6, 4>(simd),
+                (4, true) => {
+                    panel.left = left;
+                    panel.run::<S, BLOCK, 4>(simd)
+                }
                 (_, true) => panel.run::<S, 4, 5>(simd),
                 (1, false) => panel.run::<S, 8, 1>(simd),
-                (2, false) => panel.run::<S, 6, 2>(simd),
+                (2, false) => {
+                    panel.left = left;
+                    panel.run::<S, BLOCK, 2>(simd)
+                }
                 (_, false) => panel.run::<S, 4, 3>(simd),
             }
         }
+    }
+
+    /// Whether the factors are so large that they pass the caches in blocks.
+    fn deep(&self) -> bool {
+        let whole = matches!(self.b, Right::Packed(b, _) if b.more() > 0);
+        whole && self.a.rows >= BLOCK && self.cols > DEEP && self.a.cols > DEEP
     }
 }
 
@@ -317,6 +248,10 @@ struct Panel<'p, 'a, F> {
     step: usize,
     /// Whether the rows of `panel` are padded to whole vectors.
     padded: bool,
+    /// The left factor, packed.
+    left: Option<&'p [F]>,
+    /// The next panel, to be brought closer meanwhile.
+    ahead: &'p [F],
 }
 
 impl<F: Real> Panel<'_, '_, F> {
@@ -342,6 +277,23 @@ impl<F: Real> Panel<'_, '_, F> {
         }
     }
 
+    /// Asks for what the blocks after the one at `row` need: the next rows of the result, whose first vector is at `c` plus
+    /// `R` strides, and a part of the next panel.
+    #[inline(always)]
+    fn look_ahead<S: Simd, const R: usize, const V: usize>(&self, row: usize, c: *const F) {
+        let (rows, stride) = (self.product.a.rows, self.product.stride);
+        if row + 2 * R <= rows {
+            for (r, v) in (R..2 * R).flat_map(|r| (0..V).map(move |v| (r, v))) {
+                prefetch::<true, F>(c.wrapping_add(r * stride + v * F::lanes::<S>()));
+            }
+        }
+        let line = LINE / size_of::<F>();
+        let (lines, blocks, block) = (self.ahead.len() / line, rows.div_ceil(R), row / R);
+        for at in block * lines / blocks..(block + 1) * lines / blocks {
+            prefetch::<false, F>(self.ahead.as_ptr().wrapping_add(at * line));
+        }
+    }
+
     /// The rows `row .. row + R`, of which the first `skip` are not written.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, row: usize, skip: usize) {
@@ -349,12 +301,19 @@ impl<F: Real> Panel<'_, '_, F> {
         let last = self.len - (V - 1) * lanes;
         let mask = F::mask(simd, last);
         let Product { a, onto, ref mut c, stride, .. } = *self.product;
-        // SAFETY: `Product::run` has asserted that `a`, `b`, `c` and the row of `onto` hold every entry of the product.
+        // SAFETY: `Product::run` has asserted that `a`, `b`, `c` and the row of `onto` hold every entry of the product; `left`
+        // has `R` entries of each column of `a` for every block of rows.
         // Row `row + r` with r < R is one of its rows, vector v < V - 1 lies within the `len` columns of the panel, and
         // the last vector is masked to end with them.
         unsafe {
             let c = c.as_mut_ptr().add(row * stride + self.first);
-            let x = a.data.as_ptr().add(row * a.rs);
+            let (x, a) = match self.left {
+                Some(left) => (left.as_ptr().add((row + skip) / R * R * a.cols), Mat { rs: 1, cs: R, ..a }),
+                None => (a.data.as_ptr().add(row * a.rs), a),
+            };
+            if self.left.is_some() {
+                self.look_ahead::<S, R, V>(row + skip, c);
+            }
             let (y, full) = ((self.panel.as_ptr(), self.step), last == lanes);
             let (load, out) = ((full || self.padded, 2 * last <= lanes), (c, stride, skip, full));
             // Each way to start has its own copy of the loop: what meets in one place goes through memory.
@@ -527,31 +486,61 @@ mod tests {
         }
     }
 
-    /// Packed with vectors of any width, those of other machines too, each entry is where the products look for it.
-    fn packed_right<F: Real>() {
-        let numbers: Vec<F> = (1..20_000).map(|i| F::of(f64::from(i))).collect();
-        for (rows, cols) in [(1, 1), (3, 20), (16, 33), (17, 64), (5, 130)] {
-            for front in [0, 1, 4, 7, 15] {
-                let b = Mat::new(&numbers, cols, rows, rows + 1).t();
-                let parts = [b];
-                let pack = || Pack { parts: &parts, front, memory: Buffer::default(), half: true };
-                for packed in [Arch::new().dispatch(pack()), Arch::Scalar.dispatch(pack())] {
-                    for (i, c) in (0..rows).flat_map(|i| (0..front + cols).map(move |c| (i, c))) {
-                        let first = c / packed.width * packed.width;
-                        let step = packed.width.min((packed.cols - first).next_multiple_of(packed.lanes));
-                        let entry = packed.panels[rows * first + i * step + c - first];
-                        let wanted = if c < front { F::zero() } else { numbers[(c - front) * (rows + 1) + i] };
-                        assert!(entry == wanted, "{rows} {cols} {front}: {i} {c} {entry} {wanted}");
-                    }
+    /// Factors that pass the caches in blocks: parts of rows of all sizes, whole and odd last panels.
+    fn deep_right_for<F: Real>(tolerance: f64) {
+        let numbers: Vec<F> = (0..140_000).map(|i| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0)).collect();
+        for (rows, inner, cols) in [(6, 192, 192), (7, 300, 200), (131, 193, 256), (253, 200, 259), (127, 257, 321)] {
+            let (x, b, onto) = (&numbers[3..], &numbers[100..], &numbers[50..]);
+            let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3));
+            for onto in [Onto::Zero, Onto::Itself, Onto::Row(onto)] {
+                let before = numbers[7..][..rows * (cols + 1)].to_vec();
+                let mut c = before.clone();
+                let product = Product {
+                    a: Mat::new(x, rows, inner, inner + 1),
+                    b: Right::Packed(&of_b, 0),
+                    cols,
+                    onto,
+                    c: &mut c,
+                    stride: cols + 1,
+                };
+                assert!(product.deep());
+                product.run();
+                for (i, j) in (0..rows).step_by(rows / 5).chain([rows - 1]).flat_map(|i| (0..cols).map(move |j| (i, j)))
+                {
+                    let start = match onto {
+                        Onto::Zero => F::zero(),
+                        Onto::Itself => before[i * (cols + 1) + j],
+                        Onto::Row(row) => row[j],
+                    };
+                    let terms = (0..inner).map(|k| x[i * (inner + 1) + k].as_f64() * b[k * (cols + 3) + j].as_f64());
+                    let error = (c[i * (cols + 1) + j].as_f64() - start.as_f64() - terms.sum::<f64>()).abs();
+                    assert!(error < tolerance, "{rows} {inner} {cols}: {i} {j} {error}");
+                }
+                for i in 0..rows {
+                    assert_eq!(c[i * (cols + 1) + cols], before[i * (cols + 1) + cols], "between the rows");
                 }
             }
         }
     }
 
     #[test]
-    fn matrices_are_packed_right() {
-        packed_right::<f32>();
-        packed_right::<f64>();
+    #[cfg_attr(miri, ignore = "large products, in hours")]
+    fn deep_products_are_right() {
+        deep_right_for::<f32>(1e-4);
+        deep_right_for::<f64>(1e-12);
+    }
+
+    #[test]
+    fn lengths_are_cut_evenly() {
+        for (len, most, unit) in [(0, 5, 1), (1, 5, 1), (126, 126, 6), (127, 126, 6), (12_601, 126, 6), (257, 128, 1)] {
+            let mut next = 0;
+            for (first, part) in even(len, most, unit) {
+                assert_eq!(first, next);
+                assert!(part > 0 && part <= most && (part % unit == 0 || first + part == len), "{len}: {first} {part}");
+                next += part;
+            }
+            assert_eq!(next, len);
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl<F: Real> GradientSum<F> {
         let graph = call.graph.as_ref().map_or_else(Vec::new, |g| vec![F::zero(); g.sums()]);
         Self {
             graph,
-            weights: space.spare.pop().map_or_else(|| WeightGradient::new(&call.program), WeightGradient::zeroed),
+            weights: WeightGradient::new(&call.program, space.spare.pop()),
             starts: call.tasks.iter().map(of).collect(),
             along: call.along.as_ref().map(StartBar::new),
         }
@@ -66,14 +66,13 @@ impl<F: Real> GradientSum<F> {
         space.spare.push(other.weights);
     }
 
-    /// Adds everything to the flat gradient of all weights.
-    pub fn finish(mut self, call: &Call<F>, theta: &mut [F]) {
+    /// The flat gradient of all weights.
+    pub fn finish(mut self, call: &Call<F>) -> Vec<F> {
         if let Some(graph) = &call.graph {
-            return graph.finish(&self.graph, theta);
+            return graph.finish(&self.graph, call.program.n_weights);
         }
-        let stages = &call.program.stages;
         let mut add = |bar: &StartBar<F>, start: &Start<F>, at: usize| {
-            bar.finish(start, &stages[at], &mut self.weights.stages[at]);
+            bar.finish(start, &call.program, at, &mut self.weights);
         };
         for (task, bars) in call.tasks.iter().zip(&self.starts) {
             add(&bars[0], &task.start, 0);
@@ -84,8 +83,9 @@ impl<F: Real> GradientSum<F> {
         if let (Some(bar), Some(start)) = (&self.along, &call.along) {
             add(bar, start, 0);
         }
-        self.weights.route(&call.program, theta);
+        let theta = self.weights.take(&call.program);
         call.program.space().space.reverse.spare.push(self.weights);
+        theta
     }
 }
 

@@ -131,8 +131,8 @@ impl<F: Real> Reverse<'_, F> {
             Stage::Site(site) => {
                 let (n, p, m) = (site.n, site.p, site.n_out);
                 let (size, rows) = ((ns, r, p), ns * r);
-                let gradient = &mut self.gradient.stages[i];
                 if let Some(out) = bars.t.get(rows * m) {
+                    let gradient = &mut self.gradient.stages[i];
                     // T' = T S + (A . act') W
                     let [b_bar, scaled] = &mut bars.scratch;
                     let (b_bar, scale) = match site.w.as_identity() {
@@ -164,7 +164,7 @@ impl<F: Real> Reverse<'_, F> {
                     }
                     return bars.t.clear();
                 }
-                site.m.add_gradient(rows, t, n, a_bar, p, &mut gradient.m);
+                self.gradient.add_to_m(i, &site.m, rows, (t, n), (a_bar, p));
                 if !bars.t.started() {
                     site.m.map_t(rows, a_bar, p, bars.t.gather(rows * n).data, n);
                 } else if site.skips() {
@@ -219,7 +219,6 @@ impl<F: Real> Reverse<'_, F> {
                 Stage::Site(site) => {
                     let (n, p, m) = (site.n, site.p, site.n_out);
                     let (size, rows) = ((ns, q, p), ns * q);
-                    let gradient = &mut self.gradient.stages[i];
                     let [e_bar, scaled] = &mut bars.scratch;
                     let (e_bar, scaled) = (fit(e_bar, rows * p), fit(scaled, rows * p));
                     let (e, scale) = Self::e(site, self.tape, i, q);
@@ -231,7 +230,8 @@ impl<F: Real> Reverse<'_, F> {
                     let curve = c_bar.map(|c_bar| (&curve[..], c_bar, bars.curve[i].gather(ns * p)));
                     AdjointBars { size, e, scale, slope, e_bar: &mut *e_bar, scaled: &mut *scaled, slope_bar, curve }
                         .run();
-                    site.m.add_gradient(rows, g_in, n, scaled, p, &mut gradient.m);
+                    self.gradient.add_to_m(i, &site.m, rows, (g_in, n), (scaled, p));
+                    let gradient = &mut self.gradient.stages[i];
                     if site.s.trained() {
                         site.s.add_gradient(rows, g_in, n, g, m, &mut gradient.s);
                     }
@@ -301,9 +301,9 @@ impl<F: Real> Reverse<'_, F> {
                         add_rows(ns, u_bar, &mut gradient.c);
                     }
                     // z = u M + b
-                    site.m.add_gradient(ns, u, n, z_bar, p, &mut gradient.m);
+                    self.gradient.add_to_m(i, &site.m, ns, (u, n), (z_bar, p));
                     if site.b_theta.is_some() {
-                        add_rows(ns, z_bar, &mut gradient.b);
+                        add_rows(ns, z_bar, &mut self.gradient.stages[i].b);
                     }
                     if in_place {
                         site.m.apply_t(true, ns, z_bar, p, u_bar, n);

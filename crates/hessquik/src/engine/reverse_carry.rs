@@ -32,7 +32,6 @@ impl<F: Real> Reverse<'_, F> {
                 let (n, p, m) = (site.n, site.p, site.n_out);
                 let (size, all) = ((ns, rows, p), ns * rows);
                 let [_, slope, curve, _] = &self.tape.sig[i];
-                let gradient = &mut self.gradient.stages[i];
                 let [h_bar, scaled] = &mut bars.scratch;
                 let (h_bar, scaled) = (fit(h_bar, all * p), fit(scaled, all * p));
                 // H' = H S + h W
@@ -42,7 +41,7 @@ impl<F: Real> Reverse<'_, F> {
                     // h = (H M) . act' + sum A_a . A_b . act'', computed again
                     scale_rows(false, size, Rows::new(hm, rows, p), Rows::new(slope, 1, p), F::one(), scaled, p);
                     add_curvature(kind, (ns, p), (sites, width), curve, scaled);
-                    site.w.add_gradient(all, scaled, p, h_out, m, &mut gradient.w);
+                    site.w.add_gradient(all, scaled, p, h_out, m, &mut self.gradient.stages[i].w);
                 }
                 let (curve_bar, a_bar) = (bars.curve[i].total(ns * p), bars.a.gather(ns * k * p).data);
                 a_bar.fill(F::zero());
@@ -53,9 +52,9 @@ impl<F: Real> Reverse<'_, F> {
                 let a_bar = Gather { data: &mut *scaled, started: false };
                 ScaledBars { size, a, b_bar, scale: F::one(), slope, slope_bar, a_bar }.run();
                 if !zero {
-                    site.m.add_gradient(all, h, n, scaled, p, &mut gradient.m);
+                    self.gradient.add_to_m(i, &site.m, all, (h, n), (scaled, p));
                     if site.s.trained() {
-                        site.s.add_gradient(all, h, n, h_out, m, &mut gradient.s);
+                        site.s.add_gradient(all, h, n, h_out, m, &mut self.gradient.stages[i].s);
                     }
                     if site.skips() {
                         site.m.apply_t(true, all, scaled, p, h_out, n);

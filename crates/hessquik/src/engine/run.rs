@@ -1,6 +1,7 @@
 //! Over the tiles: in parallel, with working memory per thread and results in a fixed order.
 use super::call::{Call, Field};
 use super::pullback::GradientSum;
+use super::share::one_of;
 use super::tape::{Buffer, fit, grow};
 use super::tile::Workspace;
 use crate::{JetMut, Real};
@@ -56,27 +57,30 @@ impl<F: Real> Call<F> {
         let mut bytes = 0;
         out.each(|_, array| bytes += array.len() * size_of::<F>());
         let past_caches = bytes > CACHES && (lent || bytes < KEPT);
-        let parallel = x.nrows() > self.tile && rayon::current_num_threads() > 1;
-        self.run_tiles(x, out, past_caches, parallel);
+        let tile = self.tile_for(x.nrows());
+        let parallel = x.nrows() > tile && rayon::current_num_threads() > 1;
+        let share = if parallel { x.nrows().div_ceil(tile) } else { 1 };
+        self.run_tiles(x, out, (tile, past_caches, share));
     }
 
     /// In halves of whole tiles, down to single ones.
-    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, past_caches: bool, parallel: bool) {
+    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, how: (usize, bool, usize)) {
+        let (tile, past_caches, tiles) = how;
         let n = x.nrows();
-        if n <= self.tile {
+        if n <= tile {
             if n > 0 {
                 let mut space = self.program.space();
                 space.space.load(x);
                 space.space.tape.past_caches = past_caches;
-                self.fill_arrays(&mut space.space, &mut out);
+                one_of(tiles, || self.fill_arrays(&mut space.space, &mut out));
             }
             return;
         }
-        let half = n.div_ceil(self.tile) / 2 * self.tile;
+        let half = n.div_ceil(tile) / 2 * tile;
         let (x, out) = (x.split_at(Axis(0), half), out.split_at(half));
-        let first = || self.run_tiles(x.0, out.0, past_caches, parallel);
-        let second = || self.run_tiles(x.1, out.1, past_caches, parallel);
-        if parallel {
+        let first = || self.run_tiles(x.0, out.0, how);
+        let second = || self.run_tiles(x.1, out.1, how);
+        if tiles > 1 {
             rayon::join(first, second);
         } else {
             first();
@@ -121,10 +125,12 @@ impl<F: Real> Call<F> {
     ) -> (F, Vec<F>) {
         const MEMORY: usize = 16 << 20;
         let (n, d, fields) = (x.nrows(), self.d, self.fields.len());
-        let count = n.div_ceil(self.tile);
+        let tile = self.tile_for(n);
+        let count = n.div_ceil(tile);
         let groups = (MEMORY / GradientSum::len(self).max(1)).clamp(4, 64).min(count.max(1));
-        let per_group = count.div_ceil(groups).max(1) * self.tile;
-        let group = |g: usize, x_bar: &mut [F]| {
+        let per_group = count.div_ceil(groups).max(1) * tile;
+        let groups = n.div_ceil(per_group);
+        let one_group = |g: usize, x_bar: &mut [F]| {
             let mut space = self.program.space();
             let ws = &mut space.space;
             // taken out while the tape of the workspace is written, and put back below
@@ -132,8 +138,8 @@ impl<F: Real> Call<F> {
                 (take(&mut ws.reverse), take(&mut ws.results), take(&mut ws.cotangents));
             let (mut total, mut sum) = (F::zero(), GradientSum::new(self, &mut rs));
             let range = rows(g, per_group, n);
-            for (i, x_bar) in x_bar.chunks_mut(self.tile * d).enumerate() {
-                let start = range.start + i * self.tile;
+            for (i, x_bar) in x_bar.chunks_mut(tile * d).enumerate() {
+                let start = range.start + i * tile;
                 let range = start..start + x_bar.len() / d;
                 ws.load(points(&x, range.clone()));
                 let mut out = self.slices(&mut results, range.len());
@@ -147,10 +153,9 @@ impl<F: Real> Call<F> {
             (ws.reverse, ws.results, ws.cotangents) = (rs, results, bars);
             (total, sum)
         };
-        let mut theta = vec![F::zero(); self.program.n_weights];
-        let (total, sum) = self.sum(0..n.div_ceil(per_group), per_group * d, x_bar, &group);
-        F::finish(sum, self, &mut theta);
-        (total, theta)
+        let group = |g: usize, x_bar: &mut [F]| one_of(groups, || one_group(g, x_bar));
+        let (total, sum) = self.sum(0..groups, per_group * d, x_bar, &group);
+        (total, F::finish(sum, self))
     }
 
     /// The sum of `one` over the groups of points in `range`, whose points `x_bar` are in pieces of `len`, by halves: in

@@ -3,7 +3,8 @@
 use super::gemm::Mat;
 use super::lanes::Lanes;
 use super::memory::{LINE, stream};
-use super::product::{Onto, Packed, Product, Right};
+use super::packed::Packed;
+use super::product::{Onto, Product, Right};
 use super::tape::{Buffer, fit};
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};

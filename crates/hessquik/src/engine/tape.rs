@@ -1,5 +1,5 @@
 //! The state of a tile, and views of it.
-use super::memory::LINE;
+use super::memory::{LINE, prefer_large};
 use crate::Real;
 use ndarray::{Array3, ArrayView2, ArrayView3};
 use std::ops::{Deref, DerefMut};
@@ -40,6 +40,7 @@ pub(crate) fn fit<F: Real>(buffer: &mut Buffer<F>, len: usize) -> &mut [F] {
 fn enlarge<F: Real>(buffer: &mut Buffer<F>, len: usize) {
     let spare = LINE / size_of::<F>();
     buffer.data = vec![F::zero(); len + spare];
+    prefer_large(&mut buffer.data);
     // a machine that cannot say gets an unaligned buffer, which is slower and as right
     buffer.start = buffer.data.as_ptr().align_offset(LINE).min(spare);
     buffer.len = len;

@@ -329,8 +329,9 @@ impl<F: Real> GraphCall<F> {
         }
     }
 
-    /// Adds to the flat gradient of all weights what the sums of all tiles say.
-    pub fn finish(&self, sums: &[F], theta: &mut [F]) {
+    /// The flat gradient of all `n` weights, from the sums of all tiles.
+    pub fn finish(&self, sums: &[F], n: usize) -> Vec<F> {
+        let mut theta = vec![F::zero(); n];
         let plan = &*self.plan;
         let pullback = plan.pullback.as_ref().expect("resolved for a pullback");
         let mut own = vec![F::zero(); pullback.own];
@@ -343,6 +344,7 @@ impl<F: Real> GraphCall<F> {
             let bar = &own[plan.offsets[id] - plan.fixed..][..plan.buffers[id].len()];
             theta[from..].iter_mut().zip(bar).for_each(|(theta, &v)| *theta += v);
         }
+        theta
     }
 }
 

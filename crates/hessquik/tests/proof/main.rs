@@ -13,6 +13,7 @@
 //! | [`outputs`] | fresh arrays, to the last bit |
 //! | [`threads`] | one thread and a fresh network, to the last bit |
 //! | [`hostile`], [`lying_layers`] | the error, or the bits, that there should be |
+//! | [`wide`] | finite differences, and one thread, where weights leave the caches |
 //! | [`user_layers`] | the same oracles, for what users write |
 mod common;
 mod compose;
@@ -28,3 +29,4 @@ mod requests;
 mod small;
 mod threads;
 mod user_layers;
+mod wide;

@@ -1,0 +1,76 @@
+//! Requests that go by a schedule of the network's graph instead of sweeps over its layers.
+use super::call::{Call, Task, Via};
+use super::program::{Program, Stage};
+use crate::execute::{GraphCall, Plan};
+use crate::plan::Costs;
+use crate::{Error, Mode, Real, Request};
+use std::sync::Arc;
+
+/// Bytes that the buffers of a tile should stay within, so that they live in the second-level cache.
+const BYTES: usize = 768 << 10;
+/// Bytes of the results of a tile, at most.
+const RESULTS: usize = 1 << 20;
+/// Vectors of samples of a tile, at most: sums over sites and over features are fastest at few.
+const VECTORS: usize = 8;
+/// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
+const RATE: f64 = 60e9;
+
+impl<F: Real> Call<F> {
+    /// Resolves `request` against the graph of the program.
+    pub(super) fn by_graph(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
+        let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
+        let call = GraphCall::new(Arc::new(Plan::new(graph, request, reverse)?), theta);
+        let (d, m) = (graph.dim_input(), graph.dim_output());
+        let fields = call.fields();
+        let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let lanes = super::kernels::lanes::<F>();
+        let tile = BYTES / (call.floats_per_sample() * size_of::<F>());
+        let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1));
+        Ok(Self {
+            d,
+            m,
+            k: request.directions.as_ref().map_or(d, |v| v.nrows()),
+            q: request.outputs.as_ref().map_or(m, |u| u.ncols()),
+            v: None,
+            u: None,
+            fields,
+            tasks: Vec::new(),
+            gradient: Via::None,
+            lowest: 0,
+            joins: Vec::new(),
+            reverses: reverse,
+            order: 0,
+            tile: (tile / lanes).clamp(1, VECTORS) * lanes,
+            even: false,
+            outer: None,
+            along: None,
+            across: false,
+            graph: Some(call),
+            program,
+        })
+    }
+
+    /// Whether a schedule of the graph may cost less than these sweeps: they carry every direction, or all of the Hessian's
+    /// rows, where a request reads few of them.
+    pub fn may_cost_less(&self, request: &Request<F>) -> bool {
+        request.mode == Mode::Auto && !request.factored && (request.second_order() || self.smooth())
+    }
+
+    /// Whether there are smooth maps, which go sample by sample.
+    fn smooth(&self) -> bool {
+        self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)))
+    }
+
+    /// Predicted seconds for each point, on one thread.
+    pub fn seconds(&self) -> f64 {
+        if let Some(graph) = &self.graph {
+            return graph.operations() * size_of::<F>() as f64 / 4.0 / RATE;
+        }
+        if self.smooth() {
+            // entry by entry through arrays of one sample: no schedule is as slow
+            return f64::INFINITY;
+        }
+        let of = |t: &Task<F>| Costs::new(&self.program, t.work).of(&t.plan).seconds(size_of::<F>());
+        self.tasks.iter().map(of).sum()
+    }
+}
