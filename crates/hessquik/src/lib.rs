@@ -70,7 +70,7 @@ mod prepared;
 mod real;
 mod request;
 
-pub use activation::{Activation, Pointwise};
+pub use activation::{Activation, Pointwise, softplus_cut};
 pub use architecture::{ActivationSpec, Architecture};
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};

@@ -84,11 +84,12 @@ pub enum Activation {
     /// f = ln(1 + exp(beta z))/beta, and with s = s(beta z): f' = s, f'' = beta s (1 - s),
     /// f''' = beta^2 s (1 - s) (1 - 2 s).
     ///
-    /// Where beta z exceeds the threshold, f is z itself; the derivatives remain those of the formula.
+    /// A threshold below 15 makes another function of it: the identity where beta z exceeds the threshold, with
+    /// derivatives 1, 0 and 0. A threshold of 15 or more changes nothing (see [`softplus_cut`]).
     Softplus {
-        /// How sharp the bend is: finite and positive.
+        /// How sharp the bend is: positive, and a normal number of the precision it is evaluated in.
         beta: f64,
-        /// Past which beta z the value is z: zero or positive, possibly infinite.
+        /// Past which beta z softplus is the identity, if below 15: zero or positive, possibly infinite.
         threshold: f64,
     },
 
@@ -110,6 +111,23 @@ pub enum Activation {
 
     /// The user's own; see [`Activation::custom`].
     Custom(Arc<dyn Pointwise>),
+}
+
+/// Thresholds of softplus from this one on change nothing.
+const SMOOTH: f64 = 15.0;
+
+/// Past which beta z a softplus of this `threshold` is the identity: the threshold if it is below 15, and infinity
+/// otherwise.
+///
+/// hessQuik's default threshold of 20 guards against overflow alone. There the formula and the identity differ by 2e-9,
+/// which is a loss of digits in the value, and of all digits in the second derivative; so it is not applied.
+///
+/// ```
+/// assert_eq!(hessquik::softplus_cut(3.0), 3.0);
+/// assert_eq!(hessquik::softplus_cut(20.0), f64::INFINITY);
+/// ```
+pub fn softplus_cut(threshold: f64) -> f64 {
+    if threshold < SMOOTH { threshold } else { f64::INFINITY }
 }
 
 /// `$body` with `$kernel` the kernel of a built-in activation and `$custom` the user's.
@@ -167,7 +185,7 @@ impl Activation {
         }
     }
 
-    /// The value and the first three derivatives at `z`.
+    /// The value and the first three derivatives at `z`; NaN where a setting makes no sense in this precision.
     ///
     /// ```
     /// use hessquik::Activation;
@@ -176,6 +194,9 @@ impl Activation {
     /// assert_eq!(Activation::Sigmoid.jet(50.0_f64)[1], (-50.0_f64).exp());
     /// ```
     pub fn jet<F: Real>(&self, z: F) -> [F; 4] {
+        if self.check_in::<F>().is_err() {
+            return [F::nan(); 4];
+        }
         with_kernel!(self, kernel => sweep::once(kernel, z), f => F::pointwise(&**f, z))
     }
 
@@ -198,7 +219,7 @@ impl Activation {
         z: &ArrayBase<S, D>,
         order: usize,
     ) -> Result<Vec<Array<F, D>>, Error> {
-        self.check()?;
+        self.check_in::<F>()?;
         if order > 3 {
             return Err(Error::setting("order", order, "0, 1, 2 or 3"));
         }
@@ -227,7 +248,20 @@ impl Activation {
         });
     }
 
-    /// Whether the setting makes sense, for networks to check.
+    /// Whether the setting makes sense in this precision.
+    pub(crate) fn check_in<F: Real>(&self) -> Result<(), Error> {
+        self.check()?;
+        let (least, most) = (F::min_positive_value(), F::max_value());
+        match *self {
+            Self::Softplus { beta, .. } if beta < least.as_f64() || beta > most.as_f64() => {
+                let wanted = format!("a number between {least:e} and {most:e}, the normal numbers of {}", F::NAME);
+                Err(Error::setting("softplus: beta", format!("{beta:e}"), wanted))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the setting makes sense in some precision.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if let Self::Softplus { beta, threshold } = self {
             if !(beta.is_finite() && *beta > 0.0) {

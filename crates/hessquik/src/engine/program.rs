@@ -181,7 +181,12 @@ impl<F: Real> Program<F> {
         if p == 0 {
             return Err(Error::setting(format!("the width of layer {}", at(position, layer)), 0, "at least 1"));
         }
-        form.act.check()?;
+        form.act.check_in::<F>().map_err(|e| match e {
+            Error::Setting { what, found, wanted } => {
+                Error::setting(format!("{what} of layer {}", at(position, layer)), found, wanted)
+            }
+            other => other,
+        })?;
         let weights = layer.weights();
         let mut known = Known(Vec::with_capacity(weights.len()));
         for (name, array) in &weights {
