@@ -69,6 +69,7 @@ mod plan;
 mod prepared;
 mod real;
 mod request;
+mod summary;
 
 pub use activation::{Activation, Pointwise, softplus_cut};
 pub use architecture::{ActivationSpec, Architecture};
@@ -86,3 +87,4 @@ pub use plan::{Candidate, Cost, Explanation, Plan};
 pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{Mode, Request};
+pub use summary::{LayerSummary, WeightSummary};

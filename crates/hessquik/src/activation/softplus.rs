@@ -74,7 +74,13 @@ impl<F: Real> Kernel<F> for Softplus<F> {
         let cut = y > self.cut;
         [
             if cut { z } else { value },
-            if cut { F::one() } else if negative { c * scale } else { s },
+            if cut {
+                F::one()
+            } else if negative {
+                c * scale
+            } else {
+                s
+            },
             if cut { F::zero() } else { self.beta * p * scale },
             if cut { F::zero() } else { third },
         ]

@@ -1,8 +1,8 @@
 //! A request resolved against a network: which sweeps to run, and where their results go.
 use super::across::at_once;
-use super::compress::{compress_rows, signed_factor};
 use super::kind::Kind;
 use super::program::{Program, Stage};
+use super::rescue::Others;
 use super::sizes::Work;
 use super::start::Start;
 use crate::plan::{Candidate, Costs};
@@ -113,6 +113,8 @@ pub(crate) struct Call<F> {
     pub along: Option<Start<F>>,
     /// Whether samples, not features, go side by side where a tile has enough of them.
     pub across: bool,
+    /// The other ways, for what overflows in this one.
+    pub others: Others<F>,
 }
 
 /// Bytes that the state of a tile should stay within, so that it lives in the second-level cache; a pullback has twice
@@ -168,6 +170,7 @@ impl<F: Real> Call<F> {
             outer: None,
             along: None,
             across: false,
+            others: Others::new(request),
         };
         if request.value {
             call.add_field(Field::Value, &[]);
@@ -252,7 +255,7 @@ impl<F: Real> Call<F> {
             if b.shape() != [k, k] {
                 return Err(Error::shape("the operator B", b.shape(), format!("[{k}, {k}]")));
             }
-            // pivoting passes over what is no number, so that the result would be one
+            // an entry that is no number could fall among directions that nobody asks for, and pass unseen
             if let Some(((i, j), entry)) = b.indexed_iter().find(|(_, b)| !b.is_finite()) {
                 return Err(Error::setting(format!("entry [{i}, {j}] of the operator B"), entry, "a finite number"));
             }
@@ -265,7 +268,8 @@ impl<F: Real> Call<F> {
                 traces.push((field, "operator", Some(b)));
             }
         }
-        if !sinks.is_empty() {
+        // of no entries at all nothing is computed
+        if full || !pairs.is_empty() {
             let kind = if full { Kind::Full { k } } else { Kind::Pairs { k, pairs } };
             let name = if full { "hessian" } else { "entries of the Hessian" };
             let start = self.start_along(self.v.as_deref(), k);
@@ -284,13 +288,13 @@ impl<F: Real> Call<F> {
     }
 
     /// Tangents that start with the rows of `v` (r, d), or with the identity.
-    fn start_along(&self, v: Option<&[F]>, r: usize) -> Start<F> {
+    pub(super) fn start_along(&self, v: Option<&[F]>, r: usize) -> Start<F> {
         let stages = &self.program.stages;
         v.map_or_else(|| Start::identity(stages), |v| Start::rows(stages, v, r))
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn add_task(
+    pub(super) fn add_task(
         &mut self,
         name: &'static str,
         job: Job,
@@ -315,54 +319,6 @@ impl<F: Real> Call<F> {
         let pivots = plan.pivots.iter().map(|&p| Start::identity(&self.program.stages[p..])).collect();
         self.tasks.push(Task { job, kind, plan, start, pivots, along_v, sinks, name, work });
         Ok(())
-    }
-
-    /// A trace along the directions, or with `b` the operator `tr(B H)`: directions `V` with `V^T D V = B`, and where
-    /// the first layer is without a skip, no more of them than twice its width.
-    fn add_trace(
-        &mut self,
-        name: &'static str,
-        field: usize,
-        b: Option<&Array2<F>>,
-        request: &Request<F>,
-    ) -> Result<(), Error> {
-        let (k, d) = (self.k, self.d);
-        let (v, signs) = match b {
-            None => (self.v.clone(), vec![F::one(); k]),
-            Some(b) => {
-                let half = F::of(0.5);
-                let symmetric = (0..k * k).map(|i| half * (b[[i / k, i % k]] + b[[i % k, i / k]])).collect();
-                let (mut rows, mut signs) = signed_factor(symmetric, k);
-                if signs.is_empty() {
-                    // an operator of zeros is one direction of length zero: the sweeps need a tangent
-                    (rows, signs) = (vec![F::zero(); k], vec![F::one()]);
-                }
-                let rows = match &self.v {
-                    None => rows,
-                    Some(v) => {
-                        let mut along = vec![F::zero(); signs.len() * d];
-                        let rows = super::gemm::Mat::new(&rows, signs.len(), k, k);
-                        super::gemm::gemm(false, rows, super::gemm::Mat::new(v, k, d, d), &mut along, d);
-                        along
-                    }
-                };
-                (Some(rows), signs)
-            }
-        };
-        let mut start = self.start_along(v.as_deref(), signs.len());
-        let mut along_v = b.is_none();
-        let mut kind = Kind::Trace { signs };
-        if let (Stage::Site(site), Kind::Trace { signs }) = (&self.program.stages[0], &kind)
-            && site.s.is_zero()
-            && signs.len() > site.p
-        {
-            let (z, z_signs, o) = compress_rows(&start.through_m, signs, site.p);
-            (start.full_rows, start.r, start.through_m, start.expand) = (start.r, z_signs.len(), z, Some(o));
-            start.through_s.clear();
-            start.fixed.clear();
-            (kind, along_v) = (Kind::Trace { signs: z_signs }, false);
-        }
-        self.add_task(name, Job::Curvature, kind, start, along_v, vec![(field, Sink::All)], request)
     }
 
     fn add_products(&mut self, w: &Array2<F>, request: &Request<F>, reverse: bool) -> Result<(), Error> {
@@ -467,6 +423,21 @@ impl<F: Real> Call<F> {
         self.tasks.first().map(|t| &t.plan)
     }
 
+    /// The plan where there is nothing of second order.
+    fn first_order(&self) -> Plan {
+        if self.gradient == Via::Tangents { Plan::forward(self.program.depth()) } else { Plan::sites() }
+    }
+
+    /// Predicted seconds for a point.
+    pub fn seconds(&self) -> f64 {
+        let (k, q) = (self.k, self.q);
+        let of = |work: Work, plan: &Plan| Costs::new(&self.program, work).of(plan).seconds(size_of::<F>());
+        match &self.tasks[..] {
+            [] => of(Work::first_order(k, q), &self.first_order()),
+            tasks => tasks.iter().map(|task| of(task.work, &task.plan)).sum(),
+        }
+    }
+
     /// Plans and costs of all second-order results beside the alternatives.
     pub fn explain(&self, points: usize, request: &Request<F>) -> Explanation {
         let program = &self.program;
@@ -475,7 +446,7 @@ impl<F: Real> Call<F> {
         let mut results = Vec::new();
         let first_order;
         let works: Vec<(&str, Work, Option<&Plan>)> = if self.tasks.is_empty() {
-            first_order = if self.gradient == Via::Tangents { Plan::forward(depth) } else { Plan::sites() };
+            first_order = self.first_order();
             let name = if request.gradient { "gradient" } else { "value" };
             vec![(name, Work::first_order(if request.gradient { self.k } else { 0 }, self.q), Some(&first_order))]
         } else {

@@ -17,9 +17,11 @@ mod lanes;
 mod linear;
 mod lowered;
 mod memory;
+mod operator;
 mod product;
 mod program;
 mod pullback;
+mod rescue;
 mod reverse;
 mod reverse_carry;
 mod reverse_hessian;
@@ -27,6 +29,7 @@ mod reverse_kernels;
 mod run;
 mod sizes;
 mod start;
+mod stop;
 mod sweeps;
 mod symmetric;
 mod tape;
@@ -43,6 +46,7 @@ pub use program::Program;
 pub(crate) use program::{Memory, Stage};
 pub(crate) use sizes::{StageSizes, Work};
 pub(crate) use start::spared;
+pub(crate) use stop::{GoOn, Stopped};
 
 /// Sizes for tests of the kernels; of them the small ones under Miri, which takes a microsecond for each operation.
 #[cfg(test)]
