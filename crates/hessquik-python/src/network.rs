@@ -354,7 +354,7 @@ fn evaluate<'py, F: Float>(
     let x = array::fixed::<F, Ix2>("x", x.as_array())?;
     // resolving a request may be work: an operator of a thousand variables, say
     let prepared = py.detach(|| model.prepare(wish.request)).map_err(raise)?;
-    let small = x.nrows() <= prepared.tile();
+    let small = pool::small(&prepared, x.nrows(), prepared.tile());
     if let Some(out) = out {
         let mut lent = Lent::<F>::read(out)?;
         let view = lent.view_mut()?;
@@ -385,7 +385,8 @@ fn pullback<'py, F: Float>(
     let prepared = py.detach(|| model.prepare(wish.request)).map_err(raise)?;
     let cotangents = Cotangents::<F>::read(cotangents)?;
     let view = cotangents.view()?;
-    let small = x.nrows() <= py.detach(|| prepared.pullback_tile()).map_err(raise)?;
+    let tile = py.detach(|| prepared.pullback_tile()).map_err(raise)?;
+    let small = pool::small(&prepared, x.nrows(), tile);
     let gradients = pool::run(py, small, |go_on| match small {
         true => prepared.pullback(&x, &view).map(Some),
         false => prepared.pullback_while(&x, &view, go_on),

@@ -299,7 +299,7 @@ pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
     x.map_or(Ok(()), |x| check_points(&program, &x))?;
     match layer.lowered() {
         Some(lowered) => lowered.call(request, reverse),
-        None => Ok(Arc::new(F::resolve(program, request, reverse)?)),
+        None => Ok(Arc::new(F::resolve(program, request, reverse, false)?)),
     }
 }
 

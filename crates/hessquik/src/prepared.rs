@@ -203,7 +203,7 @@ impl<F: Real> Prepared<F> {
 
     fn reversed(&self) -> Result<&Call<F>, Error> {
         if self.reverse.get().is_none() {
-            let call = F::resolve(self.forward.program.clone(), &self.request, true)?;
+            let call = F::resolve(self.forward.program.clone(), &self.request, true, false)?;
             return Ok(self.reverse.get_or_init(|| call));
         }
         Ok(self.reverse.get().expect("looked at above"))

@@ -25,9 +25,9 @@ fn single<F: Real>(n: usize, m: usize, act: Activation, init: &mut Init) -> Box<
 /// Networks that go through large numbers: large first layers, small ones after them, and the other way round.
 fn networks<F: Real>(large: f64) -> Vec<(&'static str, Network<F>, Array2<F>)> {
     let init = &mut Init::seed(2);
-    let tanh = || Activation::Tanh;
     let far = |factors: &[f64], sizes: [usize; 4], init: &mut Init| {
-        let layers = sizes.windows(2).map(|s| single(s[0], s[1], tanh(), init)).collect();
+        let act = |i: usize| if i == 2 { Activation::Identity } else { Activation::Tanh };
+        let layers = sizes.windows(2).enumerate().map(|(i, s)| single(s[0], s[1], act(i), init)).collect();
         scaled(layers, factors)
     };
     let x = |n: usize, d: usize, size: f64| {

@@ -87,19 +87,21 @@ fn wrong_derivatives_of_steep_networks_fail() {
                 let all = verdicts(&spoilt(spoil), &x, seed);
                 all.into_iter().filter(|(_, passed, _)| !passed).map(|(what, ..)| what).collect()
             };
-            for spoil in [
-                (|jet| jet.gradient.iter_mut().for_each(|g| *g *= 1.01)) as fn(&mut Jet<f64>),
+            let gradients: [fn(&mut Jet<f64>); 3] = [
+                |jet| jet.gradient.iter_mut().for_each(|g| *g *= 1.01),
                 |jet| jet.gradient.iter_mut().for_each(|g| *g *= -1.0),
                 |jet| jet.gradient.iter_mut().for_each(|g| *g *= 0.5),
-            ] {
+            ];
+            for spoil in gradients {
                 let found = failed(spoil);
                 assert!(found.contains(&"gradient, Taylor") && found.contains(&"gradient, differences"), "{found:?}");
             }
-            for spoil in [
-                (|jet| jet.hessian.iter_mut().for_each(|h| *h *= 1.01)) as fn(&mut Jet<f64>),
+            let hessians: [fn(&mut Jet<f64>); 3] = [
+                |jet| jet.hessian.iter_mut().for_each(|h| *h *= 1.01),
                 |jet| jet.hessian.iter_mut().for_each(|h| *h *= 0.5),
                 |jet| jet.hessian.iter_mut().for_each(|h| h.fill(0.0)),
-            ] {
+            ];
+            for spoil in hessians {
                 let found = failed(spoil);
                 assert!(found.contains(&"Hessian, Taylor") && found.contains(&"Hessian, differences"), "{found:?}");
             }

@@ -17,6 +17,7 @@ use super::hessian::Sites;
 use super::kernels::{Rows, copy_rows, lanes, scale_rows, scale_twice, vectorised};
 use super::kind::Kind;
 use super::program::{Site, Stage};
+use super::stop::step;
 use super::tape::{Buffer, Tape, fit, grow};
 use super::tile::read_off;
 use crate::Real;
@@ -93,6 +94,7 @@ impl<F: Real> Call<F> {
         self.program.narrow
             && task
             && !self.reverses
+            && !self.careful
             && self.v.is_none()
             && self.u.is_none()
             && matches!(self.gradient, Via::None | Via::Adjoints)
@@ -160,6 +162,7 @@ impl<F: Real> Call<F> {
         u.fill(F::zero());
         x.chunks_exact(d).enumerate().for_each(|(s, x)| (0..d).for_each(|j| u[j * n + s] = x[j]));
         for (i, (site, m, scale)) in stages.iter().filter_map(plain).enumerate() {
+            step();
             let z = fit(&mut space.own, site.p * n);
             if let Some(b) = &site.b {
                 z.chunks_exact_mut(n).zip(b).for_each(|(z, &b)| z.fill(b));
@@ -190,6 +193,7 @@ impl<F: Real> Call<F> {
         g.fill(F::zero());
         (0..q).for_each(|r| g[(r * q + r) * n..][..n].fill(F::one()));
         for (i, (site, m, scale)) in (0..stages.len()).rev().filter_map(|i| Some((i, plain(&stages[i])?))) {
+            step();
             let [_, slope, curve, _] = &space.sig[i];
             let (size, g) = ((site.p, q, n), Rows::new(now, q, n));
             let (slope, scaled) = (Rows::new(slope, 1, n), fit(&mut space.own, site.p * q * n));
@@ -218,6 +222,7 @@ impl<F: Real> Call<F> {
         let t = fit(now, self.d * r * n);
         t.chunks_exact_mut(n).enumerate().for_each(|(i, t)| t.fill(start.entry(i % r, i / r, self.d)));
         for (i, (site, m, scale)) in self.program.stages[..curved].iter().filter_map(plain).enumerate() {
+            step();
             let a = fit(&mut space.a, site.p * r * n);
             for row in 0..r {
                 let t = Mat::new(&now[row * n..], site.n, n, r * n);

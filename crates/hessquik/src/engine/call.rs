@@ -113,7 +113,9 @@ pub(crate) struct Call<F> {
     pub along: Option<Start<F>>,
     /// Whether samples, not features, go side by side where a tile has enough of them.
     pub across: bool,
-    /// The other ways, for what overflows in this one.
+    /// Whether to scale products before they are summed, where that costs time: for what overflows otherwise.
+    pub careful: bool,
+    /// The other ways, for what overflows in this one; none for a careful one.
     pub others: Others<F>,
 }
 
@@ -126,7 +128,7 @@ const MAX_TILE: usize = 252;
 
 impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
-    pub fn new(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
+    pub fn new(program: Arc<Program<F>>, request: &Request<F>, reverse: bool, careful: bool) -> Result<Self, Error> {
         if request.is_empty() {
             return Err(Error::Request("nothing is asked for".into()));
         }
@@ -170,7 +172,8 @@ impl<F: Real> Call<F> {
             outer: None,
             along: None,
             across: false,
-            others: Others::new(request),
+            careful,
+            others: if careful { Others::none() } else { Others::new(request) },
         };
         if request.value {
             call.add_field(Field::Value, &[]);

@@ -18,7 +18,12 @@ pub trait Compiled: Sized {
     fn lower(layer: &dyn Layer<Self>) -> Result<Program<Self>, Error>
     where
         Self: Real;
-    fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error>
+    fn resolve(
+        program: Arc<Program<Self>>,
+        request: &Request<Self>,
+        reverse: bool,
+        careful: bool,
+    ) -> Result<Call<Self>, Error>
     where
         Self: Real;
     fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool, go_on: Option<GoOn<'_>>)
@@ -53,8 +58,13 @@ macro_rules! compiled {
             fn lower(layer: &dyn Layer<Self>) -> Result<Program<Self>, Error> {
                 Program::lower(layer)
             }
-            fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error> {
-                Call::new(program, request, reverse)
+            fn resolve(
+                program: Arc<Program<Self>>,
+                request: &Request<Self>,
+                reverse: bool,
+                careful: bool,
+            ) -> Result<Call<Self>, Error> {
+                Call::new(program, request, reverse, careful)
             }
             fn run(
                 call: &Call<Self>,

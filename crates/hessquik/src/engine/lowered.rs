@@ -47,7 +47,7 @@ impl<F: Real> Lowered<F> {
         if let Some(call) = self.known(request, reverse) {
             return Ok(call);
         }
-        let call = Arc::new(F::resolve(self.program.clone(), request, reverse)?);
+        let call = Arc::new(F::resolve(self.program.clone(), request, reverse, false)?);
         let matrices = [&request.operator, &request.products, &request.directions, &request.outputs];
         let asked: usize = matrices.into_iter().flatten().map(|m| m.len() * size_of::<F>()).sum();
         if bytes(&call) + asked <= LARGEST {

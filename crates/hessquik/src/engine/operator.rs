@@ -46,21 +46,10 @@ impl<F: Real> Operator<F> {
             // one direction of length zero: the sweeps need a tangent
             return Self { rows: Some(vec![F::zero(); k]), kind: Kind::Trace { signs: vec![F::one()] } };
         }
-        let mut terms = Vec::new();
-        for (e, &i) in used.iter().enumerate() {
-            for (f, &j) in used.iter().enumerate().skip(e) {
-                let entry = symmetric[[i, j]];
-                if entry != F::zero() {
-                    terms.push((e, f, if e == f { entry } else { F::of(2.0) * entry }));
-                }
-            }
-        }
-        if terms.iter().all(|(e, f, _)| e == f) {
+        if (0..k).all(|i| (0..i).all(|j| symmetric[[i, j]] == F::zero())) {
             let rows = unit(&used, &|i| symmetric[[i, i]].abs().sqrt());
-            return Self {
-                rows: Some(rows),
-                kind: Kind::Trace { signs: terms.iter().map(|t| t.2.signum()).collect() },
-            };
+            let signs = used.iter().map(|&i| symmetric[[i, i]].signum()).collect();
+            return Self { rows: Some(rows), kind: Kind::Trace { signs } };
         }
         if r > 2 * FEW
             && let Some(few) = low_rank(&symmetric)
@@ -68,16 +57,20 @@ impl<F: Real> Operator<F> {
             return few;
         }
         let rows = (r < k).then(|| unit(&used, &|_| F::one()));
-        let kind = if terms.len() <= (3 * r).max(FEW * (FEW + 1) / 2) {
-            Kind::Sum { k: r, terms }
-        } else {
-            Kind::Form {
-                k: r,
-                matrix: used.iter().flat_map(|&i| used.iter().map(move |&j| (i, j))).map(|at| symmetric[at]).collect(),
-            }
-        };
-        Self { rows, kind }
+        let pairs = used.iter().flat_map(|&i| used.iter().map(move |&j| (i, j)));
+        Self { rows, kind: form(r, pairs.map(|at| symmetric[at]).collect()) }
     }
+}
+
+/// `tr(B H)` for a symmetric matrix (k, k): term by term if these are few.
+fn form<F: Real>(k: usize, matrix: Vec<F>) -> Kind<F> {
+    let upper = || (0..k).flat_map(|a| (a..k).map(move |b| (a, b))).filter(|(a, b)| matrix[a * k + b] != F::zero());
+    let most = (3 * k).max(FEW * (FEW + 1) / 2);
+    if upper().take(most + 1).count() > most {
+        return Kind::Form { k, matrix };
+    }
+    let weight = |a: usize, b: usize| if a == b { matrix[a * k + b] } else { F::of(2.0) * matrix[a * k + b] };
+    Kind::Sum { k, terms: upper().map(|(a, b)| (a, b, weight(a, b))).collect() }
 }
 
 /// What [`low_rank`] has found so far: rows `R` (r, k), `P R`, and the blocks of `P` on its diagonal.
@@ -289,6 +282,12 @@ impl<F: Real> Call<F> {
         let mut along_v = b.is_none();
         let mut start = self.start_along(v.as_deref(), r);
         match &self.program.stages[0] {
+            // squares of what the first layer makes may overflow
+            _ if self.careful => {
+                if let Kind::Trace { signs } = &kind {
+                    kind = Kind::Sum { k: r, terms: signs.iter().enumerate().map(|(a, &sign)| (a, a, sign)).collect() };
+                }
+            }
             Stage::Site(site) if site.s.is_zero() && r > site.p => {
                 kind = self.compressed(kind, &mut start, site.p);
                 along_v = false;
@@ -327,7 +326,7 @@ impl<F: Real> Call<F> {
         let s: Vec<F> = (0..p * p).map(|i| half * s[i] + half * s[i % p * p + i / p]).collect();
         if !self.reverses {
             (start.r, start.through_m) = (p, unit_rows(p));
-            return Kind::Form { k: p, matrix: s };
+            return form(p, s);
         }
         // The rows I and S side by side, with products of their pairs: the cotangent of the rows S is C, summed over the
         // samples, and that of Y follows as 2 P Y C.

@@ -5,7 +5,6 @@
 //! something that is no number is computed again, in the other ways, and what is a number then is taken.
 use super::call::{Call, Job};
 use super::kernels::vectorised;
-use super::kind::Kind;
 use super::tile::Workspace;
 use crate::{JetMut, Mode, Real, Request};
 use ndarray::{ArrayView2, ArrayView4, Axis, Zip};
@@ -58,16 +57,8 @@ impl<F: Real> Call<F> {
         let kept = &self.others.calls[index];
         if kept.get().is_none() {
             let mode = [Mode::Sites, Mode::Forward][index].clone();
-            let mut call = F::resolve(self.program.clone(), &request.clone().mode(mode), self.reverses).ok()?;
-            call.others = Others::none();
-            call.across = false;
-            for task in &mut call.tasks {
-                // products of pairs are scaled by C before they are summed
-                if let Kind::Trace { signs } = &task.kind {
-                    let terms = signs.iter().enumerate().map(|(a, &sign)| (a, a, sign)).collect();
-                    task.kind = Kind::Sum { k: signs.len(), terms };
-                }
-            }
+            let request = request.clone().mode(mode);
+            let call = F::resolve(self.program.clone(), &request, self.reverses, true).ok()?;
             return Some(kept.get_or_init(|| Box::new(call)));
         }
         kept.get().map(|call| &**call)
