@@ -1,10 +1,11 @@
 //! Activations and their first three derivatives inside a kernel, by the formulas of `activation.rs`.
-use crate::activation::{ERFC, FAR, FAR_SQUARE};
+use super::kernel::Numbers;
+use crate::activation::{Bend, ERFC, FAR, FAR_SQUARE};
 use cubecl::prelude::*;
-use hessquik::{Activation, softplus_cut};
+use hessquik::Activation;
 use std::f64::consts::{LN_2, PI, SQRT_2};
 
-/// An activation, as far as a kernel is compiled for it; `beta` and `threshold` are arguments.
+/// An activation, as far as a kernel is compiled for it; the numbers of a softplus are arguments.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(crate) enum Formula {
     AntiTanh,
@@ -20,10 +21,10 @@ pub(crate) enum Formula {
 }
 
 impl Formula {
-    /// The formula with its `beta` and `threshold`; none for an activation of the user's own.
-    pub(crate) fn of(act: &Activation) -> Option<(Self, [f64; 2])> {
+    /// The formula with the numbers of its softplus; none for an activation of the user's own.
+    pub(crate) fn of(act: &Activation) -> Option<(Self, Bend)> {
         let formula = match act {
-            &Activation::Softplus { beta, threshold } => return Some((Self::Softplus, [beta, cut(threshold)])),
+            &Activation::Softplus { beta, threshold } => return Some((Self::Softplus, Bend::new(beta, threshold))),
             Activation::AntiTanh => Self::AntiTanh,
             Activation::Identity => Self::Identity,
             Activation::Quadratic => Self::Quadratic,
@@ -35,13 +36,8 @@ impl Formula {
             Activation::Gaussian => Self::Gaussian,
             Activation::Custom(_) => return None,
         };
-        Some((formula, [1.0, 0.0]))
+        Some((formula, Bend::new(1.0, f64::INFINITY)))
     }
-}
-
-/// Past which argument the identity begins; no more than every precision holds.
-fn cut(threshold: f64) -> f64 {
-    softplus_cut(threshold).min(f64::from(f32::MAX))
 }
 
 /// `act`, `act'`, `act''` and `act'''` at one point.
@@ -54,7 +50,7 @@ pub(super) struct Derivatives<F: Float> {
 }
 
 #[cube]
-pub(super) fn derivatives<F: Float>(z: F, beta: F, threshold: F, #[comptime] formula: Formula) -> Derivatives<F> {
+pub(super) fn derivatives<F: Float>(z: F, numbers: &Numbers, #[comptime] formula: Formula) -> Derivatives<F> {
     let (zero, one, two) = (F::new(0.0), F::new(1.0), F::new(2.0));
     let half = F::new(0.5);
     match comptime!(formula) {
@@ -74,17 +70,19 @@ pub(super) fn derivatives<F: Float>(z: F, beta: F, threshold: F, #[comptime] for
         Formula::Identity => Derivatives::<F> { value: z, first: one, second: zero, third: zero },
         Formula::Quadratic => Derivatives::<F> { value: half * z * z, first: z, second: one, third: zero },
         Formula::Sigmoid => {
-            let l = logistic::<F>(z);
+            let l = logistic::<F>(z, (-z.abs()).exp());
             let third = l.p * (one - F::new(6.0) * l.p);
             Derivatives::<F> { value: l.s, first: l.p, second: -(l.p * l.h), third }
         }
         Formula::Softplus => {
+            let beta = numbers.beta.get::<F>();
             let y = beta * z;
-            let soft = z.max(zero) + log1p::<F>((-y.abs()).exp()) / beta;
-            let l = logistic::<F>(y);
+            let e = decay::<F>(z, numbers);
+            let soft = z.max(zero) + log1p::<F>(e) / beta;
+            let l = logistic::<F>(y, e);
             let third = -(beta * beta * l.p * l.h);
             // the identity past the threshold, if there is one
-            let cut = y > threshold;
+            let cut = y > numbers.cut.get::<F>();
             Derivatives::<F> {
                 value: select(cut, z, soft),
                 first: select(cut, one, l.s),
@@ -104,7 +102,7 @@ pub(super) fn derivatives<F: Float>(z: F, beta: F, threshold: F, #[comptime] for
             Derivatives::<F> { value: s, first: c, second: -s, third: -c }
         }
         Formula::Silu => {
-            let l = logistic::<F>(z);
+            let l = logistic::<F>(z, (-z.abs()).exp());
             // past the range of exp(-|z|), where z counts no more, infinities would make NaN of zeros
             let x = within::<F>(z, number::<F>(FAR));
             let third = l.p * (x * (one - F::new(6.0) * l.p) - F::new(3.0) * l.h);
@@ -140,6 +138,16 @@ fn within<F: Float>(z: F, far: F) -> F {
     select(z < -far, -far, below)
 }
 
+/// exp(-beta |z|); see [`Bend`].
+#[cube]
+fn decay<F: Float>(z: F, numbers: &Numbers) -> F {
+    let (beta_head, grid) = (numbers.head.get::<F>(), numbers.grid.get::<F>());
+    let a = within::<F>(z.abs(), numbers.most.get::<F>());
+    let head = (a * grid).floor() / grid;
+    let rest = (a - head) * beta_head + a * numbers.low.get::<F>();
+    (-(head * beta_head)).exp() * (-rest).exp()
+}
+
 /// The logistic function s(y), its derivative p = s (1 - s), and h = tanh(y/2).
 #[derive(CubeType)]
 struct Logistic<F: Float> {
@@ -148,10 +156,9 @@ struct Logistic<F: Float> {
     h: F,
 }
 
-/// From exp(-|y|): full relative accuracy in both tails.
+/// Of `y`, given `e` = exp(-|y|).
 #[cube]
-fn logistic<F: Float>(y: F) -> Logistic<F> {
-    let e = (-y.abs()).exp();
+fn logistic<F: Float>(y: F, e: F) -> Logistic<F> {
     let larger = F::new(1.0) / (F::new(1.0) + e);
     let smaller = e * larger;
     let h = (F::new(0.5) * y).tanh();
