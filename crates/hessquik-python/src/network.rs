@@ -282,23 +282,31 @@ impl Network {
     #[pyo3(signature = (points, request = None, **options))]
     fn explain<'py>(
         &self,
+        py: Python<'py>,
         points: usize,
         request: Option<&Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<(String, String)> {
         with!(self, shared => {
             let request = Wish::<F>::parse(request, options)?.request;
-            let explanation = shared.get().network.explain(points, &request).map_err(raise)?;
+            let model = shared.get();
+            let explanation = py.detach(|| model.network.explain(points, &request)).map_err(raise)?;
             Ok((explanation.to_string(), checks::json(&explanation)?))
         })
     }
 
     /// Number of points, whole tiles of them, whose results take about 16 MiB.
     #[pyo3(signature = (request = None, **options))]
-    fn chunk<'py>(&self, request: Option<&Bound<'py, PyAny>>, options: Option<&Bound<'py, PyDict>>) -> PyResult<usize> {
+    fn chunk<'py>(
+        &self,
+        py: Python<'py>,
+        request: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<usize> {
         with!(self, shared => {
             let request = Wish::<F>::parse(request, options)?.request;
-            Ok(shared.get().prepare(request).map_err(raise)?.chunk())
+            let model = shared.get();
+            Ok(py.detach(|| model.prepare(request)).map_err(raise)?.chunk())
         })
     }
 
@@ -344,8 +352,9 @@ fn evaluate<'py, F: Float>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let x = array::read::<F>("x", x)?;
     let x = array::fixed::<F, Ix2>("x", x.as_array())?;
-    let prepared = model.prepare(wish.request).map_err(raise)?;
-    let small = x.nrows() <= prepared.tile();
+    // resolving a request may be work: an operator of a thousand variables, say
+    let prepared = py.detach(|| model.prepare(wish.request)).map_err(raise)?;
+    let small = pool::small(&prepared, x.nrows(), prepared.tile());
     if let Some(out) = out {
         let mut lent = Lent::<F>::read(out)?;
         let view = lent.view_mut()?;
@@ -373,10 +382,11 @@ fn pullback<'py, F: Float>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let x = array::read::<F>("x", x)?;
     let x = array::fixed::<F, Ix2>("x", x.as_array())?;
-    let prepared = model.prepare(wish.request).map_err(raise)?;
+    let prepared = py.detach(|| model.prepare(wish.request)).map_err(raise)?;
     let cotangents = Cotangents::<F>::read(cotangents)?;
     let view = cotangents.view()?;
-    let small = x.nrows() <= prepared.pullback_tile().map_err(raise)?;
+    let tile = py.detach(|| prepared.pullback_tile()).map_err(raise)?;
+    let small = pool::small(&prepared, x.nrows(), tile);
     let gradients = pool::run(py, small, |go_on| match small {
         true => prepared.pullback(&x, &view).map(Some),
         false => prepared.pullback_while(&x, &view, go_on),

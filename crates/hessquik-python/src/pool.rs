@@ -1,5 +1,7 @@
 //! How the engine runs under Python: without its lock, on a thread pool that survives a fork, with Ctrl-C heard.
+use crate::array::Float;
 use crate::errors;
+use hessquik::Prepared;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -68,6 +70,12 @@ pub fn set_num_threads(count: usize) -> PyResult<()> {
 
 /// Whether to go on, which long work asks between chunks.
 pub type GoOn<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Whether a call of `points` points is so short that signals can wait for its end: one tile, and not a long one.
+pub fn small<F: Float>(prepared: &Prepared<F>, points: usize, tile: usize) -> bool {
+    const SECONDS: f64 = 0.005;
+    points <= tile && prepared.seconds(points) < SECONDS
+}
 
 /// Runs `work` without Python's lock: here if it is `small`, else on the pool, while this thread listens to signals.
 /// A panic becomes an exception.

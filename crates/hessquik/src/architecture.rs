@@ -259,6 +259,14 @@ impl Architecture {
         shapes.into_iter().flatten().map(|(name, shape)| (name.into(), shape)).collect()
     }
 
+    /// The activation of a layer that has a choice of one.
+    pub(crate) fn activation(&self) -> Option<Activation> {
+        match self {
+            Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => Some((*act).into()),
+            _ => None,
+        }
+    }
+
     fn assemble<F: Real>(&self, init: &mut Init) -> Result<Network<F>, Error> {
         match self {
             Self::Network { layers } => Network::new(layers.iter().map(|l| l.layer(init)).collect::<Result<_, _>>()?),

@@ -1,5 +1,5 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
-use crate::engine::{Call, Field, Program};
+use crate::engine::{Call, Field, GoOn, Program};
 use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView4, Axis, Data, Ix2, Slice};
@@ -42,7 +42,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
         let call = call(self, Some(x.view()), request, false)?;
         let mut jet = Jet::allocate(&call, x.nrows(), Contents::Unwritten)?;
-        F::run(&call, x.view(), jet.view_mut(), false);
+        F::run(&call, x.view(), jet.view_mut(), false, None);
         Ok(jet)
     }
 
@@ -79,7 +79,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     ) -> Result<(), Error> {
         let call = call(self, Some(x.view()), request, false)?;
         check_lent(&call, x.nrows(), &mut out)?;
-        F::run(&call, x.view(), out, true);
+        F::run(&call, x.view(), out, true, None);
         Ok(())
     }
 
@@ -116,7 +116,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
                 jet = Jet::allocate(&call, range.len(), Contents::Unwritten)?;
             }
             let points = x.slice_axis(Axis(0), Slice::from(range.clone()));
-            F::run(&call, points, jet.view_mut(), false);
+            F::run(&call, points, jet.view_mut(), false, None);
             consume(range, &jet)?;
         }
         Ok(())
@@ -175,7 +175,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         cotangent: &Jet<F>,
     ) -> Result<Gradients<F>, Error> {
         let call = call(self, Some(x.view()), request, true)?;
-        Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?)?.1)
+        Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?, None)?.1)
     }
 
     /// A loss that is a sum over points, and its gradients, in one pass: `loss` gets a range of points, their jet, and
@@ -312,23 +312,20 @@ pub(crate) fn resolve<F: Real>(
     reverse: bool,
 ) -> Result<Call<F>, Error> {
     if program.graph.is_some() {
-        return F::resolve(program, request, reverse);
+        return F::resolve(program, request, reverse, false);
     }
     if request.higher_order() {
-        return F::resolve(graph()?, request, reverse);
+        return F::resolve(graph()?, request, reverse, false);
     }
-    let chain = F::resolve(program, request, reverse)?;
+    let chain = F::resolve(program, request, reverse, false)?;
     if !chain.may_cost_less(request) {
         return Ok(chain);
     }
     // a smooth map of the user's own has no graph
     let Ok(graph) = graph() else { return Ok(chain) };
-    let other = F::resolve(graph, request, reverse)?;
-    Ok(if other.seconds() < GAIN * chain.seconds() { other } else { chain })
+    let other = F::resolve(graph, request, reverse, false)?;
+    Ok(if chain.gives_way_to(&other) { other } else { chain })
 }
-
-/// How much less a schedule must be predicted to cost than the sweeps before it takes their place.
-const GAIN: f64 = 0.75;
 
 /// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.
 pub(crate) fn chunk<F: Real>(call: &Call<F>) -> usize {
@@ -407,20 +404,22 @@ pub(crate) fn loss_gradients<F: Real>(
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
 ) -> Result<(F, Gradients<F>), Error> {
-    reverse(call, x, |range, out, bars| {
+    let loss = |range: Range<usize>, out: &[&mut [F]], bars: &mut [&mut [F]]| {
         let bars = bars.iter_mut().map(|b| &mut **b);
         loss(range.clone(), &JetView::over(call, range.len(), out), &mut JetMut::over(call, range.len(), bars))
-    })
+    };
+    reverse(call, x, loss, None)
 }
 
 pub(crate) fn reverse<F: Real>(
     call: &Call<F>,
     x: ArrayView2<F>,
     loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
+    go_on: Option<GoOn<'_>>,
 ) -> Result<(F, Gradients<F>), Error> {
     let what = format_args!("the gradient of the points");
     let mut input: Array2<F> = allocate(what, x.raw_dim(), Contents::Unwritten)?;
     let x_bar = input.as_slice_mut().expect("fresh arrays are contiguous");
-    let (total, weights) = call.reverse(x, x_bar, loss);
+    let (total, weights) = call.reverse(x, x_bar, loss, go_on);
     Ok((total, Gradients { weights: Array1::from_vec(weights), input }))
 }

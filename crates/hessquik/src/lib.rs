@@ -73,8 +73,9 @@ mod real;
 mod request;
 mod result;
 mod schedule;
+mod summary;
 
-pub use activation::{Activation, ActivationSpec, Pointwise};
+pub use activation::{Activation, ActivationSpec, Pointwise, softplus_cut};
 pub use architecture::Architecture;
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
@@ -91,3 +92,4 @@ pub use plan::{Candidate, Cost, Explanation, Plan, StepCost};
 pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{IntoAxes, Mode, Request};
+pub use summary::{LayerSummary, WeightSummary};

@@ -20,7 +20,6 @@ use std::sync::{Arc, OnceLock};
 /// assert_eq!((value.shape(), gradient.shape(), hessian.shape()), (&[2, 1][..], &[2, 2, 1][..], &[2, 2, 2, 1][..]));
 /// # Ok::<(), hessquik::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Network<F> {
     layers: Vec<Box<dyn Layer<F>>>,
     /// One layer standing alone: its weights keep their names (`K`, not `0.K`).
@@ -43,7 +42,8 @@ impl<F: Real> Network<F> {
     ///
     /// # Errors
     /// [`Error::EmptyNetwork`]; [`Error::IncompatibleBlocks`] naming both blocks where widths do not fit;
-    /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself.
+    /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself: among others where one of its weights
+    /// stands nowhere in its form, two have one name, or its form lacks `M` or `W`.
     pub fn new(layers: Vec<Box<dyn Layer<F>>>) -> Result<Self, Error> {
         Self { layers, bare: false, lowered: OnceLock::new(), memory: Memory::default() }.checked()
     }
@@ -53,7 +53,21 @@ impl<F: Real> Network<F> {
         Self { layers: vec![layer], bare: true, lowered: OnceLock::new(), memory: Memory::default() }.checked()
     }
 
-    fn checked(self) -> Result<Self, Error> {
+    fn checked(mut self) -> Result<Self, Error> {
+        let (layers, bare) = (&mut self.layers, self.bare);
+        for (i, layer) in layers.iter_mut().enumerate() {
+            let shapes = |list: Vec<(String, &ArrayD<F>)>| -> Vec<(String, Vec<usize>)> {
+                list.into_iter().map(|(name, w)| (name, w.shape().to_vec())).collect()
+            };
+            let read = shapes(layer.weights());
+            let changed = shapes(layer.weights_mut().into_iter().map(|(name, w)| (name, &*w)).collect());
+            if read != changed {
+                let message =
+                    format!("`weights` lists {read:?}, `weights_mut` lists {changed:?}; they must be the same");
+                let name = if bare { layer.name() } else { format!("{i} ({})", layer.name()) };
+                return Err(Error::Layer { layer: name, message });
+            }
+        }
         self.program()?;
         Ok(self)
     }

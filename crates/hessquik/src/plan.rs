@@ -166,7 +166,8 @@ impl Costs {
     fn carry(&self, i: usize) -> Cost {
         let (s, w) = (&self.stages[i], &self.work);
         let rows = if i == 0 { w.rows * s.w } else { w.rows * s.flops() };
-        let curvature = 6.0 * w.terms * if s.smooth { s.n * s.n_out } else { s.p };
+        let curvature = 6.0 * w.carried[0] * if s.smooth { s.n * s.n_out } else { s.p };
+        let rows = rows + w.carried[1] * s.p;
         let elements = w.rows * (7.0 * s.p + 3.0 * s.n_out) + curvature;
         let spared = if i == 0 { 0.0 } else { w.k * (self.spared(0, i + 1) - self.spared(0, i)) };
         self.tangent(i, w.k, i == 0, true) + Cost { flops: rows - spared, elements, outputs: 0.0 }

@@ -1,9 +1,10 @@
 //! A request resolved against a network once, to be evaluated and pulled back again and again.
-use crate::engine::Call;
+use crate::engine::{Call, Stopped};
 use crate::evaluate::{call, check_lent, check_points, chunk, fill_from, loss_gradients, reverse};
 use crate::jet::Contents;
 use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
-use ndarray::{ArrayBase, Axis, Data, Ix2, Slice};
+use ndarray::{ArrayBase, Data, Ix2};
+use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
@@ -20,15 +21,29 @@ use std::sync::{Arc, OnceLock};
 /// }
 /// # Ok::<(), hessquik::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Prepared<F: Real> {
     request: Request<F>,
     forward: Arc<Call<F>>,
     reverse: OnceLock<Call<F>>,
+    /// Predicted for a point.
+    seconds: f64,
 }
 
-/// Tiles between two questions whether to go on, for each thread: seldom enough to cost nothing.
-const TILES_PER_THREAD: usize = 64;
+impl<F: Real> fmt::Debug for Prepared<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.forward.plan().map(ToString::to_string);
+        f.debug_struct("Prepared").field("request", &self.request).field("plan", &plan).finish_non_exhaustive()
+    }
+}
+
+/// What `work` gives, or `None` if it was given up.
+fn unless_stopped<R>(work: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => Some(result),
+        Err(payload) if payload.is::<Stopped>() => None,
+        Err(payload) => resume_unwind(payload),
+    }
+}
 
 impl<F: Real> Prepared<F> {
     /// Resolves `request` against `layer`.
@@ -37,12 +52,19 @@ impl<F: Real> Prepared<F> {
     /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), but for those of the points.
     pub fn new<L: Layer<F> + ?Sized>(layer: &L, request: Request<F>) -> Result<Self, Error> {
         let forward = call(layer, None, &request, false)?;
-        Ok(Self { request, forward, reverse: OnceLock::new() })
+        let seconds = forward.seconds();
+        Ok(Self { request, forward, reverse: OnceLock::new(), seconds })
     }
 
     /// The request.
     pub fn request(&self) -> &Request<F> {
         &self.request
+    }
+
+    /// Predicted seconds of an evaluation of this many points on one thread, as [`explain`](crate::Evaluate::explain) has
+    /// them; a pullback takes some three times as long. Good to tell calls of microseconds from those of minutes.
+    pub fn seconds(&self, points: usize) -> f64 {
+        self.seconds * points as f64
     }
 
     /// Number of points that go through all sweeps at once; no other threads are asked for if there are no more.
@@ -67,7 +89,7 @@ impl<F: Real> Prepared<F> {
     pub fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>) -> Result<Jet<F>, Error> {
         check_points(&self.forward.program, &x.view())?;
         let mut jet = Jet::allocate(&self.forward, x.nrows(), Contents::Unwritten)?;
-        F::run(&self.forward, x.view(), jet.view_mut(), false);
+        F::run(&self.forward, x.view(), jet.view_mut(), false, None);
         Ok(jet)
     }
 
@@ -75,12 +97,13 @@ impl<F: Real> Prepared<F> {
     pub fn evaluate_into<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, mut out: JetMut<'_, F>) -> Result<(), Error> {
         check_points(&self.forward.program, &x.view())?;
         check_lent(&self.forward, x.nrows(), &mut out)?;
-        F::run(&self.forward, x.view(), out, true);
+        F::run(&self.forward, x.view(), out, true, None);
         Ok(())
     }
 
-    /// As [`evaluate`](Self::evaluate), but asks `go_on` now and then, and gives up with `None` once it says no. The
-    /// results are the same, to the last bit.
+    /// As [`evaluate`](Self::evaluate), but asks `go_on` at every step of every tile, from the threads that work, and gives
+    /// up with `None` once it says no: some milliseconds later, even where one tile takes minutes. The results are the same,
+    /// to the last bit.
     ///
     /// ```
     /// use hessquik::{Activation, Init, Prepared, Request, fully_connected};
@@ -95,20 +118,20 @@ impl<F: Real> Prepared<F> {
     pub fn evaluate_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
-        go_on: impl Fn() -> bool,
+        go_on: impl Fn() -> bool + Sync,
     ) -> Result<Option<Jet<F>>, Error> {
         check_points(&self.forward.program, &x.view())?;
         let mut jet = Jet::allocate(&self.forward, x.nrows(), Contents::Unwritten)?;
         Ok(self.run_while(x, jet.view_mut(), false, go_on).then_some(jet))
     }
 
-    /// As [`evaluate_into`](Self::evaluate_into), but asks `go_on` now and then, and gives up with `false` once it says
-    /// no; then some results are written and others are not.
+    /// As [`evaluate_into`](Self::evaluate_into), but asks `go_on` as [`evaluate_while`](Self::evaluate_while) does, and
+    /// gives up with `false` once it says no; then some results are written and others are not.
     pub fn evaluate_into_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
         mut out: JetMut<'_, F>,
-        go_on: impl Fn() -> bool,
+        go_on: impl Fn() -> bool + Sync,
     ) -> Result<bool, Error> {
         check_points(&self.forward.program, &x.view())?;
         check_lent(&self.forward, x.nrows(), &mut out)?;
@@ -118,22 +141,11 @@ impl<F: Real> Prepared<F> {
     fn run_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
-        mut out: JetMut<'_, F>,
+        out: JetMut<'_, F>,
         lent: bool,
-        go_on: impl Fn() -> bool,
+        go_on: impl Fn() -> bool + Sync,
     ) -> bool {
-        let (n, chunk) = (x.nrows(), self.forward.tile * TILES_PER_THREAD * rayon::current_num_threads());
-        let mut start = 0;
-        while n - start > chunk {
-            let (now, later) = out.split_at(chunk);
-            F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..start + chunk)), now, lent);
-            (out, start) = (later, start + chunk);
-            if !go_on() {
-                return false;
-            }
-        }
-        F::run(&self.forward, x.slice_axis(Axis(0), Slice::from(start..n)), out, lent);
-        true
+        unless_stopped(|| F::run(&self.forward, x.view(), out, lent, Some(&go_on))).is_some()
     }
 
     /// As [`Evaluate::pullback`](crate::Evaluate::pullback), of cotangents that are looked at.
@@ -155,35 +167,23 @@ impl<F: Real> Prepared<F> {
     ) -> Result<Gradients<F>, Error> {
         check_points(&self.forward.program, &x.view())?;
         let call = self.reversed()?;
-        Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent)?)?.1)
+        Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent)?, None)?.1)
     }
 
-    /// As [`pullback`](Self::pullback), but asks `go_on` at every tile, from several threads, and gives up with `None`
-    /// once it says no.
+    /// As [`pullback`](Self::pullback), but asks `go_on` as [`evaluate_while`](Self::evaluate_while) does, and gives up with
+    /// `None` once it says no.
     pub fn pullback_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
         cotangent: &JetView<'_, F>,
         go_on: impl Fn() -> bool + Sync,
     ) -> Result<Option<Gradients<F>>, Error> {
-        struct Stopped;
         check_points(&self.forward.program, &x.view())?;
         let call = self.reversed()?;
         let fill = fill_from(call, x.nrows(), cotangent)?;
-        // An unwinding is how a tile leaves a parallel loop for good; no panic hook sees it.
-        let run = || {
-            reverse(call, x.view(), |range, out, bars| {
-                if !go_on() {
-                    resume_unwind(Box::new(Stopped));
-                }
-                fill(range, out, bars)
-            })
-        };
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(result) => Ok(Some(result?.1)),
-            Err(payload) if payload.is::<Stopped>() => Ok(None),
-            Err(payload) => resume_unwind(payload),
-        }
+        unless_stopped(|| reverse(call, x.view(), fill, Some(&go_on)))
+            .transpose()
+            .map(|g| g.map(|(_, gradients)| gradients))
     }
 
     /// The gradients of a loss of the results, in one pass over the points (see [`Evaluate::loss_gradients`]).
@@ -203,7 +203,7 @@ impl<F: Real> Prepared<F> {
 
     fn reversed(&self) -> Result<&Call<F>, Error> {
         if self.reverse.get().is_none() {
-            let call = F::resolve(self.forward.program.clone(), &self.request, true)?;
+            let call = F::resolve(self.forward.program.clone(), &self.request, true, false)?;
             return Ok(self.reverse.get_or_init(|| call));
         }
         Ok(self.reverse.get().expect("looked at above"))

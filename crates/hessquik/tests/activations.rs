@@ -2,7 +2,7 @@
 mod builtin;
 use builtin::{bounds, builtin, of_positive_points};
 use hessquik::activation::ActivationKind;
-use hessquik::{Activation, ActivationSpec, Architecture, Error, Pointwise, Real};
+use hessquik::{Activation, ActivationSpec, Architecture, Error, Init, Pointwise, Real, softplus_cut};
 use ndarray::{Array1, Array2, ArrayD, array, s};
 use num_dual::{Dual3_64, DualNum};
 use proptest::prelude::*;
@@ -237,23 +237,71 @@ fn a_custom_activation_is_used_as_it_is() {
     assert_eq!(results, [array![1.0, -8.0], array![3.0, 12.0], array![6.0, -12.0]]);
 }
 
-#[test]
-fn softplus_is_the_identity_past_its_threshold() {
-    for beta in [0.1, 1.0, 3.0, 50.0] {
-        let cut = Activation::Softplus { beta, threshold: 20.0 };
-        let full = Activation::Softplus { beta, threshold: f64::INFINITY };
-        for y in [-30.0, -20.0, 0.0, 19.5, 20.5, 25.0] {
-            let z: f64 = y / beta;
-            let (cut, full) = (cut.jet(z), full.jet(z));
-            assert_eq!(cut[1..], full[1..]);
-            assert_eq!(cut[0], if y > 20.0 { z } else { full[0] });
+/// Value and derivatives are of one function: the identity past a threshold below 15, and softplus everywhere else.
+fn thresholds<F: Real>() {
+    let full = |beta| Activation::Softplus { beta, threshold: f64::INFINITY };
+    for beta in [0.1, 0.5, 1.0, 3.0, 50.0] {
+        for threshold in [0.0, 1e-300, 0.25, 1.0, 3.0, 14.999, 15.0, 19.0, 20.0, 21.5, 300.0, 1e300] {
+            let cut = Activation::Softplus { beta, threshold };
+            let points = Array1::linspace(-40.0, 40.0, 81).mapv(|y| F::of((y + 0.0371) / beta));
+            let sweep = cut.evaluate(&points, 3).expect("valid");
+            for (i, &z) in points.iter().enumerate() {
+                let past = threshold < 15.0 && beta * z.as_f64() > threshold;
+                let wanted = if past { [z, F::one(), F::zero(), F::zero()] } else { full(beta).jet(z) };
+                assert_eq!(cut.jet(z), wanted, "beta {beta}, threshold {threshold}, z {z}");
+                assert_eq!([0, 1, 2, 3].map(|order| sweep[order][i]), wanted);
+            }
         }
-        assert!(full.jet(20.5 / beta)[0] > 20.5 / beta);
     }
+    let ramp = Activation::Softplus { beta: 1.0, threshold: 0.0 };
+    assert_eq!(ramp.jet(F::of(0.25)), [0.25, 1.0, 0.0, 0.0].map(F::of));
+    assert_eq!(ramp.jet(F::infinity()), [F::infinity(), F::one(), F::zero(), F::zero()]);
+    assert!(ramp.jet(F::nan()).iter().all(|x| x.is_nan()));
     // at the threshold itself the formula holds
-    assert!(Activation::softplus().jet(20.0_f64)[0] > 20.0);
-    // zero: a ramp
-    assert_eq!(Activation::Softplus { beta: 1.0, threshold: 0.0 }.jet(0.25)[0], 0.25);
+    let cut = Activation::Softplus { beta: 1.0, threshold: 3.0 };
+    assert_eq!(cut.jet(F::of(3.0)), full(1.0).jet(F::of(3.0)));
+}
+
+#[test]
+fn a_softplus_is_one_function_at_every_threshold() {
+    thresholds::<f32>();
+    thresholds::<f64>();
+    assert_eq!([0.0, 14.5, 15.0, 20.0].map(softplus_cut), [0.0, 14.5, f64::INFINITY, f64::INFINITY]);
+}
+
+#[test]
+fn the_default_softplus_keeps_its_digits_past_its_threshold() {
+    // ln(1 + exp(20.0000001)) and ln(1 + exp(25)), to 20 digits
+    for (z, value) in [(20.0000001_f64, 20.000000102061153416), (25.0, 25.000000000013887944)] {
+        let [f, d, dd, ddd] = Activation::softplus().jet(z);
+        assert!((f - value).abs() <= ulp(value), "{f:e} at {z}");
+        let p = (-z).exp() / (1.0 + (-z).exp()).powi(2);
+        assert!((d - 1.0 / (1.0 + (-z).exp())).abs() <= ulp(1.0));
+        assert!((dd / p - 1.0).abs() < 1e-14 && (ddd / (-p * (z / 2.0).tanh()) - 1.0).abs() < 1e-14, "{dd:e} {ddd:e}");
+    }
+}
+
+#[test]
+fn settings_that_a_precision_does_not_hold_are_errors() {
+    for beta in [1e39, 1e300, 1e-39, 1e-300] {
+        let act = Activation::Softplus { beta, threshold: 20.0 };
+        let error = act.evaluate(&array![0.0_f32], 0).expect_err("beyond f32").to_string();
+        assert!(error.contains("softplus: beta") && error.contains("f32"), "{error}");
+        assert!(act.jet(0.0_f32).iter().all(|x| x.is_nan()));
+        assert!(act.evaluate(&array![0.0_f64], 3).is_ok());
+        let layer = |act| Architecture::Single { in_features: 2, out_features: 3, act, bias: true };
+        let chain = Architecture::Network { layers: vec![layer(act.describe().expect("built in"))] };
+        let error = chain.build::<f32>(&mut Init::seed(0)).expect_err("beyond f32").to_string();
+        assert!(error.contains("layer 0") && error.contains("f32"), "{error}");
+        let double = chain.build::<f64>(&mut Init::seed(0)).expect("within f64");
+        assert!(double.cast::<f32>().is_err());
+    }
+    // extreme, and held
+    for beta in [1e-37, 3e38] {
+        assert!(Activation::Softplus { beta, threshold: 1e300 }.evaluate(&array![0.0_f32], 3).is_ok());
+    }
+    let subnormal = Activation::Softplus { beta: 1e-310, threshold: 20.0 };
+    assert!(subnormal.evaluate(&array![0.0_f64], 0).is_err());
 }
 
 /// Zero, with its sign, and where the domain ends.

@@ -60,8 +60,13 @@ pub(crate) struct Kind {
 /// The numbers that it gets.
 #[derive(CubeLaunch, CubeType)]
 pub(super) struct Numbers {
+    /// See `Bend`.
     pub beta: InputScalar,
-    pub threshold: InputScalar,
+    pub head: InputScalar,
+    pub low: InputScalar,
+    pub grid: InputScalar,
+    pub most: InputScalar,
+    pub cut: InputScalar,
     /// By what the activation is multiplied.
     pub scale: InputScalar,
 }
@@ -86,7 +91,7 @@ pub(super) fn forward<F: Float, N: Size>(
     let rows = comptime!(kind.rows);
     let mut y = product::<F, N>(x, m, b, sample, feature, rows);
     let scale = numbers.scale.get::<F>();
-    let act = derivatives::<F>(y[0], numbers.beta.get::<F>(), numbers.threshold.get::<F>(), kind.formula);
+    let act = derivatives::<F>(y[0], numbers, kind.formula);
     // second order first: it needs the tangents as they came
     #[unroll]
     for c in comptime!(1 + rows.tangents)..comptime!(rows.len()) {
@@ -142,7 +147,7 @@ pub(super) fn pullback<F: Float, N: Size>(
     let rows = comptime!(kind.rows);
     let t = product::<F, N>(x, m, b, sample, feature, rows);
     let scale = numbers.scale.get::<F>();
-    let act = derivatives::<F>(t[0], numbers.beta.get::<F>(), numbers.threshold.get::<F>(), kind.formula);
+    let act = derivatives::<F>(t[0], numbers, kind.formula);
     let start = sample * rows.len() * width + feature;
     // y: the cotangents that come in; t_bar: those of z and A, whose sums grow
     let mut y = Array::<F>::new(comptime!(rows.len()));

@@ -1,6 +1,7 @@
 //! The operation of a layer, and its backward pass.
 use super::derivatives::Formula;
 use super::kernel::{Kind, NumbersLaunch, Rows, forward, pullback};
+use crate::activation::Bend;
 use crate::product::{over_rows, product_of, transposed};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -22,8 +23,8 @@ use cubecl::{calculate_cube_count_elemwise, tensor_vectorization};
 pub(crate) struct Layer {
     pub rows: Rows,
     pub formula: Formula,
-    /// `beta` and `threshold` of a softplus.
-    pub numbers: [f64; 2],
+    /// The numbers of a softplus.
+    pub numbers: Bend,
     /// `h` of `X + h Y`; the layer is `Y` without it.
     pub step: Option<f64>,
 }
@@ -96,9 +97,10 @@ impl Layer {
     }
 
     fn arguments(self, like: &CubeTensor) -> NumbersLaunch {
-        let [beta, threshold] = self.numbers;
+        let Bend { beta, head, low, grid, most, cut } = self.numbers;
         let scalar = |number: f64| InputScalar::new(number, dtype_to_storage_type(like.dtype));
-        NumbersLaunch::new(scalar(beta), scalar(threshold), scalar(self.step.unwrap_or(1.0)))
+        let [beta, head, low, grid, most, cut] = [beta, head, low, grid, most, cut].map(scalar);
+        NumbersLaunch::new(beta, head, low, grid, most, cut, scalar(self.step.unwrap_or(1.0)))
     }
 }
 

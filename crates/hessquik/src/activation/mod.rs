@@ -52,6 +52,23 @@ use crate::{Error, Real};
 use ndarray::{Array, ArrayBase, Data, Dimension};
 use std::sync::Arc;
 
+/// Thresholds of softplus from this one on change nothing.
+const SMOOTH: f64 = 15.0;
+
+/// Past which beta z a softplus of this `threshold` is the identity: the threshold if it is below 15, and infinity
+/// otherwise.
+///
+/// hessQuik's default threshold of 20 guards against overflow alone. There the formula and the identity differ by 2e-9,
+/// which is a loss of digits in the value, and of all digits in the second derivative; so it is not applied.
+///
+/// ```
+/// assert_eq!(hessquik::softplus_cut(3.0), 3.0);
+/// assert_eq!(hessquik::softplus_cut(20.0), f64::INFINITY);
+/// ```
+pub fn softplus_cut(threshold: f64) -> f64 {
+    if threshold < SMOOTH { threshold } else { f64::INFINITY }
+}
+
 impl Activation {
     /// Softplus with hessQuik's defaults, beta = 1 and threshold = 20.
     pub fn softplus() -> Self {
@@ -78,7 +95,7 @@ impl Activation {
         Self::Custom(Arc::new(f))
     }
 
-    /// The value and the first three derivatives at `z`.
+    /// The value and the first three derivatives at `z`; NaN where a setting makes no sense in this precision.
     ///
     /// ```
     /// use hessquik::Activation;
@@ -87,6 +104,9 @@ impl Activation {
     /// assert_eq!(Activation::Sigmoid.jet(50.0_f64)[1], (-50.0_f64).exp());
     /// ```
     pub fn jet<F: Real>(&self, z: F) -> [F; 4] {
+        if self.check_in::<F>().is_err() {
+            return [F::nan(); 4];
+        }
         self.visit(visit::Once { z })
     }
 
@@ -128,7 +148,7 @@ impl Activation {
         z: &ArrayBase<S, D>,
         order: usize,
     ) -> Result<Vec<Array<F, D>>, Error> {
-        self.check()?;
+        self.check_in::<F>()?;
         if order > 3 {
             return Err(Error::setting("order", order, "0, 1, 2 or 3"));
         }
@@ -147,6 +167,19 @@ impl Activation {
     /// the slices of higher orders are left alone and may be empty. Entry by entry the same numbers as [`jet`](Self::jet).
     pub(crate) fn fill<F: Real>(&self, order: usize, z: &[F], out: [&mut [F]; 4]) {
         self.visit(visit::Fill { order, z, out });
+    }
+
+    /// Whether the setting makes sense in this precision.
+    pub(crate) fn check_in<F: Real>(&self) -> Result<(), Error> {
+        self.check()?;
+        let (least, most) = (F::min_positive_value(), F::max_value());
+        match *self {
+            Self::Softplus { beta, .. } if beta < least.as_f64() || beta > most.as_f64() => {
+                let wanted = format!("a number between {least:e} and {most:e}, the normal numbers of {}", F::NAME);
+                Err(Error::setting("softplus: beta", format!("{beta:e}"), wanted))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The highest order of derivatives that there is.

@@ -4,6 +4,7 @@
 use super::decay::Decay;
 use super::elementary::log1p;
 use super::logistic::{Bump, Logistic};
+use super::softplus_cut;
 use super::sweep::{BLOCK, Kernel};
 use super::table::{Higher, Row, Table, map};
 use crate::Real;
@@ -11,14 +12,15 @@ use crate::Real;
 /// f = ln(1 + exp(y))/beta with y = beta z, f' = s(y), f'' = beta s (1 - s) = beta p, f''' = -beta^2 p tanh(y/2).
 ///
 /// hessQuik's manual prints f'' as beta/(2 cosh(y)^2); differentiating f gives beta/(2 + 2 cosh y), which is beta p.
-/// f = max(z, 0) + ln(1 + exp(-|y|))/beta does not overflow; past the threshold f is z, as documented, while the
-/// derivatives remain those of the formula.
+/// f = max(z, 0) + ln(1 + exp(-|y|))/beta does not overflow. Past a threshold below [`SMOOTH`](super::SMOOTH) all four
+/// are those of the identity; larger thresholds would only take digits from values, and cut nothing.
 #[derive(Clone, Copy)]
 pub(super) struct Softplus<F> {
     beta: F,
     /// What `beta` lacks of the setting, in double precision.
     beta_low: F,
-    threshold: F,
+    /// Past which y the identity begins.
+    cut: F,
     /// 1/beta in two parts.
     inverse: [F; 2],
     /// beta^2 as a product of two factors of which the second is 1 unless beta is extreme.
@@ -41,7 +43,7 @@ impl<F: Real> Softplus<F> {
         Self {
             beta,
             beta_low,
-            threshold: F::of(threshold),
+            cut: F::of(softplus_cut(threshold)),
             inverse: F::two_parts(inverse, -inverse.mul_add(setting, -1.0) * inverse).into(),
             squared: if moderate { [square, F::one()] } else { [beta, beta] },
             squared_low: if moderate { square_low } else { F::zero() },
@@ -71,11 +73,19 @@ impl<F: Real> Kernel<F> for Softplus<F> {
         let value = if negative { log } else { z + log };
         let product = h.copysign(z) * p;
         let third = -product.mul_add(self.squared[0], product * self.squared_low) * scale * self.squared[1];
+        let third = if y.abs() < self.tiny { -(z * self.eighth_cubed) } else { third };
+        let cut = y > self.cut;
         [
-            if y > self.threshold { z } else { value },
-            if negative { c * scale } else { s },
-            self.beta * p * scale,
-            if y.abs() < self.tiny { -(z * self.eighth_cubed) } else { third },
+            if cut { z } else { value },
+            if cut {
+                F::one()
+            } else if negative {
+                c * scale
+            } else {
+                s
+            },
+            if cut { F::zero() } else { self.beta * p * scale },
+            if cut { F::zero() } else { third },
         ]
     }
 }

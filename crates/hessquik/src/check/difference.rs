@@ -1,8 +1,8 @@
 //! Finite-difference checks: gradient, Hessian and Laplacian against differences of values.
 use super::base::scientific;
-use super::{Function, evaluate, norm, option, points, verdict};
+use super::{ALL_ZERO, Function, evaluate, norm, option, points, verdict};
 use crate::{Error, Jet, Mode, Real, Request};
-use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2, Zip, s};
+use ndarray::{Array, Array2, Array3, Array4, ArrayBase, ArrayView2, Axis, Data, Dimension, Ix2, Zip, s};
 use std::fmt;
 
 /// How [`input_derivative_check_finite_difference`] and [`laplacian_check_finite_difference`] check.
@@ -42,6 +42,8 @@ pub struct Difference {
     pub error: f64,
     /// The error divided by the norm of the derivative (by `eps` if that is larger).
     pub relative: f64,
+    /// Frobenius norm of the derivative, over all points and outputs.
+    pub norm: f64,
     /// Whether the derivative is right.
     pub passed: bool,
 }
@@ -62,10 +64,18 @@ impl DifferenceReport {
     pub fn passed(&self) -> bool {
         [Some(self.gradient), self.hessian, self.laplacian].into_iter().flatten().all(|d| d.passed)
     }
+
+    /// Whether the gradient is zero at all points, so that there is nothing to check; it does not pass then.
+    pub fn vanishes(&self) -> bool {
+        self.gradient.norm == 0.0
+    }
 }
 
 impl fmt::Display for DifferenceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.vanishes() {
+            writeln!(f, "{ALL_ZERO}")?;
+        }
         let all = [("Gradient", Some(self.gradient)), ("Hessian", self.hessian), ("Laplacian", self.laplacian)];
         let lines = all.into_iter().filter_map(|(what, d)| d.map(|d| (what, d))).map(|(what, d)| {
             let (error, relative) = (scientific(d.error), scientific(d.relative));
@@ -86,7 +96,10 @@ impl fmt::Display for DifferenceReport {
 /// ```
 ///
 /// A derivative passes if the norm of its error, over all points and outputs, is below `atol`, and below `rtol` times
-/// the norm of the derivative; where the latter is below `atol / rtol`, the first alone decides. It takes `2 d` values
+/// the norm of the derivative; where the latter is below `atol / rtol`, the first alone decides. Where it does not, the
+/// step may be too large for a function that changes fast, or the derivative too large for an absolute bound: then the
+/// step is halved again and again, and the derivative passes if extrapolated differences of two steps in a row are within
+/// `rtol / 50` of it, in relation to its norm. A gradient that is zero at all points does not pass. It takes `2 d` values
 /// for the gradient and `2 d^2 + 1` more for the Hessian, of few points if the bounds are to suit.
 ///
 /// ```
@@ -161,10 +174,10 @@ impl<'a, F: Real, T: Function<F> + ?Sized> Check<'a, F, T> {
     }
 
     /// The value (n_s, m) at `x` moved by these multiples of `eps` in these coordinates.
-    fn value(&self, moves: &[(usize, f64)]) -> Result<Array2<f64>, Error> {
+    fn value(&self, eps: f64, moves: &[(usize, f64)]) -> Result<Array2<f64>, Error> {
         let mut moved = self.x.to_owned();
         for &(i, times) in moves {
-            moved.column_mut(i).mapv_inplace(|x| x + F::of(times * self.options.eps));
+            moved.column_mut(i).mapv_inplace(|x| x + F::of(times * eps));
         }
         let m = self.jet.value.as_ref().expect("verified").ncols();
         let jet = evaluate(self.f, moved.view(), &Request::new().value(), self.x.ncols(), Some(m))?;
@@ -172,56 +185,86 @@ impl<'a, F: Real, T: Function<F> + ?Sized> Check<'a, F, T> {
     }
 
     fn gradient(&self) -> Result<Difference, Error> {
-        let gradient = self.jet.gradient.as_ref().expect("verified");
-        let mut squares = 0.0;
-        for i in 0..self.x.ncols() {
-            let approx = (self.value(&[(i, 1.0)])? - self.value(&[(i, -1.0)])?) / (2.0 * self.options.eps);
-            squares += distance(gradient.slice(s![.., i, ..]), &approx);
-        }
-        Ok(self.difference(squares, norm(gradient.iter().copied())))
+        let gradient = self.jet.gradient.as_ref().expect("verified").mapv(|g| g.as_f64());
+        let difference = self.judge(&gradient, |eps| {
+            let mut approx = Array3::zeros(gradient.dim());
+            for (i, mut approx) in approx.axis_iter_mut(Axis(1)).enumerate() {
+                approx.assign(&((self.value(eps, &[(i, 1.0)])? - self.value(eps, &[(i, -1.0)])?) / (2.0 * eps)));
+            }
+            Ok(approx)
+        })?;
+        Ok(Difference { passed: difference.passed && difference.norm > 0.0, ..difference })
     }
 
     fn hessian(&self) -> Result<Difference, Error> {
-        let hessian = self.jet.hessian.as_ref().expect("verified");
-        let mut squares = 0.0;
-        for i in 0..self.x.ncols() {
-            squares += distance(hessian.slice(s![.., i, i, ..]), &self.second(i)?);
-            for j in 0..i {
-                let corner = |a, b| self.value(&[(i, a), (j, b)]);
-                let difference = corner(1.0, 1.0)? - corner(1.0, -1.0)? - corner(-1.0, 1.0)? + corner(-1.0, -1.0)?;
-                let approx = difference / (4.0 * self.options.eps.powi(2));
-                squares += distance(hessian.slice(s![.., i, j, ..]), &approx);
-                squares += distance(hessian.slice(s![.., j, i, ..]), &approx);
+        let hessian = self.jet.hessian.as_ref().expect("verified").mapv(|h| h.as_f64());
+        self.judge(&hessian, |eps| {
+            let mut approx = Array4::zeros(hessian.dim());
+            for i in 0..self.x.ncols() {
+                approx.slice_mut(s![.., i, i, ..]).assign(&self.second(eps, i)?);
+                for j in 0..i {
+                    let corner = |a, b| self.value(eps, &[(i, a), (j, b)]);
+                    let difference = corner(1.0, 1.0)? - corner(1.0, -1.0)? - corner(-1.0, 1.0)? + corner(-1.0, -1.0)?;
+                    let mixed = difference / (4.0 * eps.powi(2));
+                    approx.slice_mut(s![.., i, j, ..]).assign(&mixed);
+                    approx.slice_mut(s![.., j, i, ..]).assign(&mixed);
+                }
             }
-        }
-        Ok(self.difference(squares, norm(hessian.iter().copied())))
+            Ok(approx)
+        })
     }
 
     fn laplacian(&self) -> Result<Difference, Error> {
-        let laplacian = self.jet.laplacian.as_ref().expect("verified");
-        let mut approx = Array2::zeros(laplacian.dim());
-        for i in 0..self.x.ncols() {
-            approx += &self.second(i)?;
-        }
-        Ok(self.difference(distance(laplacian.view(), &approx), norm(laplacian.iter().copied())))
+        let laplacian = self.jet.laplacian.as_ref().expect("verified").mapv(|l| l.as_f64());
+        self.judge(&laplacian, |eps| {
+            let mut approx = Array2::zeros(laplacian.dim());
+            for i in 0..self.x.ncols() {
+                approx += &self.second(eps, i)?;
+            }
+            Ok(approx)
+        })
     }
 
     /// The second difference in one coordinate.
-    fn second(&self, i: usize) -> Result<Array2<f64>, Error> {
+    fn second(&self, eps: f64, i: usize) -> Result<Array2<f64>, Error> {
         let middle = self.jet.value.as_ref().expect("verified").mapv(|v| 2.0 * v.as_f64());
-        Ok((self.value(&[(i, 2.0)])? - middle + self.value(&[(i, -2.0)])?) / (4.0 * self.options.eps.powi(2)))
+        Ok((self.value(eps, &[(i, 2.0)])? - middle + self.value(eps, &[(i, -2.0)])?) / (4.0 * eps.powi(2)))
     }
 
-    fn difference(&self, squares: f64, size: f64) -> Difference {
+    /// The verdict on a derivative, given its finite differences with a step: those with the step of the options, else
+    /// those of smaller steps, extrapolated.
+    fn judge<D: Dimension>(
+        &self,
+        exact: &Array<f64, D>,
+        approximate: impl Fn(f64) -> Result<Array<f64, D>, Error>,
+    ) -> Result<Difference, Error> {
         let DifferenceOptions { eps, atol, rtol, .. } = *self.options;
-        let error = squares.sqrt();
+        let size = norm(exact.iter().copied());
+        let compared = |approx: &Array<f64, D>| {
+            let error = norm(exact.iter().zip(approx).map(|(a, b)| a - b));
+            Difference { error, relative: error / size.max(eps), norm: size, passed: false }
+        };
+        let mut coarse = approximate(eps)?;
+        let first = compared(&coarse);
         // false for NaN, wherever it stands
-        let passed = error < atol && error < rtol * size.max(atol / rtol);
-        Difference { error, relative: error / size.max(eps), passed }
+        if first.error < atol && first.error < rtol * size.max(atol / rtol) {
+            return Ok(Difference { passed: true, ..first });
+        }
+        let (mut step, mut before) = (eps, false);
+        let smallest = 100.0 * F::epsilon().as_f64();
+        while size.is_finite() && step > smallest {
+            step /= 2.0;
+            let fine = approximate(step)?;
+            // the error of a central difference falls with the square of the step
+            let extrapolated = Zip::from(&fine).and(&coarse).map_collect(|fine, coarse| (4.0 * fine - coarse) / 3.0);
+            let found = compared(&extrapolated);
+            let near = found.error < rtol / 50.0 * size;
+            // by chance a wrong derivative is met by one step, not by two
+            if near && before {
+                return Ok(Difference { passed: true, ..found });
+            }
+            (coarse, before) = (fine, near);
+        }
+        Ok(first)
     }
-}
-
-/// The square of the distance.
-fn distance<F: Real>(a: ArrayView2<F>, b: &Array2<f64>) -> f64 {
-    Zip::from(a).and(b).fold(0.0, |sum, a, b| sum + (a.as_f64() - b).powi(2))
 }

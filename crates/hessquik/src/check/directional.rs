@@ -1,6 +1,6 @@
 //! The directional check: derivatives along directions, in every mode, against the full ones.
 use super::base::scientific;
-use super::{Function, Normal, evaluate, norm, option, points, verdict};
+use super::{ALL_ZERO, Function, Normal, evaluate, norm, option, points, verdict};
 use crate::{Error, Jet, Mode, Real, Request};
 use ndarray::{Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView3, ArrayView4, ArrayViewD, Axis, Data, Ix2, s};
 use std::fmt;
@@ -57,17 +57,22 @@ pub struct DirectionalReport {
     pub hessian: bool,
     /// Whether Laplacians are right in every mode.
     pub laplacian: bool,
+    /// Whether the full gradient is zero at all points, so that there is nothing to check; it does not pass then.
+    pub vanishes: bool,
 }
 
 impl DirectionalReport {
     /// Whether everything is right.
     pub fn passed(&self) -> bool {
-        self.gradient && self.hessian && self.laplacian
+        self.gradient && self.hessian && self.laplacian && !self.vanishes
     }
 }
 
 impl fmt::Display for DirectionalReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.vanishes {
+            writeln!(f, "{ALL_ZERO}")?;
+        }
         for (i, r) in self.results.iter().enumerate() {
             let [grad, hess, lap] = [r.gradient_error, r.hessian_error, r.laplacian_error].map(scientific);
             let (mode, directions) = (r.mode.to_uppercase(), r.directions.to_uppercase());
@@ -136,7 +141,8 @@ pub fn directional_derivative_check<F: Real, S: Data<Elem = F>>(
     }
     let [gradient, hessian, laplacian] =
         [results.iter().all(|r| r.gradient), results.iter().all(|r| r.hessian), results.iter().all(|r| r.laplacian)];
-    Ok(DirectionalReport { results, gradient, hessian, laplacian })
+    let vanishes = full.gradient.iter().all(|g| *g == 0.0);
+    Ok(DirectionalReport { results, gradient, hessian, laplacian, vanishes })
 }
 
 fn compare(mode: &'static str, directions: &'static str, found: &Full, wanted: &Full, tol: f64) -> Directional {

@@ -8,7 +8,8 @@
 //! | [`directional_derivative_check`] | derivatives along directions, in every mode, with the full ones |
 //! | [`network_derivative_check`] | a loss along a random direction of the weights with its gradient |
 //!
-//! Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does.
+//! Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does. Where all derivatives are
+//! zero there is nothing to check: the report says so and does not pass.
 //!
 //! Run checks in double precision: in single precision rounding hides the orders of convergence, and finite differences
 //! with the default steps fail. [`Network::cast`] gives a network in double precision.
@@ -171,6 +172,9 @@ impl Normal {
 fn option(what: &str, found: impl ToString, valid: bool, wanted: &str) -> Result<(), Error> {
     if valid { Ok(()) } else { Err(Error::setting(format!("the option {what}"), found, wanted)) }
 }
+
+/// What a report says where there is nothing to compare.
+const ALL_ZERO: &str = "All derivatives are zero: nothing was checked. Is a part of a layer missing?";
 
 /// `PASSED!` or `FAILED.`, as hessQuik prints it.
 fn verdict(passed: bool) -> &'static str {

@@ -1,6 +1,6 @@
 //! Taylor checks: orders of convergence along a random direction.
 use super::base::{base_exponent, power};
-use super::{Function, Normal, evaluate, norm, option, points, verdict};
+use super::{ALL_ZERO, Function, Normal, evaluate, norm, option, points, verdict};
 use crate::{Error, Evaluate, Jet, Layer, Mode, Real, Request};
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, Zip, s};
 use std::fmt;
@@ -76,6 +76,12 @@ impl TaylorReport {
     pub fn passed(&self) -> bool {
         self.gradient && self.hessian != Some(false)
     }
+
+    /// Whether the derivatives took no part in the expansion, because all of them are zero. Such a check does not pass:
+    /// a constant is more often a layer with a part left out than a function that somebody wants to check.
+    pub fn vanishes(&self) -> bool {
+        !self.e0.is_empty() && self.e0 == self.e1
+    }
 }
 
 impl fmt::Display for TaylorReport {
@@ -85,9 +91,13 @@ impl fmt::Display for TaylorReport {
         let headings = ["h", "E0", "E1", "E2"].map(|heading| format!("{heading:24}"));
         writeln!(f, "{}", headings[..=columns.clone().count()].concat().trim_end())?;
         for k in 0..self.h.len() {
-            write!(f, "{}", base_exponent(1.0, self.base, -(k as i64)))?;
+            let exponent = (self.h[k].ln() / self.base.ln()).round() as i64;
+            write!(f, "{}", base_exponent(1.0, self.base, exponent))?;
             columns.clone().try_for_each(|e| write!(f, "\t\t{}", power(e[k], self.base)))?;
             writeln!(f)?;
+        }
+        if self.vanishes() {
+            writeln!(f, "{ALL_ZERO}")?;
         }
         write!(f, "Gradient {}", verdict(self.gradient))?;
         self.hessian.map_or(Ok(()), |passed| write!(f, "\nHessian {}", verdict(passed)))
@@ -105,7 +115,9 @@ impl fmt::Display for TaylorReport {
 ///
 /// The gradient passes if more than `num_test / 3` of the observed orders, `log(E1[k] / E1[k + 1]) / log(base)`, are
 /// above `2 - tol`, or if `E1` vanishes but for rounding, below `100 eps max(1, |f|)`, at `num_test / 4` steps; likewise
-/// the Hessian with order 3. Beyond hessQuik's rule, it fails if the order settles one lower at the smallest two steps
+/// the Hessian with order 3. Where the steps are too coarse for a function that changes fast, such as a network with large
+/// weights, smaller ones are tried down to those that rounding drowns, and the order at the finest of them decides; the
+/// report has these then. Beyond hessQuik's rule, it fails if derivatives are zero at all points, and if the order settles one lower at the smallest two steps
 /// that rounding leaves to see; and an error that is not finite fails. An error of a derivative that hardly acts along
 /// one random direction may pass, so take several seeds, too.
 ///
@@ -140,8 +152,7 @@ pub fn input_derivative_check<F: Real, S: Data<Elem = F>>(
     let value = jet.value.as_ref().expect("verified");
     let p = Normal::seed(options.seed).direction(x.dim());
 
-    let mut errors = [Vec::new(), Vec::new(), Vec::new()];
-    for h in options.steps() {
+    let at = |h: f64| -> Result<[f64; 3], Error> {
         let moved = Zip::from(&x).and(&p).map_collect(|x, p| *x + F::of(h * p));
         let found = evaluate(f, moved.view(), &Request::new().value(), d, Some(value.ncols()))?;
         // the step as it was really taken, after rounding
@@ -149,21 +160,22 @@ pub fn input_derivative_check<F: Real, S: Data<Elem = F>>(
         let [first, second] = expansion(&jet, step.view());
         let mut e =
             Zip::from(found.value.as_ref().expect("verified")).and(value).map_collect(|a, b| a.as_f64() - b.as_f64());
-        errors[0].push(norm(e.iter().copied()));
+        let e0 = norm(e.iter().copied());
         e -= &first;
-        errors[1].push(norm(e.iter().copied()));
+        let e1 = norm(e.iter().copied());
         e -= &second;
-        errors[2].push(norm(e.iter().copied()));
-    }
-    let [e0, e1, e2] = errors;
-    let rule = Rule::new::<F>(options, norm(value.iter().copied()));
-    let (many, some) = (options.num_test / 3, options.num_test / 4);
-    let gradient = rule.passes(&e1, 2, many, some);
-    let (e2, hessian) = match options.hessian {
-        true => (Some(e2.clone()), Some(rule.passes(&e2, 3, many, some))),
-        false => (None, None),
+        Ok([e0, e1, norm(e.iter().copied())])
     };
-    Ok(TaylorReport { base: options.base, h: options.steps(), e0, e1, e2, gradient, hessian })
+    let rule = Rule::new::<F>(options, norm(value.iter().copied()));
+    let mut look = Look::new(options.steps(), at)?;
+    let (many, some) = (options.num_test / 3, options.num_test / 4);
+    let zero = norm(jet.gradient.iter().flatten().copied()) == 0.0;
+    let mut verdict = |order: i32| Ok::<_, Error>(!zero && look.passes(&rule, order, many, some)?);
+    let gradient = verdict(2)?;
+    let hessian = if options.hessian { Some(verdict(3)?) } else { None };
+    let [e0, e1, e2] = look.errors;
+    let e2 = options.hessian.then_some(e2);
+    Ok(TaylorReport { base: options.base, h: look.steps, e0, e1, e2, gradient, hessian })
 }
 
 /// `f' p` and `p f'' p / 2` (n_s, m) with the step `p` (n_s, d) of each point; zero without a Hessian.
@@ -235,8 +247,7 @@ pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
     let p = Normal::seed(options.seed).direction(weights.len());
 
     let mut moved = layer.clone_box();
-    let (mut e0, mut e1) = (Vec::new(), Vec::new());
-    for h in options.steps() {
+    let at = |h: f64| -> Result<[f64; 3], Error> {
         let theta = Zip::from(&weights).and(&p).map_collect(|w, p| *w + F::of(h * p));
         let mut entries = theta.iter();
         for (_, w) in moved.weights_mut() {
@@ -245,12 +256,14 @@ pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
         let change = half_squares(&moved.evaluate(x, &request)?) - loss;
         let steps = theta.iter().zip(&weights).map(|(t, w)| t.as_f64() - w.as_f64());
         let slope: f64 = gradient.iter().zip(steps).map(|(g, step)| g.as_f64() * step).sum();
-        e0.push(change.abs());
-        e1.push((change - slope).abs());
-    }
+        Ok([change.abs(), (change - slope).abs(), 0.0])
+    };
     let rule = Rule::new::<F>(options, loss);
-    let gradient = rule.passes(&e1, 2, 3.min(options.num_test / 3), options.num_test / 3);
-    Ok(TaylorReport { base: options.base, h: options.steps(), e0, e1, e2: None, gradient, hessian: None })
+    let mut look = Look::new(options.steps(), at)?;
+    let zero = gradient.iter().all(|g| *g == F::zero());
+    let gradient = !zero && look.passes(&rule, 2, 3.min(options.num_test / 3), options.num_test / 3)?;
+    let [e0, e1, _] = look.errors;
+    Ok(TaylorReport { base: options.base, h: look.steps, e0, e1, e2: None, gradient, hessian: None })
 }
 
 /// Half the sum of squares of value, gradient and Hessian.
@@ -259,18 +272,81 @@ fn half_squares<F: Real>(jet: &Jet<F>) -> f64 {
     all.map(|v| v.as_f64() * v.as_f64()).sum::<f64>() / 2.0
 }
 
+/// The errors at some steps, and the function that gives them.
+struct Look<A> {
+    at: A,
+    steps: Vec<f64>,
+    /// `E0`, `E1` and `E2` at each step.
+    errors: [Vec<f64>; 3],
+}
+
+impl<A: FnMut(f64) -> Result<[f64; 3], Error>> Look<A> {
+    fn new(steps: Vec<f64>, at: A) -> Result<Self, Error> {
+        let mut look = Self { at, steps, errors: Default::default() };
+        look.errors = look.errors_at(&look.steps.clone())?;
+        Ok(look)
+    }
+
+    fn errors_at(&mut self, steps: &[f64]) -> Result<[Vec<f64>; 3], Error> {
+        let mut errors = [Vec::new(), Vec::new(), Vec::new()];
+        for &h in steps {
+            (self.at)(h)?.into_iter().zip(&mut errors).for_each(|(e, errors)| errors.push(e));
+        }
+        Ok(errors)
+    }
+
+    /// Whether the derivative of this `order` less one is right: by the rule at the steps of the options, or, where these
+    /// are too coarse for how fast the function changes, by the order at the finest steps that rounding leaves to see.
+    fn passes(&mut self, rule: &Rule, order: i32, many: usize, some: usize) -> Result<bool, Error> {
+        let which = order as usize - 1;
+        if rule.passes(&self.errors[which], order, many, some) {
+            return Ok(true);
+        }
+        if !self.errors[which].iter().all(|e| e.is_finite()) {
+            return Ok(false);
+        }
+        let count = (-rule.finest.ln() / rule.base.ln()) as usize;
+        let steps: Vec<f64> = (0..=count).map(|k| rule.base.powf(-(k as f64))).collect();
+        let errors = self.errors_at(&steps)?;
+        // at steps this small nothing but rounding is left of a right expansion
+        let noise = self.errors_at(&[1.0, 0.5, 0.25, 0.125].map(|part| rule.finest * part))?[which].clone();
+        let floor = 10.0 * noise.into_iter().fold(rule.small / 10.0, f64::max);
+        let Some(last) = rule.order_above(&errors[which], floor, order) else { return Ok(false) };
+        // the table shows the steps that decided
+        let shown = self.steps.len().min(steps.len());
+        let from = (last + 2).saturating_sub(shown).min(steps.len() - shown);
+        self.steps = steps[from..from + shown].to_vec();
+        self.errors = errors.map(|e| e[from..from + shown].to_vec());
+        Ok(true)
+    }
+}
+
 /// What it takes to pass.
 struct Rule {
     base: f64,
     tol: f64,
     /// Errors below this are but rounding.
     small: f64,
+    /// The smallest step of a second look.
+    finest: f64,
 }
 
 impl Rule {
     /// The rule for a function of this size.
     fn new<F: Real>(options: &Options, size: f64) -> Self {
-        Self { base: options.base, tol: options.tol, small: 100.0 * F::epsilon().as_f64() * size.max(1.0) }
+        let unit = F::epsilon().as_f64();
+        Self { base: options.base, tol: options.tol, small: 100.0 * unit * size.max(1.0), finest: 1000.0 * unit }
+    }
+
+    /// The last step at which an error is above `floor`, if the errors fall with this `order` (not with one less, as those
+    /// of a wrong derivative do) over the steps to it, through at least a factor of 16.
+    fn order_above(&self, errors: &[f64], floor: f64, order: i32) -> Option<usize> {
+        let window = ((16f64.ln() / self.base.ln()).ceil() as usize).max(2);
+        let last = errors.iter().rposition(|e| *e > floor)?;
+        let first = last.checked_sub(window)?;
+        let above = errors[first..=last].iter().all(|e| e.is_finite() && *e > floor);
+        let observed = (errors[first] / errors[last]).ln() / (window as f64 * self.base.ln());
+        (above && observed > f64::from(order) - 0.3).then_some(last)
     }
 
     /// Whether more than `many` observed orders are at least `order`, or errors at `some` steps are but rounding.

@@ -17,6 +17,7 @@ use super::hessian::Sites;
 use super::kernels::{Rows, copy_rows, lanes, scale_rows, scale_twice, vectorised};
 use super::kind::Kind;
 use super::program::{Site, Stage};
+use super::stop::step;
 use super::tape::{Buffer, Tape, fit, grow};
 use super::tile::read_off;
 use crate::Real;
@@ -80,8 +81,8 @@ impl<F: Real> Call<F> {
             [task] => {
                 let few = match &task.kind {
                     Kind::Full { k } => *k <= MOST,
-                    Kind::Trace { .. } => true,
-                    Kind::Pairs { .. } => false,
+                    Kind::Trace { .. } | Kind::Sum { .. } => true,
+                    Kind::Pairs { .. } | Kind::Form { .. } => false,
                 };
                 few && task.job == Job::Curvature
                     && task.plan.prefix == 0
@@ -93,6 +94,7 @@ impl<F: Real> Call<F> {
         self.program.narrow
             && task
             && !self.reverses
+            && !self.careful
             && self.v.is_none()
             && self.u.is_none()
             && matches!(self.gradient, Via::None | Via::Adjoints)
@@ -160,6 +162,7 @@ impl<F: Real> Call<F> {
         u.fill(F::zero());
         x.chunks_exact(d).enumerate().for_each(|(s, x)| (0..d).for_each(|j| u[j * n + s] = x[j]));
         for (i, (site, m, scale)) in stages.iter().filter_map(plain).enumerate() {
+            step();
             let z = fit(&mut space.own, site.p * n);
             if let Some(b) = &site.b {
                 z.chunks_exact_mut(n).zip(b).for_each(|(z, &b)| z.fill(b));
@@ -190,6 +193,7 @@ impl<F: Real> Call<F> {
         g.fill(F::zero());
         (0..q).for_each(|r| g[(r * q + r) * n..][..n].fill(F::one()));
         for (i, (site, m, scale)) in (0..stages.len()).rev().filter_map(|i| Some((i, plain(&stages[i])?))) {
+            step();
             let [_, slope, curve, _] = &space.sig[i];
             let (size, g) = ((site.p, q, n), Rows::new(now, q, n));
             let (slope, scaled) = (Rows::new(slope, 1, n), fit(&mut space.own, site.p * q * n));
@@ -218,6 +222,7 @@ impl<F: Real> Call<F> {
         let t = fit(now, self.d * r * n);
         t.chunks_exact_mut(n).enumerate().for_each(|(i, t)| t.fill(start.entry(i % r, i / r, self.d)));
         for (i, (site, m, scale)) in self.program.stages[..curved].iter().filter_map(plain).enumerate() {
+            step();
             let a = fit(&mut space.a, site.p * r * n);
             for row in 0..r {
                 let t = Mat::new(&now[row * n..], site.n, n, r * n);
@@ -260,6 +265,17 @@ pub(crate) fn in_order<F: Real>(
                 let (s, r) = (row / q, row % q);
                 let (a, c) = (sites.a.sample(s), sites.c.row(s, r, sites.used));
                 let h = &mut out[row * len..][..len];
+                if let Kind::Sum { terms, .. } = kind {
+                    h[0] = F::zero();
+                    for j in 0..sites.used {
+                        let mut sum = F::zero();
+                        for &(p, q, w) in terms {
+                            sum = (w * a[p * width + j]).mul_add(a[q * width + j], sum);
+                        }
+                        h[0] = c[j].mul_add(sum, h[0]);
+                    }
+                    continue;
+                }
                 if let Kind::Trace { signs } = kind {
                     h[0] = F::zero();
                     for j in 0..sites.used {
@@ -357,6 +373,32 @@ impl<F: Real> Down<'_, F> {
             }
         }
     }
+
+    #[inline(always)]
+    fn sum<S: Simd>(self, simd: S, k: usize, terms: &[(usize, usize, F)]) {
+        let (n, zero) = (self.n, F::splat(simd, F::zero()));
+        assert!(self.a.len() >= self.sites * k * n && self.h.len() >= n);
+        assert!(self.c.holds((self.sites, 1, n)) && n.is_multiple_of(F::lanes::<S>()));
+        assert!(terms.iter().all(|&(a, b, _)| a < k && b < k));
+        for s in (0..n).step_by(F::lanes::<S>()) {
+            // SAFETY: as above; the directions of the terms are among the `k`.
+            unsafe {
+                let h = self.h.as_mut_ptr().add(s);
+                let mut total = F::load(simd, h);
+                for j in 0..self.sites {
+                    let mut sum = zero;
+                    for &(a, b, w) in terms {
+                        let x = F::load(simd, self.a.as_ptr().add((j * k + a) * n + s));
+                        let y = F::load(simd, self.a.as_ptr().add((j * k + b) * n + s));
+                        sum = F::fused(simd, F::fused(simd, F::splat(simd, w), x, zero), y, sum);
+                    }
+                    let c = F::load(simd, self.c.data.as_ptr().add(self.c.start(j, 0) + s));
+                    total = F::fused(simd, c, sum, total);
+                }
+                F::store(simd, h, total);
+            }
+        }
+    }
 }
 
 impl<F: Real> WithSimd for Down<'_, F> {
@@ -369,7 +411,8 @@ impl<F: Real> WithSimd for Down<'_, F> {
             Kind::Full { k: 3 } => self.full::<S, 3>(simd),
             Kind::Full { .. } => self.full::<S, MOST>(simd),
             Kind::Trace { signs } => self.trace(simd, signs),
-            Kind::Pairs { .. } => unreachable!("entries of the Hessian do not go across"),
+            Kind::Sum { k, terms } => self.sum(simd, *k, terms),
+            Kind::Pairs { .. } | Kind::Form { .. } => unreachable!("these do not go across"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Requests that go by a schedule of the network's graph instead of sweeps over its layers.
-use super::call::{Call, Task, Via};
+use super::call::{Call, Via};
 use super::program::{Program, Stage};
+use super::rescue::Others;
 use crate::execute::{GraphCall, Plan};
-use crate::plan::Costs;
 use crate::{Error, Mode, Real, Request};
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ const RESULTS: usize = 1 << 20;
 const VECTORS: usize = 8;
 /// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
 const RATE: f64 = 60e9;
+/// Of the cost of the sweeps, what a schedule may cost at most to take their place.
+const GAIN: f64 = 0.75;
 
 impl<F: Real> Call<F> {
     /// Resolves `request` against the graph of the program.
@@ -45,6 +47,8 @@ impl<F: Real> Call<F> {
             outer: None,
             along: None,
             across: false,
+            careful: false,
+            others: Others::none(),
             graph: Some(call),
             program,
         })
@@ -61,16 +65,14 @@ impl<F: Real> Call<F> {
         self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)))
     }
 
-    /// Predicted seconds for each point, on one thread.
-    pub fn seconds(&self) -> f64 {
-        if let Some(graph) = &self.graph {
-            return graph.operations() * size_of::<F>() as f64 / 4.0 / RATE;
-        }
-        if self.smooth() {
-            // entry by entry through arrays of one sample: no schedule is as slow
-            return f64::INFINITY;
-        }
-        let of = |t: &Task<F>| Costs::new(&self.program, t.work).of(&t.plan).seconds(size_of::<F>());
-        self.tasks.iter().map(of).sum()
+    /// Whether a schedule is predicted to cost so much less than these sweeps that it takes their place; instead of smooth
+    /// maps, which go entry by entry through arrays of one sample, it always does.
+    pub fn gives_way_to(&self, schedule: &Self) -> bool {
+        self.smooth() || schedule.seconds() < GAIN * self.seconds()
     }
+}
+
+/// Predicted seconds for a point of so many operations of a schedule, in a precision of so many bytes.
+pub(super) fn seconds(operations: f64, bytes: usize) -> f64 {
+    operations * bytes as f64 / 4.0 / RATE
 }

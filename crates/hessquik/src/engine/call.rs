@@ -1,7 +1,8 @@
 //! A request resolved against a network: which sweeps to run, and where their results go.
-use super::compress::{compress_rows, signed_factor};
+use super::by_graph::seconds;
 use super::kind::Kind;
 use super::program::{Program, Stage};
+use super::rescue::Others;
 use super::sizes::Work;
 use super::start::Start;
 use crate::execute::GraphCall;
@@ -97,11 +98,15 @@ pub(crate) struct Call<F> {
     pub across: bool,
     /// The request on a graph, instead of all sweeps.
     pub graph: Option<GraphCall<F>>,
+    /// Whether to scale products before they are summed, where that costs time: for what overflows otherwise.
+    pub careful: bool,
+    /// The other ways, for what overflows in this one; none for a careful one.
+    pub others: Others<F>,
 }
 
 impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
-    pub fn new(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
+    pub fn new(program: Arc<Program<F>>, request: &Request<F>, reverse: bool, careful: bool) -> Result<Self, Error> {
         if request.is_empty() {
             return Err(Error::Request("nothing is asked for".into()));
         }
@@ -150,6 +155,8 @@ impl<F: Real> Call<F> {
             along: None,
             across: false,
             graph: None,
+            careful,
+            others: if careful { Others::none() } else { Others::new(request) },
         };
         if request.value {
             call.add_field(Field::Value, &[]);
@@ -226,7 +233,7 @@ impl<F: Real> Call<F> {
             if b.shape() != [k, k] {
                 return Err(Error::shape("the operator B", b.shape(), format!("[{k}, {k}]")));
             }
-            // pivoting passes over what is no number, so that the result would be one
+            // an entry that is no number could fall among directions that nobody asks for, and pass unseen
             if let Some(((i, j), entry)) = b.indexed_iter().find(|(_, b)| !b.is_finite()) {
                 return Err(Error::setting(format!("entry [{i}, {j}] of the operator B"), entry, "a finite number"));
             }
@@ -239,7 +246,8 @@ impl<F: Real> Call<F> {
                 traces.push((field, "operator", Some(b)));
             }
         }
-        if !sinks.is_empty() {
+        // of no entries at all nothing is computed
+        if full || !pairs.is_empty() {
             let kind = if full { Kind::Full { k } } else { Kind::Pairs { k, pairs } };
             let name = if full { "hessian" } else { "entries of the Hessian" };
             let start = self.start_along(self.v.as_deref(), k);
@@ -258,13 +266,13 @@ impl<F: Real> Call<F> {
     }
 
     /// Tangents that start with the rows of `v` (r, d), or with the identity.
-    fn start_along(&self, v: Option<&[F]>, r: usize) -> Start<F> {
+    pub(super) fn start_along(&self, v: Option<&[F]>, r: usize) -> Start<F> {
         let stages = &self.program.stages;
         v.map_or_else(|| Start::identity(stages), |v| Start::rows(stages, v, r))
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn add_task(
+    pub(super) fn add_task(
         &mut self,
         name: &'static str,
         job: Job,
@@ -289,54 +297,6 @@ impl<F: Real> Call<F> {
         let pivots = plan.pivots.iter().map(|&p| Start::identity(&self.program.stages[p..])).collect();
         self.tasks.push(Task { job, kind, plan, start, pivots, along_v, sinks, name, work });
         Ok(())
-    }
-
-    /// A trace along the directions, or with `b` the operator `tr(B H)`: directions `V` with `V^T D V = B`, and where
-    /// the first layer is without a skip, no more of them than twice its width.
-    fn add_trace(
-        &mut self,
-        name: &'static str,
-        field: usize,
-        b: Option<&Array2<F>>,
-        request: &Request<F>,
-    ) -> Result<(), Error> {
-        let (k, d) = (self.k, self.d);
-        let (v, signs) = match b {
-            None => (self.v.clone(), vec![F::one(); k]),
-            Some(b) => {
-                let half = F::of(0.5);
-                let symmetric = (0..k * k).map(|i| half * (b[[i / k, i % k]] + b[[i % k, i / k]])).collect();
-                let (mut rows, mut signs) = signed_factor(symmetric, k);
-                if signs.is_empty() {
-                    // an operator of zeros is one direction of length zero: the sweeps need a tangent
-                    (rows, signs) = (vec![F::zero(); k], vec![F::one()]);
-                }
-                let rows = match &self.v {
-                    None => rows,
-                    Some(v) => {
-                        let mut along = vec![F::zero(); signs.len() * d];
-                        let rows = super::gemm::Mat::new(&rows, signs.len(), k, k);
-                        super::gemm::gemm(false, rows, super::gemm::Mat::new(v, k, d, d), &mut along, d);
-                        along
-                    }
-                };
-                (Some(rows), signs)
-            }
-        };
-        let mut start = self.start_along(v.as_deref(), signs.len());
-        let mut along_v = b.is_none();
-        let mut kind = Kind::Trace { signs };
-        if let (Stage::Site(site), Kind::Trace { signs }) = (&self.program.stages[0], &kind)
-            && site.s.is_zero()
-            && signs.len() > site.p
-        {
-            let (z, z_signs, o) = compress_rows(&start.through_m, signs, site.p);
-            (start.full_rows, start.r, start.through_m, start.expand) = (start.r, z_signs.len(), z, Some(o));
-            start.through_s.clear();
-            start.fixed.clear();
-            (kind, along_v) = (Kind::Trace { signs: z_signs }, false);
-        }
-        self.add_task(name, Job::Curvature, kind, start, along_v, vec![(field, Sink::All)], request)
     }
 
     fn add_products(&mut self, w: &Array2<F>, request: &Request<F>, reverse: bool) -> Result<(), Error> {
@@ -417,6 +377,24 @@ impl<F: Real> Call<F> {
         self.tasks.first().map(|t| &t.plan)
     }
 
+    /// The plan where there is nothing of second order.
+    fn first_order(&self) -> Plan {
+        if self.gradient == Via::Tangents { Plan::forward(self.program.depth()) } else { Plan::sites() }
+    }
+
+    /// Predicted seconds for a point.
+    pub fn seconds(&self) -> f64 {
+        if let Some(graph) = &self.graph {
+            return seconds(graph.operations(), size_of::<F>());
+        }
+        let (k, q) = (self.k, self.q);
+        let of = |work: Work, plan: &Plan| Costs::new(&self.program, work).of(plan).seconds(size_of::<F>());
+        match &self.tasks[..] {
+            [] => of(Work::first_order(k, q), &self.first_order()),
+            tasks => tasks.iter().map(|task| of(task.work, &task.plan)).sum(),
+        }
+    }
+
     /// Plans and costs of all second-order results beside the alternatives.
     pub fn explain(&self, points: usize, request: &Request<F>) -> Explanation {
         let program = &self.program;
@@ -430,7 +408,7 @@ impl<F: Real> Call<F> {
         let mut results = Vec::new();
         let first_order;
         let works: Vec<(&str, Work, Option<&Plan>)> = if self.tasks.is_empty() {
-            first_order = if self.gradient == Via::Tangents { Plan::forward(depth) } else { Plan::sites() };
+            first_order = self.first_order();
             let name = if request.gradient { "gradient" } else { "value" };
             vec![(name, Work::first_order(if request.gradient { self.k } else { 0 }, self.q), Some(&first_order))]
         } else {

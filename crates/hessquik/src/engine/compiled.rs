@@ -4,6 +4,7 @@
 //! methods are not generic where they are implemented: programs that use the library need not compile the engine again.
 use super::call::Call;
 use super::pullback::{GradientSum, ReverseSpace};
+use super::stop::GoOn;
 use super::tile::Workspace;
 use super::{Program, compose};
 use crate::{Error, Jet, JetMut, Layer, Real, Request};
@@ -17,10 +18,15 @@ pub trait Compiled: Sized {
     fn lower(layer: &dyn Layer<Self>) -> Result<Program<Self>, Error>
     where
         Self: Real;
-    fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error>
+    fn resolve(
+        program: Arc<Program<Self>>,
+        request: &Request<Self>,
+        reverse: bool,
+        careful: bool,
+    ) -> Result<Call<Self>, Error>
     where
         Self: Real;
-    fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool)
+    fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool, go_on: Option<GoOn<'_>>)
     where
         Self: Real;
     fn evaluate_tile(call: &Call<Self>, ws: &mut Workspace<Self>, out: &mut [&mut [Self]])
@@ -52,11 +58,22 @@ macro_rules! compiled {
             fn lower(layer: &dyn Layer<Self>) -> Result<Program<Self>, Error> {
                 Program::lower(layer)
             }
-            fn resolve(program: Arc<Program<Self>>, request: &Request<Self>, reverse: bool) -> Result<Call<Self>, Error> {
-                Call::new(program, request, reverse)
+            fn resolve(
+                program: Arc<Program<Self>>,
+                request: &Request<Self>,
+                reverse: bool,
+                careful: bool,
+            ) -> Result<Call<Self>, Error> {
+                Call::new(program, request, reverse, careful)
             }
-            fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool) {
-                call.run(x, out, lent);
+            fn run(
+                call: &Call<Self>,
+                x: ArrayView2<Self>,
+                out: JetMut<'_, Self>,
+                lent: bool,
+                go_on: Option<GoOn<'_>>,
+            ) {
+                call.run(x, out, lent, go_on);
             }
             fn evaluate_tile(call: &Call<Self>, ws: &mut Workspace<Self>, out: &mut [&mut [Self]]) {
                 call.evaluate_tile(ws, out);

@@ -1,67 +1,6 @@
-//! Fewer directions for a trace: factors of a symmetric operator, and of the first layer's rows.
+//! Fewer directions for a trace: those of the first layer's rows.
 use super::gemm::{Mat, gemm};
 use crate::Real;
-
-/// `B = V^T D V` with `D = +-1` for a symmetric `B` (n, n), indefinite and of any rank: the rows of `V` (r, n) and their
-/// signs. Complete pivoting with blocks of one or two (Bunch and Parlett, 1971); exact zeros cost nothing.
-pub(crate) fn signed_factor<F: Real>(mut b: Vec<F>, n: usize) -> (Vec<F>, Vec<F>) {
-    let (mut rows, mut signs) = (Vec::new(), Vec::new());
-    // what rounding may have left of each entry: entries that nothing was taken from stay, however small they are
-    let mut noise = vec![F::zero(); n * n];
-    let unit = F::epsilon() * F::of(4.0 * n as f64);
-    // (1 + sqrt 17) / 8 bounds the growth of what is left
-    let alpha = F::of((1.0 + 17f64.sqrt()) / 8.0);
-    for _ in 0..n {
-        let (mut diagonal, mut off) = ((F::zero(), 0), (F::zero(), 0, 0));
-        for i in 0..n {
-            for j in i..n {
-                let x = b[i * n + j].abs();
-                if i == j && x > diagonal.0 {
-                    diagonal = (x, i);
-                } else if i != j && x > off.0 {
-                    off = (x, i, j);
-                }
-            }
-        }
-        if diagonal.0.max(off.0) == F::zero() {
-            break;
-        }
-        let mut take = |b: &mut [F], row: Vec<F>, sign: F| {
-            for i in 0..n {
-                for j in 0..n {
-                    let part = sign * row[i] * row[j];
-                    b[i * n + j] -= part;
-                    noise[i * n + j] += unit * part.abs();
-                }
-            }
-            rows.extend_from_slice(&row);
-            signs.push(sign);
-        };
-        if diagonal.0 >= alpha * off.0 {
-            let i = diagonal.1;
-            let (sign, root) = (b[i * n + i].signum(), b[i * n + i].abs().sqrt());
-            let row = b[i * n..][..n].iter().map(|&x| x / root).collect();
-            take(&mut b, row, sign);
-        } else {
-            // P^-1 = sum_e q_e q_e^T / lambda_e for the 2 x 2 block P of i and j
-            let (i, j) = (off.1, off.2);
-            let (p, o, r) = (b[i * n + i], b[i * n + j], b[j * n + j]);
-            let (half, mean) = ((p - r) / F::of(2.0), (p + r) / F::of(2.0));
-            let radius = half.hypot(o);
-            let columns: Vec<(F, F)> = (0..n).map(|l| (b[i * n + l], b[j * n + l])).collect();
-            for (lambda, side) in [(mean + radius, F::one()), (mean - radius, -F::one())] {
-                // eigenvector of P, from the row that does not cancel
-                let (x, y) =
-                    if half * side >= F::zero() { (half + side * radius, o) } else { (o, side * radius - half) };
-                let scale = F::one() / (x.hypot(y) * lambda.abs().sqrt());
-                let row = columns.iter().map(|&(a, c)| (x * a + y * c) * scale).collect();
-                take(&mut b, row, lambda.signum());
-            }
-        }
-        b.iter_mut().zip(&noise).filter(|(b, noise)| b.abs() <= **noise).for_each(|(b, _)| *b = F::zero());
-    }
-    (rows, signs)
-}
 
 /// The rows of `y` (k, p) replaced by at most `p` rows of each sign with the same `Y^T D Y`: `Y = O Z`, by a QR
 /// factorisation where a sign has more than `p` rows. Returns `Z` (r, p), its signs, and `O` (k, r).
@@ -134,39 +73,6 @@ mod tests {
             }
         }
         b
-    }
-
-    #[test]
-    fn an_indefinite_operator_is_factored() {
-        // zero diagonal (a wave operator), rank one, and a mixed one
-        let cases: [(&[f64], usize); 4] = [
-            (&[0.0, 1.0, 1.0, 0.0], 2),
-            (&[4.0, -2.0, -2.0, 1.0], 1),
-            (&[1.0, 2.0, 3.0, 2.0, -5.0, 0.5, 3.0, 0.5, 0.0], 3),
-            (&[0.0; 9], 0),
-        ];
-        for (b, rank) in cases {
-            let n = (b.len() as f64).sqrt() as usize;
-            let (rows, signs) = signed_factor(b.to_vec(), n);
-            assert_eq!(signs.len(), rank, "{b:?}");
-            let error = product(&rows, &signs, n).iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
-            assert!(error < 1e-14, "{b:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn small_entries_beside_large_ones_stay() {
-        // each entry to its own digits: diagonal, and blocks of very different sizes
-        let diagonal: Vec<f64> = [1e20, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1e-30].to_vec();
-        let blocks: Vec<f64> =
-            [0.0, 1e18, 0.0, 0.0, 1e18, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, -1.0, 0.0, 0.0, -1.0, 0.0].to_vec();
-        for b in [diagonal, blocks] {
-            let n = (b.len() as f64).sqrt() as usize;
-            let (rows, signs) = signed_factor(b.clone(), n);
-            for (found, wanted) in product(&rows, &signs, n).iter().zip(&b) {
-                assert!((found - wanted).abs() <= 1e-14 * wanted.abs(), "{found} for {wanted}");
-            }
-        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::kind::Kind;
 use super::memory::streamed;
 use super::packed::Packed;
 use super::program::{Program, Stage};
+use super::stop::step;
 use super::sweeps::sum_of_two;
 use super::symmetric::{front, mirror, symmetric};
 use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
@@ -48,14 +49,65 @@ pub(crate) struct Scratch<F> {
     pub rows: Buffer<F>,
     right: Buffer<F>,
     block: Buffer<F>,
+    /// Half of `B X`, see [`half_product`].
+    weighed: Buffer<F>,
     /// Whether results go to memory that is too large to stay in any cache, and was written before.
     pub past_caches: bool,
     /// Whether sums go feature by feature, as where samples are side by side.
     pub in_order: bool,
 }
 
+/// `Y` (k, n) with `sum_a x_a . y_a = sum_ab B_ab x_a . x_b`, at half the cost of `B X`: the blocks of `B` on its diagonal
+/// count once, those above it twice. `x` has `stride` entries from row to row.
+pub(crate) fn half_product<F: Real>(k: usize, b: &[F], (x, stride, n): (&[F], usize, usize), y: &mut [F]) {
+    const BLOCK: usize = 96;
+    for from in (0..k).step_by(BLOCK) {
+        let len = BLOCK.min(k - from);
+        let (end, to) = (from + len, &mut y[from * n..][..len * n]);
+        let block = |col: usize, cols: usize| Mat::new(&b[from * k + col..], len, cols, k);
+        if end < k {
+            gemm(false, block(end, k - end), Mat::new(&x[end * stride..], k - end, n, stride), to, n);
+            to.iter_mut().for_each(|y| *y *= F::of(2.0));
+        }
+        gemm(end < k, block(from, len), Mat::new(&x[from * stride..], len, n, stride), to, n);
+    }
+}
+
+/// `tr(B A diag(C[r]) A^T)`, to `out` (n_s, q): one product of `B` and `A` for all outputs.
+fn form_gram<F: Real>(
+    (k, b): (usize, &[F]),
+    (ns, q): (usize, usize),
+    sites: Sites<F>,
+    out: &mut [F],
+    weighed: &mut Buffer<F>,
+) {
+    let Sites { a, c, used } = sites;
+    let y = fit(weighed, k * used);
+    for s in 0..ns {
+        step();
+        half_product(k, b, (a.sample(s), a.stride, used), y);
+        let rows = a.sample(s);
+        for r in 0..q {
+            let c = c.row(s, r, used);
+            out[s * q + r] = vectorised(
+                #[inline(always)]
+                || (0..k).map(|i| dot3(c, &rows[i * a.stride..][..used], &y[i * used..][..used])).sum(),
+            );
+        }
+    }
+}
+
 /// `H_r = A diag(C[r]) A^T`, to `out` (n_s, q, slots); of a full Hessian the upper half is written.
-pub(crate) fn gram<F: Real>(kind: &Kind<F>, (ns, q): (usize, usize), sites: Sites<F>, out: &mut [F]) {
+pub(crate) fn gram<F: Real>(
+    kind: &Kind<F>,
+    (ns, q): (usize, usize),
+    sites: Sites<F>,
+    out: &mut [F],
+    scratch: &mut Scratch<F>,
+) {
+    if let (Kind::Form { k, matrix }, true) = (kind, sites.used > 0) {
+        return form_gram((*k, matrix), (ns, q), sites, out, &mut scratch.weighed);
+    }
     let (len, Sites { a, c, used }) = (kind.len(), sites);
     for s in 0..ns {
         let (a, width) = (a.sample(s), a.stride);
@@ -70,10 +122,14 @@ pub(crate) fn gram<F: Real>(kind: &Kind<F>, (ns, q): (usize, usize), sites: Site
             match kind {
                 Kind::Full { k } => small_gram(*k, c, (a, width), h),
                 Kind::Trace { signs } => h[0] = weighted_squares(signs, c, (a, width)),
-                Kind::Pairs { .. } => vectorised(
+                _ => vectorised(
                     #[inline(always)]
                     || {
-                        kind.each(|t| h[t.slot] = dot3(c, &a[t.a * width..][..used], &a[t.b * width..][..used]));
+                        h.fill(F::zero());
+                        kind.each(|t| {
+                            let entry = dot3(c, &a[t.a * width..][..used], &a[t.b * width..][..used]);
+                            h[t.slot] += t.coefficient * entry;
+                        });
                     },
                 ),
             }
@@ -92,12 +148,20 @@ pub(crate) fn lift<F: Real>(
 ) {
     let (k, len, n, stride) = (kind.k(), kind.len(), lift.n, lift.x.stride);
     for s in 0..ns {
+        step();
         let x = lift.x.sample(s);
+        if let Kind::Form { matrix, .. } = kind {
+            half_product(k, matrix, (x, stride, n), fit(&mut scratch.weighed, k * n));
+        }
         for r in 0..q {
             // ANCHOR: lift
             let y = fit(&mut scratch.rows, k * n);
             gemm(false, Mat::new(x, k, n, stride), lift.core(s * q + r), y, n);
             let h = &mut out[(s * q + r) * len..][..len];
+            if let Kind::Form { .. } = kind {
+                h[0] += vectorised(|| dot(y, &scratch.weighed[..k * n]));
+                continue;
+            }
             vectorised(
                 #[inline(always)]
                 || {
@@ -137,6 +201,7 @@ pub(crate) fn gram_and_lift<'x, F: Real>(
     let pack = |x: [Mat<F>; 2], memory| Packed::stacked(&x.map(Mat::t), front, memory);
     let mut right = pack(factor(0), std::mem::take(&mut scratch.right));
     for s in 0..ns {
+        step();
         let x = factor(s);
         if s > 0 && !shared {
             right = pack(x, right.release());
@@ -224,8 +289,27 @@ pub(crate) fn add_curvature<F: Real>(
     (sites, width): (&[F], usize),
     curve: &[F],
     h: &mut [F],
+    weighed: &mut Buffer<F>,
 ) {
     let (rows, k) = (kind.rows(), kind.k());
+    if let Kind::Form { matrix, .. } = kind {
+        let y = fit(weighed, k * p);
+        for s in 0..ns {
+            let (curve, a) = (&curve[s * p..][..p], &sites[s * k * width..]);
+            half_product(k, matrix, (a, width, p), y);
+            let h = &mut h[s * p..][..p];
+            vectorised(
+                #[inline(always)]
+                || {
+                    for i in 0..k {
+                        let (x, y) = (&a[i * width..][..p], &y[i * p..][..p]);
+                        (0..p).for_each(|j| h[j] += x[j] * y[j] * curve[j]);
+                    }
+                },
+            );
+        }
+        return;
+    }
     vectorised(
         #[inline(always)]
         || {
@@ -261,11 +345,13 @@ pub(crate) fn carry<F: Real>(
     (h, hm, out): (&[F], &mut Buffer<F>, &mut Buffer<F>),
 ) {
     let (ns, rows, k) = (tape.ns, kind.rows(), kind.k());
+    step();
     match &program.stages[i] {
         Stage::Site(site) => {
             let (n, p) = (site.n, site.p);
             let hm = fit(hm, ns * rows * p);
-            let site_h = fit(&mut tape.scratch[1], ns * rows * p);
+            let [weighed, site_h] = &mut tape.scratch;
+            let site_h = fit(site_h, ns * rows * p);
             if zero {
                 hm.fill(F::zero());
                 site_h.fill(F::zero());
@@ -276,7 +362,7 @@ pub(crate) fn carry<F: Real>(
                 scale_rows(false, (ns, rows, p), Rows::new(hm, rows, p), slope, F::one(), site_h, p);
                 // ANCHOR_END: carry
             }
-            add_curvature(kind, (ns, p), (sites, width), &tape.sig[i][2], site_h);
+            add_curvature(kind, (ns, p), (sites, width), &tape.sig[i][2], site_h, weighed);
             let out = fit(out, ns * rows * site.n_out);
             if zero {
                 site.w.map(ns * rows, site_h, p, out, site.n_out);
@@ -338,10 +424,10 @@ pub(crate) fn contract<F: Real>(
                 let entry = by_row.data[r * by_row.rs + row * by_row.cs];
                 out[slot] = if accumulate { out[slot] + entry } else { entry };
             };
-            match kind {
-                // the rows of a trace are already summed
-                Kind::Trace { .. } => write(0, 0),
-                _ => kind.each(|t| write(t.slot, t.row)),
+            match kind.is_sum() {
+                // its rows are already summed
+                true => write(0, 0),
+                false => kind.each(|t| write(t.slot, t.row)),
             }
         }
     }

@@ -10,6 +10,10 @@ pub(crate) enum Kind<F> {
     Pairs { k: usize, pairs: Vec<(usize, usize)> },
     /// The trace with a sign for each direction.
     Trace { signs: Vec<F> },
+    /// The sum of `w H[a, b]` over these terms (a, b, w).
+    Sum { k: usize, terms: Vec<(usize, usize, F)> },
+    /// `tr(B H)` with this symmetric matrix (k, k), most of whose entries are not zero.
+    Form { k: usize, matrix: Vec<F> },
 }
 
 /// One term of a kind: `coefficient * H[a, b]` is added to `slot`, and to `row` of a Hessian carried forward.
@@ -26,7 +30,7 @@ impl<F: Real> Kind<F> {
     /// Number of directions.
     pub fn k(&self) -> usize {
         match self {
-            Self::Full { k } | Self::Pairs { k, .. } => *k,
+            Self::Full { k } | Self::Pairs { k, .. } | Self::Sum { k, .. } | Self::Form { k, .. } => *k,
             Self::Trace { signs } => signs.len(),
         }
     }
@@ -36,8 +40,13 @@ impl<F: Real> Kind<F> {
         match self {
             Self::Full { k } => k * k,
             Self::Pairs { pairs, .. } => pairs.len(),
-            Self::Trace { .. } => 1,
+            _ => 1,
         }
+    }
+
+    /// Whether all terms are summed into one slot.
+    pub fn is_sum(&self) -> bool {
+        matches!(self, Self::Trace { .. } | Self::Sum { .. } | Self::Form { .. })
     }
 
     /// Number of rows of a Hessian carried forward.
@@ -52,6 +61,8 @@ impl<F: Real> Kind<F> {
     pub fn terms(&self) -> usize {
         match self {
             Self::Trace { signs } => signs.len(),
+            Self::Sum { terms, .. } => terms.len(),
+            Self::Form { k, .. } => k * (k + 1) / 2,
             _ => self.rows(),
         }
     }
@@ -79,6 +90,19 @@ impl<F: Real> Kind<F> {
                     f(Term { a, b: a, slot: 0, row: 0, coefficient });
                 }
             }
+            Self::Sum { terms, .. } => {
+                for &(a, b, coefficient) in terms {
+                    f(Term { a, b, slot: 0, row: 0, coefficient });
+                }
+            }
+            Self::Form { k, matrix } => {
+                for a in 0..*k {
+                    f(Term { a, b: a, slot: 0, row: 0, coefficient: matrix[a * k + a] });
+                    for b in a + 1..*k {
+                        f(Term { a, b, slot: 0, row: 0, coefficient: F::of(2.0) * matrix[a * k + b] });
+                    }
+                }
+            }
         }
     }
 
@@ -93,6 +117,9 @@ impl<F: Real> Kind<F> {
                 }
             }
             return;
+        }
+        if let Self::Form { matrix, .. } = self {
+            return out.iter_mut().zip(matrix).for_each(|(out, &b)| *out = b * h[0]);
         }
         // ANCHOR: weight_matrix
         self.each(|t| {

@@ -65,7 +65,9 @@ impl<F: Real> Lowered<F> {
             return Ok(call);
         }
         let call = Arc::new(resolve(self.program.clone(), &|| self.as_graph(layer), request, reverse)?);
-        if bytes(&call) <= LARGEST {
+        let matrices = [&request.operator, &request.products, &request.directions, &request.outputs];
+        let asked: usize = matrices.into_iter().flatten().map(|m| m.len() * size_of::<F>()).sum();
+        if bytes(&call) + asked <= LARGEST {
             let request = request.clone();
             let mut calls = self.calls();
             calls.truncate(KEPT - 1);
@@ -103,6 +105,8 @@ fn bytes<F: Real>(call: &Call<F>) -> usize {
         Kind::Full { .. } => 0,
         Kind::Pairs { pairs, .. } => size_of_val(&pairs[..]),
         Kind::Trace { signs } => size_of_val(&signs[..]),
+        Kind::Sum { terms, .. } => size_of_val(&terms[..]),
+        Kind::Form { matrix, .. } => size_of_val(&matrix[..]),
     };
     let task = |t: &Task<F>| {
         let starts: usize = [&t.start].into_iter().chain(&t.pivots).map(start).sum();

@@ -18,10 +18,12 @@ mod lanes;
 mod linear;
 mod lowered;
 mod memory;
+mod operator;
 mod packed;
 pub(crate) mod product;
 mod program;
 mod pullback;
+mod rescue;
 mod reverse;
 mod reverse_carry;
 mod reverse_hessian;
@@ -30,6 +32,7 @@ mod run;
 mod share;
 mod sizes;
 mod start;
+mod stop;
 mod sweeps;
 mod symmetric;
 pub(crate) mod tape;
@@ -47,6 +50,7 @@ pub use program::Program;
 pub(crate) use program::{Memory, Stage};
 pub(crate) use sizes::{StageSizes, Work};
 pub(crate) use start::spared;
+pub(crate) use stop::{GoOn, Stopped};
 
 /// Sizes for tests of the kernels; of them the small ones under Miri, which takes a microsecond for each operation.
 #[cfg(test)]

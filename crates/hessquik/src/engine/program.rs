@@ -2,9 +2,9 @@
 use super::linear::{Cover, Known, Lin, cover};
 use super::tile::Workspace;
 use crate::graph::Graph;
-use crate::layer::{Form, Parts, Shift};
+use crate::layer::{Form, Parts, Piece, Shift};
 use crate::{Activation, Error, Layer, Real, SmoothMap};
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayD};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One layer in the one form: `z = u M + b`, `u' = u S + act(z) W + c`.
@@ -84,6 +84,10 @@ pub(crate) struct Space<'a, F: Real> {
 
 impl<F: Real> Drop for Space<'_, F> {
     fn drop(&mut self) {
+        // what a tile left in the middle is not worth keeping
+        if std::thread::panicking() {
+            return;
+        }
         let space = std::mem::take(&mut self.space);
         self.program.memory.0.lock().unwrap_or_else(PoisonError::into_inner).push(space);
     }
@@ -159,7 +163,20 @@ impl<F: Real> Program<F> {
 
     fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<(), Error> {
         let stage = match layer.parts() {
-            Parts::Chain(layers) => return self.push_chain(layers, position),
+            Parts::Chain(layers) => {
+                let before = self.n_weights;
+                self.push_chain(layers, position)?;
+                let (listed, of_layers): (usize, usize) =
+                    (layer.weights().iter().map(|(_, w)| w.len()).sum(), self.n_weights - before);
+                if listed != of_layers {
+                    let message = format!(
+                        "its weights have {listed} entries, those of its layers {of_layers}: list all weights of its \
+                         layers in `weights`, in their order, and no others"
+                    );
+                    return Err(Error::Layer { layer: at(position, layer), message });
+                }
+                return Ok(());
+            }
             Parts::Form(form) => Stage::Site(Box::new(self.site(layer, position, &form)?)),
             Parts::Forward => unreachable!("such networks are graphs"),
             Parts::Smooth(map) if layer.weights().is_empty() => Stage::Smooth(map),
@@ -210,8 +227,14 @@ impl<F: Real> Program<F> {
         if p == 0 {
             return Err(Error::setting(format!("the width of layer {}", at(position, layer)), 0, "at least 1"));
         }
-        form.act.check()?;
+        form.act.check_in::<F>().map_err(|e| match e {
+            Error::Setting { what, found, wanted } => {
+                Error::setting(format!("{what} of layer {}", at(position, layer)), found, wanted)
+            }
+            other => other,
+        })?;
         let weights = layer.weights();
+        complete(form, &weights).map_err(error)?;
         let mut known = Known(Vec::with_capacity(weights.len()));
         for (name, array) in &weights {
             known.0.push((name, self.n_weights, *array));
@@ -271,6 +294,41 @@ impl<F: Real> Program<F> {
     /// Sum of the widths of all sites.
     pub(crate) fn sites(&self) -> usize {
         self.offsets[self.depth()]
+    }
+}
+
+/// Whether a layer in the one form uses all it has: every weight under a name of its own, and its site. What is left out
+/// would give numbers all the same, of another function.
+fn complete<F: Real>(form: &Form<F>, weights: &[(String, &ArrayD<F>)]) -> Result<(), String> {
+    for (i, (name, _)) in weights.iter().enumerate() {
+        if weights[..i].iter().any(|(other, _)| other == name) {
+            return Err(format!("two of its weights are named {name:?}; give each a name of its own"));
+        }
+    }
+    let pieces = || [&form.m, &form.s, &form.w].into_iter().flat_map(|lin| &lin.pieces);
+    let stands = |name: &str| {
+        let in_pieces = pieces().any(|piece| matches!(piece, Piece::Weight { name: n, .. } if n == name));
+        in_pieces || [&form.b, &form.c].into_iter().any(|shift| matches!(shift, Shift::Weight(n) if n == name))
+    };
+    if let Some((name, _)) = weights.iter().find(|(name, _)| !stands(name)) {
+        return Err(format!(
+            "its weight {name:?} stands nowhere in its form; put it into M, b, S, W or c, or take it out of `weights`"
+        ));
+    }
+    let [m, s, w] = [&form.m, &form.s, &form.w].map(|lin| !lin.pieces.is_empty());
+    let [n, p, n_out] = form.dims;
+    match (m, w) {
+        (true, true) => Ok(()),
+        (true, false) => Err(format!(
+            "its W is zero, so that act(z) does not reach the output; set the ({p}, {n_out}) matrix with \
+             `.w(Linear::identity({p}))` or another `.w(..)`"
+        )),
+        (false, true) => Err(format!(
+            "its M is zero, so that z does not depend on the input; set the ({n}, {p}) matrix with `.m(..)`"
+        )),
+        // affine, u' = u S + c
+        (false, false) if s && matches!(form.b, Shift::None) => Ok(()),
+        (false, false) => Err("its M and W are zero; set them with `.m(..)` and `.w(..)`".into()),
     }
 }
 

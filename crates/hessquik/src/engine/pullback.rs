@@ -20,6 +20,8 @@ pub(crate) struct GradientSum<F> {
     along: Option<StartBar<F>>,
     /// Of a network as a graph, what its tiles add to instead of all that.
     graph: Vec<F>,
+    /// The sums over tiles that went by another plan.
+    others: [Option<Box<GradientSum<F>>>; 2],
 }
 
 /// Working memory of the reverse, kept from tile to tile.
@@ -43,7 +45,13 @@ impl<F: Real> GradientSum<F> {
             weights: WeightGradient::new(&call.program, space.spare.pop()),
             starts: call.tasks.iter().map(of).collect(),
             along: call.along.as_ref().map(StartBar::new),
+            others: [None, None],
         }
+    }
+
+    /// The sum over the tiles that go by the other plan `call`, counted `index`.
+    pub fn other(&mut self, index: usize, call: &Call<F>, space: &mut ReverseSpace<F>) -> &mut Self {
+        self.others[index].get_or_insert_with(|| Box::new(Self::new(call, space)))
     }
 
     /// Number of entries, to bound how many sums are kept at once.
@@ -64,6 +72,13 @@ impl<F: Real> GradientSum<F> {
         let to = self.starts.iter_mut().flatten().chain(&mut self.along);
         to.zip(other.starts.iter().flatten().chain(&other.along)).for_each(|(to, from)| to.add(from));
         space.spare.push(other.weights);
+        for (to, from) in self.others.iter_mut().zip(other.others) {
+            match (to, from) {
+                (Some(to), Some(from)) => to.add(*from, space),
+                (to @ None, from) => *to = from,
+                (Some(_), None) => {}
+            }
+        }
     }
 
     /// The flat gradient of all weights.
@@ -83,7 +98,12 @@ impl<F: Real> GradientSum<F> {
         if let (Some(bar), Some(start)) = (&self.along, &call.along) {
             add(bar, start, 0);
         }
-        let theta = self.weights.take(&call.program);
+        let mut theta = self.weights.take(&call.program);
+        for (index, other) in self.others.into_iter().enumerate() {
+            if let (Some(other), Some(call)) = (other, call.other(index)) {
+                theta.iter_mut().zip(other.finish(call)).for_each(|(theta, more)| *theta += more);
+            }
+        }
         call.program.space().space.reverse.spare.push(self.weights);
         theta
     }
@@ -245,12 +265,12 @@ impl<F: Real> Call<F> {
             for r in 0..q {
                 let (slots, by_row) = (&slots_bar[(s * q + r) * len..][..len], &mut by_row[r * rows..][..rows]);
                 match kind {
-                    Kind::Trace { .. } => by_row[0] = slots[0],
+                    _ if kind.is_sum() => by_row[0] = slots[0],
                     Kind::Full { k } => kind.each(|t| {
                         let lower = if t.a == t.b { F::zero() } else { slots[t.b * k + t.a] };
                         by_row[t.row] = slots[t.slot] + lower;
                     }),
-                    Kind::Pairs { .. } => by_row.copy_from_slice(slots),
+                    _ => by_row.copy_from_slice(slots),
                 }
             }
             let bar = Mat::new(by_row, q, rows, rows);

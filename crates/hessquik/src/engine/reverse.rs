@@ -10,6 +10,7 @@ use super::program::{Program, Site, Stage};
 use super::reverse_hessian::{Weights, dense_weight, fold, gram, lift, smooth_curvature, smooth_rows};
 use super::reverse_kernels::{AdjointBars, Gather, ScaledBars, ValueBars, add_rows};
 use super::start::Start;
+use super::stop::step;
 use super::sweeps::{Segment, sum_of_two};
 use super::tape::{Buffer, Tape, copy_from, fit, view2, view3};
 use super::tile::fold_at;
@@ -127,6 +128,7 @@ impl<F: Real> Reverse<'_, F> {
         weight: Option<&Array4<F>>,
     ) {
         let (program, ns, bars) = (self.program, self.tape.ns, &mut *self.bars);
+        step();
         match &program.stages[i] {
             Stage::Site(site) => {
                 let (n, p, m) = (site.n, site.p, site.n_out);

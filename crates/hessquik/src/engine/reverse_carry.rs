@@ -1,4 +1,5 @@
 //! A Hessian carried forward, in reverse.
+use super::gemm::{Mat, gemm};
 use super::hessian::add_curvature;
 use super::kernels::{Rows, scale_rows, vectorised};
 use super::kind::Kind;
@@ -6,8 +7,9 @@ use super::program::Stage;
 use super::reverse::{Reverse, Shared};
 use super::reverse_hessian::{smooth_curvature, smooth_rows};
 use super::reverse_kernels::{Gather, ScaledBars};
+use super::stop::step;
 use super::sweeps::sum_of_two;
-use super::tape::{copy_from, fit, identities, view2, view3};
+use super::tape::{Buffer, copy_from, fit, identities, view2, view3};
 use crate::Real;
 use ndarray::Array4;
 use std::mem::swap;
@@ -27,11 +29,13 @@ impl<F: Real> Reverse<'_, F> {
     ) {
         let (program, ns, rows, k) = (self.program, self.tape.ns, kind.rows(), kind.k());
         let bars = &mut *self.bars;
+        step();
         match &program.stages[i] {
             Stage::Site(site) => {
                 let (n, p, m) = (site.n, site.p, site.n_out);
                 let (size, all) = ((ns, rows, p), ns * rows);
-                let [_, slope, curve, _] = &self.tape.sig[i];
+                let tape = &mut *self.tape;
+                let ([_, slope, curve, _], weighed) = (&tape.sig[i], &mut tape.scratch[0]);
                 let [h_bar, scaled] = &mut bars.scratch;
                 let (h_bar, scaled) = (fit(h_bar, all * p), fit(scaled, all * p));
                 // H' = H S + h W
@@ -40,12 +44,12 @@ impl<F: Real> Reverse<'_, F> {
                 if site.w.trained() {
                     // h = (H M) . act' + sum A_a . A_b . act'', computed again
                     scale_rows(false, size, Rows::new(hm, rows, p), Rows::new(slope, 1, p), F::one(), scaled, p);
-                    add_curvature(kind, (ns, p), (sites, width), curve, scaled);
+                    add_curvature(kind, (ns, p), (sites, width), curve, scaled, weighed);
                     site.w.add_gradient(all, scaled, p, h_out, m, &mut self.gradient.stages[i].w);
                 }
                 let (curve_bar, a_bar) = (bars.curve[i].total(ns * p), bars.a.gather(ns * k * p).data);
                 a_bar.fill(F::zero());
-                products_of_sites(kind, (ns, p), (sites, width), curve, h_bar, (curve_bar, a_bar));
+                products_of_sites(kind, (ns, p), (sites, width), (curve, h_bar), (curve_bar, a_bar), weighed);
                 // h = (H M) . act' + ..
                 let (a, b_bar, slope_bar) =
                     (Rows::new(hm, rows, p), Rows::new(h_bar, rows, p), bars.slope[i].gather(ns * p));
@@ -107,11 +111,33 @@ fn products_of_sites<F: Real>(
     kind: &Kind<F>,
     (ns, p): (usize, usize),
     (sites, width): (&[F], usize),
-    curve: &[F],
-    h_bar: &[F],
+    (curve, h_bar): (&[F], &[F]),
     (curve_bar, a_bar): (&mut [F], &mut [F]),
+    weighed: &mut Buffer<F>,
 ) {
     let (rows, k) = (kind.rows(), kind.k());
+    if let Kind::Form { matrix, .. } = kind {
+        // Y = B A: A_bar = 2 Y . act'' . h_bar
+        let y = fit(weighed, k * p);
+        for s in 0..ns {
+            let (curve, curve_bar) = (&curve[s * p..][..p], &mut curve_bar[s * p..][..p]);
+            let (a, bar, w) = (&sites[s * k * width..], &mut a_bar[s * k * p..][..k * p], &h_bar[s * p..][..p]);
+            gemm(false, Mat::new(matrix, k, k, k), Mat::new(a, k, p, width), y, p);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for i in 0..k {
+                        let (x, y, bar) = (&a[i * width..][..p], &y[i * p..][..p], &mut bar[i * p..][..p]);
+                        for j in 0..p {
+                            curve_bar[j] += w[j] * x[j] * y[j];
+                            bar[j] += F::of(2.0) * w[j] * y[j] * curve[j];
+                        }
+                    }
+                },
+            );
+        }
+        return;
+    }
     vectorised(
         #[inline(always)]
         || {

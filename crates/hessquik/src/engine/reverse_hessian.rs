@@ -6,6 +6,7 @@ use super::kernels::{Rows, copy_rows, vectorised};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::reverse_kernels::{FEW, Gather, GramBars, WeighedBars};
+use super::stop::step;
 use super::tape::{Buffer, Tape, fit, identities, view2, view3};
 use crate::Real;
 use ndarray::{Array4, s};
@@ -48,6 +49,10 @@ impl<'a, F: Real> Weights<'a, F> {
             return gemm(false, b, Mat::new(x, k, n, stride), y, n);
         }
         let h = &self.h[index * len..][..len];
+        if let Kind::Form { matrix, .. } = self.kind {
+            gemm(false, Mat::new(matrix, k, k, k), Mat::new(x, k, n, stride), y, n);
+            return y.iter_mut().for_each(|y| *y *= h[0]);
+        }
         y.fill(F::zero());
         vectorised(
             #[inline(always)]
@@ -81,6 +86,7 @@ pub(crate) fn gram<F: Real>(
     let y = fit(scratch, k * p);
     let Gather { data: c_bar, started } = c_bar;
     for s in 0..ns {
+        step();
         let (a, a_bar) = (Rows { data: a.sample(s), ..a }, &mut a_bar[s * k * p..][..k * p]);
         for r in 0..q {
             // ANCHOR: gram_bars
@@ -107,6 +113,7 @@ pub(crate) fn lift<F: Real>(
     let [y, twice] = scratch;
     let (y, twice) = (fit(y, k * n), fit(twice, k * n));
     for s in 0..ns {
+        step();
         let x = x.sample(s);
         for r in 0..q {
             // ANCHOR: lift_bars

@@ -2,6 +2,7 @@
 use super::call::{Call, Field};
 use super::pullback::GradientSum;
 use super::share::one_of;
+use super::stop::{GoOn, asking};
 use super::tape::{Buffer, fit, grow};
 use super::tile::Workspace;
 use crate::{JetMut, Real};
@@ -13,7 +14,7 @@ use std::ops::Range;
 pub(crate) type Slices<'a, F> = [&'a mut [F]; Field::COUNT];
 
 impl<F: Real> Workspace<F> {
-    fn load(&mut self, x: ArrayView2<F>) {
+    pub(super) fn load(&mut self, x: ArrayView2<F>) {
         self.tape.ns = x.nrows();
         grow(&mut self.tape.u, 1);
         let to = fit(&mut self.tape.u[0], x.len());
@@ -50,7 +51,9 @@ fn points<'a, F>(x: &ArrayView2<'a, F>, range: Range<usize>) -> ArrayView2<'a, F
 
 impl<F: Real> Call<F> {
     /// Evaluates all points into `out`, the arrays of the fields, which are `lent` if they were touched before.
-    pub fn run(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, lent: bool) {
+    /// `go_on` is asked at every step of a tile, on the threads that work; once it says no, this unwinds with
+    /// [`Stopped`](super::Stopped).
+    pub fn run(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, lent: bool, go_on: Option<GoOn<'_>>) {
         const CACHES: usize = 8 << 20;
         // most of what is smaller was touched before, though it is fresh: the C library keeps what it got back
         const KEPT: usize = 32 << 20;
@@ -60,11 +63,11 @@ impl<F: Real> Call<F> {
         let tile = self.tile_for(x.nrows());
         let parallel = x.nrows() > tile && rayon::current_num_threads() > 1;
         let share = if parallel { x.nrows().div_ceil(tile) } else { 1 };
-        self.run_tiles(x, out, (tile, past_caches, share));
+        self.run_tiles(x, out, (tile, past_caches, share), go_on);
     }
 
     /// In halves of whole tiles, down to single ones.
-    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, how: (usize, bool, usize)) {
+    fn run_tiles(&self, x: ArrayView2<F>, mut out: JetMut<'_, F>, how: (usize, bool, usize), go_on: Option<GoOn<'_>>) {
         let (tile, past_caches, tiles) = how;
         let n = x.nrows();
         if n <= tile {
@@ -72,14 +75,20 @@ impl<F: Real> Call<F> {
                 let mut space = self.program.space();
                 space.space.load(x);
                 space.space.tape.past_caches = past_caches;
-                one_of(tiles, || self.fill_arrays(&mut space.space, &mut out));
+                asking(go_on, || {
+                    one_of(tiles, || {
+                        if self.fill_arrays(&mut space.space, &mut out) {
+                            self.rescue(&mut space.space, x, &mut out);
+                        }
+                    });
+                });
             }
             return;
         }
         let half = n.div_ceil(tile) / 2 * tile;
         let (x, out) = (x.split_at(Axis(0), half), out.split_at(half));
-        let first = || self.run_tiles(x.0, out.0, how);
-        let second = || self.run_tiles(x.1, out.1, how);
+        let first = || self.run_tiles(x.0, out.0, how, go_on);
+        let second = || self.run_tiles(x.1, out.1, how, go_on);
         if tiles > 1 {
             rayon::join(first, second);
         } else {
@@ -88,8 +97,8 @@ impl<F: Real> Call<F> {
         }
     }
 
-    /// Evaluates a tile into arrays of any strides.
-    fn fill_arrays(&self, ws: &mut Workspace<F>, out: &mut JetMut<'_, F>) {
+    /// Evaluates a tile into arrays of any strides; says whether to look for what is no number in them.
+    fn fill_arrays(&self, ws: &mut Workspace<F>, out: &mut JetMut<'_, F>) -> bool {
         let (ns, fields) = (ws.tape.ns, self.fields.len());
         let mut results = take(&mut ws.results);
         grow(&mut results, fields);
@@ -105,11 +114,13 @@ impl<F: Real> Call<F> {
             }
         }
         self.evaluate_tile(ws, &mut slices[..fields]);
+        let spoiled = self.spoiled(ws, &slices[..fields]);
         out.each(|field, array| match self.position(field) {
             Some(at) if !in_place[at] => store(&results[at], array),
             _ => {}
         });
         ws.results = results;
+        spoiled
     }
 
     /// Results and cotangents of a loss given per tile, pulled back: returns the loss, the flat gradient of the weights,
@@ -122,6 +133,7 @@ impl<F: Real> Call<F> {
         x: ArrayView2<F>,
         x_bar: &mut [F],
         loss: impl Fn(Range<usize>, &[&mut [F]], &mut [&mut [F]]) -> F + Sync,
+        go_on: Option<GoOn<'_>>,
     ) -> (F, Vec<F>) {
         const MEMORY: usize = 16 << 20;
         let (n, d, fields) = (x.nrows(), self.d, self.fields.len());
@@ -144,16 +156,26 @@ impl<F: Real> Call<F> {
                 ws.load(points(&x, range.clone()));
                 let mut out = self.slices(&mut results, range.len());
                 F::evaluate_tile(self, ws, &mut out[..fields]);
+                let mut other = None;
+                if self.spoiled(ws, &out[..fields]) {
+                    other = self.rescued(ws, points(&x, range.clone()), &mut out[..fields]);
+                }
                 let mut bar = self.slices(&mut bars, range.len());
                 bar.iter_mut().for_each(|b| b.fill(F::zero()));
                 total += loss(range, &out[..fields], &mut bar[..fields]);
                 let bar = bar.each_ref().map(|b| &**b);
-                F::pull_back_tile(self, (&mut *ws, &mut rs), &bar[..fields], &mut sum, x_bar);
+                match other.and_then(|index| Some((index, self.other(index)?))) {
+                    None => F::pull_back_tile(self, (&mut *ws, &mut rs), &bar[..fields], &mut sum, x_bar),
+                    Some((index, call)) => {
+                        let sum = sum.other(index, call, &mut rs);
+                        F::pull_back_tile(call, (&mut *ws, &mut rs), &bar[..fields], sum, x_bar);
+                    }
+                }
             }
             (ws.reverse, ws.results, ws.cotangents) = (rs, results, bars);
             (total, sum)
         };
-        let group = |g: usize, x_bar: &mut [F]| one_of(groups, || one_group(g, x_bar));
+        let group = |g: usize, x_bar: &mut [F]| asking(go_on, || one_of(groups, || one_group(g, x_bar)));
         let (total, sum) = self.sum(0..groups, per_group * d, x_bar, &group);
         (total, F::finish(sum, self))
     }

@@ -43,6 +43,8 @@ impl<F: Real> Stage<F> {
 pub(crate) struct Work {
     pub k: f64,
     pub terms: f64,
+    /// Elementwise passes over a site where a Hessian is carried forward, and flops of its products there.
+    pub carried: [f64; 2],
     pub rows: f64,
     pub q: f64,
     pub gradient: bool,
@@ -53,11 +55,24 @@ impl Work {
     pub fn new<F: Real>(kind: &Kind<F>, q: usize, gradient: bool) -> Self {
         let outputs = (q * kind.len()) as f64;
         let (k, terms, rows) = (kind.k() as f64, kind.terms() as f64, kind.rows() as f64);
-        Self { k, terms, rows, q: q as f64, gradient, outputs }
+        let (terms, carried) = match kind {
+            // a product with half the matrix serves all outputs
+            Kind::Form { .. } => (k + k * k / (2.0 * q as f64), [k, k * k]),
+            _ => (terms, [terms, 0.0]),
+        };
+        Self { k, terms, carried, rows, q: q as f64, gradient, outputs }
     }
 
     /// First derivatives alone.
     pub fn first_order(k: usize, q: usize) -> Self {
-        Self { k: k as f64, terms: 0.0, rows: 0.0, q: q as f64, gradient: true, outputs: (k * q) as f64 }
+        Self {
+            k: k as f64,
+            terms: 0.0,
+            carried: [0.0; 2],
+            rows: 0.0,
+            q: q as f64,
+            gradient: true,
+            outputs: (k * q) as f64,
+        }
     }
 }

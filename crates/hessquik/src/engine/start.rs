@@ -99,9 +99,10 @@ pub(crate) struct Start<F> {
     pub through_m: Vec<F>,
     /// `R S` (r, n').
     pub through_s: Vec<F>,
-    /// Number of rows of `R`, which differs from `r` only where `R M = O Z` was compressed to the `r` rows of `Z`.
+    /// Number of rows of `R`, which differs from `r` only where `r` other rows took the place of `R M`.
     pub full_rows: usize,
-    /// `O` (full_rows, r) in that case; `through_m` is `Z` then.
+    /// `O` (full_rows, r) in that case: with the cotangent of `through_m` it makes that of `R M`. None if there are no
+    /// gradients to come.
     pub expand: Option<Vec<F>>,
     /// What stays fixed of the tangents at the stages after the first, as far as anything does.
     pub fixed: Vec<Fixed<F>>,

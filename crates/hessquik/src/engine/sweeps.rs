@@ -9,6 +9,7 @@ use super::kernels::{Rows, scale_rows, scale_twice};
 use super::linear::{Cover, Lin};
 use super::program::{Program, Site, Stage};
 use super::start::{Start, for_every_sample};
+use super::stop::step;
 use super::tape::{Buffer, Tape, copy_from, fit, grow, view2, view3};
 use crate::Real;
 
@@ -52,6 +53,7 @@ pub(crate) fn values<F: Real>(program: &Program<F>, order: usize, tape: &mut Tap
         }
     }
     for (i, stage) in program.stages.iter().enumerate() {
+        step();
         let in_place = in_place(i);
         if in_place {
             tape.u.swap(i, i + 1);
@@ -117,6 +119,7 @@ pub(crate) fn adjoints<F: Real>(
         }
     }
     for i in (lowest..program.depth()).rev() {
+        step();
         let stage = &program.stages[i];
         let in_place = in_place(i);
         if in_place {
@@ -229,6 +232,7 @@ pub(crate) fn tangents<F: Real>(
         }
     }
     for i in a..b {
+        step();
         let stage = &program.stages[i];
         let shared = start.filter(|_| i == a);
         let (last, in_place) = (is_last(i), in_place(i));

@@ -10,6 +10,7 @@ use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
 use super::start::Start;
+use super::stop::step;
 use super::sweeps::{Segment, adjoints, sum_of_two, tangents, values};
 use super::tape::{Buffer, Tape, copy_from, fit, grow, identities, view2, view3};
 use crate::Real;
@@ -252,6 +253,7 @@ impl<F: Real> Call<F> {
         let [dg, de, below] = &mut tt.products;
         fit(dg, ns * rows * self.m).fill(F::zero());
         for i in (0..depth).rev() {
+            step();
             let stage = &program.stages[i];
             let n = stage.n();
             let to = fit(below, ns * rows * n);
@@ -386,7 +388,7 @@ pub(crate) fn one_segment<F: Real>(
         _ if scratch.in_order => in_order(&program.offsets[a..=b], kind, size, sites, out),
         Kind::Full { k } if dense(*k) => gram_and_lift(*k, size, sites, lifted, out, scratch),
         _ => {
-            gram(kind, size, sites, out);
+            gram(kind, size, sites, out, scratch);
             if let Some(lifted) = lifted {
                 lift(kind, size, lifted, out, scratch);
             }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 #[test]
 fn layers_that_lie() {
-    let weights = Weights::new().with("K", Array2::ones((2, 4))).with("b", Array1::ones(4)).with("c", Array1::ones(5));
-    let right = Form::new(2, 4, 3).m(Linear::zero().weight("K", 0, 0)).b("b").w(Linear::zero().copy(0, 0, 3, 1.0));
+    let weights = Weights::new().with("K", Array2::ones((2, 4))).with("b", Array1::ones(4)).with("c", Array1::ones(3));
+    let whole = Linear::zero().copy(0, 0, 3, 1.0);
+    let right = Form::new(2, 4, 3).m(Linear::zero().weight("K", 0, 0)).b("b").w(whole).c("c");
     let of =
         |form: Form<f64>| Network::bare(Box::new(Own { name: "liar", dims: (2, 3), weights: weights.clone(), form }));
     assert!(of(right.clone()).is_ok());
@@ -34,6 +35,83 @@ fn layers_that_lie() {
         let e = of(form).expect_err(what);
         assert!(matches!(e, Error::Layer { .. } | Error::Setting { .. }), "{what}: {e}");
         assert!(e.to_string().contains("liar"), "{what}: {e}");
+    }
+}
+
+/// What a layer declares and leaves out is an error when a network is made, and says what to write.
+#[test]
+fn layers_with_a_part_left_out() {
+    let ones = |shape: (usize, usize)| Array2::<f64>::ones(shape);
+    let of = |weights: Weights<f64>, form: Form<f64>| {
+        let own = || Box::new(Own { name: "own", dims: (2, 3), weights: weights.clone(), form: form.clone() });
+        let network =
+            Network::<f64>::new(vec![Box::new(Single::new(2, 2, Activation::Tanh, &mut Init::seed(1))), own()]);
+        let direct = own().evaluate(&ones((1, 2)), &Request::new().value());
+        assert_eq!(network.is_ok(), direct.is_ok());
+        network
+    };
+    let (k, m) = (Weights::new().with("K", ones((2, 3))), || Linear::zero().weight("K", 0, 0));
+    let whole = || Form::new(2, 3, 3).m(m()).w(Linear::identity(3));
+    assert!(of(k.clone(), whole()).is_ok());
+    let spare = k.clone().with("spare", ones((2, 3)));
+    let bias = k.clone().with("b", Array1::ones(3));
+    let cases: [(&str, _, &[&str]); 9] = [
+        ("no W", of(k.clone(), Form::new(2, 3, 3).m(m())), &["W is zero", ".w("]),
+        ("no W beside a skip", of(k.clone(), Form::new(2, 3, 3).m(m()).s(Linear::identity(2))), &["W is zero"]),
+        ("no M", of(Weights::new(), Form::new(2, 3, 3).w(Linear::identity(3))), &["M is zero", ".m("]),
+        ("K in S alone", of(k.clone(), Form::new(2, 3, 3).s(m()).w(Linear::identity(3))), &["M is zero"]),
+        ("nothing", of(Weights::new(), Form::new(2, 3, 3)), &["M and W are zero"]),
+        ("an unused weight", of(spare, whole()), &["\"spare\"", "nowhere"]),
+        ("an unused bias", of(bias.clone(), whole()), &["\"b\"", "nowhere"]),
+        ("one name twice", of(k.clone().with("K", ones((2, 3))), whole()), &["two", "\"K\""]),
+        ("a bias twice", of(bias.with("b", Array1::ones(3)), whole().b("b")), &["two", "\"b\""]),
+    ];
+    for (what, network, texts) in cases {
+        let e = network.expect_err(what);
+        assert!(matches!(e, Error::Layer { .. }), "{what}: {e}");
+        says(Err::<(), _>(e), &[&["1 (own)"], texts].concat());
+    }
+    // affine is a layer, too
+    assert!(of(k, Form::new(2, 3, 3).s(m())).is_ok());
+}
+
+/// A layer that lists its weights to be read, but not to be changed; and a chain that keeps those of its layers back.
+#[derive(Clone, Debug)]
+struct Secretive {
+    own: Own,
+    chain: Option<Vec<Box<dyn Layer<f64>>>>,
+}
+
+impl Layer<f64> for Secretive {
+    fn name(&self) -> String {
+        "secretive".into()
+    }
+    fn dim_input(&self) -> usize {
+        2
+    }
+    fn dim_output(&self) -> usize {
+        3
+    }
+    fn weights(&self) -> Vec<(String, &ndarray::ArrayD<f64>)> {
+        if self.chain.is_some() { Vec::new() } else { self.own.weights() }
+    }
+    fn parts(&self) -> Parts<'_, f64> {
+        self.chain.as_ref().map_or_else(|| self.own.parts(), |layers| Parts::Chain(layers))
+    }
+}
+
+#[test]
+fn weights_that_cannot_be_changed() {
+    let form = Form::new(2, 3, 3).m(Linear::zero().weight("K", 0, 0)).w(Linear::identity(3));
+    let own = Own { name: "own", dims: (2, 3), weights: Weights::new().with("K", Array2::ones((2, 3))), form };
+    let chain: Vec<Box<dyn Layer<f64>>> = vec![Box::new(own.clone())];
+    for (layer, texts) in [
+        (Secretive { own: own.clone(), chain: None }, ["secretive", "`weights_mut` lists []"]),
+        (Secretive { own, chain: Some(chain) }, ["0 entries", "6"]),
+    ] {
+        let e = Network::new(vec![Box::new(layer) as Box<dyn Layer<f64>>]).expect_err("not all weights");
+        assert!(matches!(e, Error::Layer { .. }), "{e}");
+        says(Err::<(), _>(e), &texts);
     }
 }
 

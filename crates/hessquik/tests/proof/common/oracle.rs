@@ -189,9 +189,8 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
             if z.re() < 0.0 { -t } else { t }
         }
         ActivationSpec::Softplus { beta, threshold } => {
-            // past the threshold the value is z itself; derivatives are always those of softplus
-            let f = softplus(z, beta);
-            if beta * z.re() > threshold { f + (z.re() - f.re()) } else { f }
+            // the identity past a threshold below 15; a larger one changes nothing
+            if threshold < 15.0 && beta * z.re() > threshold { z } else { softplus(z, beta) }
         }
         ActivationSpec::Gelu => {
             // z times the distribution function of the standard normal, whose density is known to every order
