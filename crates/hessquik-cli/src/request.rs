@@ -3,8 +3,8 @@ use crate::element::Element;
 use crate::failure::Failure;
 use crate::points::Points;
 use clap::Args;
-use hessquik::{Layer, Mode, Network, Request};
-use std::path::PathBuf;
+use hessquik::{Layer, Mode, Network, Request, did_you_mean};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Results by name, as `--request` lists them.
@@ -15,6 +15,9 @@ pub struct Results {
     block: Option<(Vec<usize>, Vec<usize>)>,
 }
 
+/// The results that have a name alone.
+const PLAIN: [&str; 7] = ["value", "gradient", "hessian", "packed", "diagonal", "laplacian", "factored"];
+
 impl FromStr for Results {
     type Err = String;
 
@@ -22,17 +25,29 @@ impl FromStr for Results {
         let mut results = Self { names: String::new(), partials: Vec::new(), block: None };
         for name in text.split(',').map(str::trim).filter(|n| !n.is_empty()) {
             match name.split_once(':') {
+                None if ["operator", "products"].contains(&name) => {
+                    return Err(format!("{name:?} wants a file: take the option --{name} FILE"));
+                }
+                None if !PLAIN.contains(&name) => {
+                    let known = PLAIN.into_iter().chain(["partials", "block", "operator", "products"]);
+                    let meant = did_you_mean(name, known);
+                    let all = PLAIN.join(", ");
+                    return Err(format!(
+                        "unknown result {name:?}; known are {all}, partials:A-B+C-D, block:A+B/C+D{meant}"
+                    ));
+                }
                 None => results.names = format!("{}{name},", results.names),
                 Some(("partials", pairs)) => results.partials = self::pairs(pairs)?,
                 Some(("block", block)) => results.block = Some(self::block(block)?),
                 Some((other, _)) => {
-                    return Err(format!("unknown result {other:?}; with a colon there are partials, block"));
+                    let meant = did_you_mean(other, ["partials", "block"]);
+                    return Err(format!("unknown result {other:?}; with a colon there are partials, block{meant}"));
                 }
             }
         }
         match results.request::<f64>() {
             Ok(_) => Ok(results),
-            Err(e) => Err(format!("{e}, partials:A-B+C-D, block:A+B/C+D")),
+            Err(e) => Err(e.to_string()),
         }
     }
 }
@@ -97,8 +112,8 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// The request for `network`.
-    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<Request<F>, Failure> {
+    /// The request for `network`, and what the user should know of the files that were read.
+    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<(Request<F>, Vec<String>), Failure> {
         let more = self.operator.is_some() || self.products.is_some();
         let mut request = match &self.request {
             Some(results) => results.request()?,
@@ -106,19 +121,25 @@ impl Wish {
             None => Request::new().value().gradient().hessian(),
         };
         let d = Some(network.dim_input());
+        let mut remarks = Vec::new();
+        let mut matrix = |path: &Path, width| {
+            let (matrix, more) = Points::matrix(path, width)?;
+            remarks.extend(more);
+            Ok::<_, Failure>(matrix)
+        };
         if let Some(path) = &self.directions {
-            request = request.directions(Points::matrix(path, d)?);
+            request = request.directions(matrix(path, d)?);
         }
         if let Some(path) = &self.outputs {
-            request = request.outputs(Points::matrix(path, None)?);
+            request = request.outputs(matrix(path, None)?);
         }
         if let Some(path) = &self.operator {
-            request = request.operator(Points::matrix(path, None)?);
+            request = request.operator(matrix(path, None)?);
         }
         if let Some(path) = &self.products {
-            request = request.products(Points::matrix(path, d)?);
+            request = request.products(matrix(path, d)?);
         }
-        Ok(request.mode(self.mode.clone()))
+        Ok((request.mode(self.mode.clone()), remarks))
     }
 
     /// The files that are read.

@@ -6,22 +6,6 @@ use hessquik::{Error, Jet, JetMut};
 use ndarray::{Array, ArrayBase, Axis, Data, Dimension, RemoveAxis, Slice};
 use rayon::prelude::*;
 
-/// The names that results have in files.
-pub const NAMES: [&str; 12] = [
-    "value",
-    "gradient",
-    "hessian",
-    "packed",
-    "diagonal",
-    "laplacian",
-    "operator",
-    "products",
-    "block",
-    "partials",
-    "factored.core",
-    "factored.outer",
-];
-
 /// Calls `$visit!(name, array)` for each array of a jet.
 macro_rules! each {
     ($jet:expr, $visit:ident) => {
@@ -179,6 +163,26 @@ fn reorder_array<F: Element, D: Dimension>(from: &Array<F, D>, to: &mut Array<F,
             }
         }
     });
+}
+
+/// How many numbers of each result, of the first `n` points, are NaN or infinite.
+pub fn not_finite<F: Element>(jet: &Jet<F>, n: usize) -> Vec<(&'static str, usize)> {
+    let mut counts = Vec::new();
+    macro_rules! count {
+        ($name:literal, $array:expr) => {
+            if let Some(array) = $array.filter(|_| $name != "factored.outer") {
+                let rows = array.slice_axis(Axis(0), Slice::from(..n));
+                let odd = |numbers: &[F]| numbers.iter().filter(|number| !number.is_finite()).count();
+                let found = match rows.as_slice() {
+                    Some(numbers) => numbers.par_chunks(1 << 14).map(odd).sum(),
+                    None => rows.iter().filter(|number| !number.is_finite()).count(),
+                };
+                counts.push(($name, found));
+            }
+        };
+    }
+    each!(jet, count);
+    counts
 }
 
 /// Writes the first `n` points of the buffers at point `first`.

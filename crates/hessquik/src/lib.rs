@@ -61,6 +61,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod file;
+mod foreign;
 mod jet;
 pub mod layer;
 mod network;
@@ -69,12 +70,14 @@ mod plan;
 mod prepared;
 mod real;
 mod request;
+mod whole;
 
 pub use activation::{Activation, Pointwise};
 pub use architecture::{ActivationSpec, Architecture};
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
-pub use file::{weights_dtype, write_whole};
+pub use file::{weights_dtype, weights_dtype_of_bytes, wrapper};
+pub use foreign::{did_you_mean, distinct_keys};
 pub use jet::{FactoredHessian, Jet, JetMut, JetView};
 pub use layer::{
     Form, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single, SmoothMap,
@@ -86,3 +89,4 @@ pub use plan::{Candidate, Cost, Explanation, Plan};
 pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{Mode, Request};
+pub use whole::{WholeFile, follow, inherit, missing_folder, write_whole};

@@ -2,7 +2,8 @@
 use super::{Report, dimensions};
 use crate::args::Info;
 use crate::failure::Failure;
-use hessquik::{Layer, Network, Parts};
+use crate::model::Model;
+use hessquik::{Layer, Parts};
 use ndarray::ArrayD;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -28,8 +29,9 @@ struct Weight {
 
 /// Lists the layers, their dimensions and weights.
 pub fn run(args: &Info) -> Result<Report, Failure> {
-    let dtype = hessquik::weights_dtype(&args.model)?;
-    let network = Network::<f64>::load(&args.model)?;
+    let model = Model::read(&args.model)?;
+    let dtype = model.dtype()?;
+    let network = model.network::<f64>()?;
     let mut rows = Vec::new();
     collect(network.layers(), "", &mut rows);
     let path = args.model.display().to_string();
@@ -39,7 +41,7 @@ pub fn run(args: &Info) -> Result<Report, Failure> {
         "weights": network.n_weights(), "layers": rows,
         "architecture": network.architecture().and_then(|a| serde_json::to_value(a).ok()),
     });
-    Ok(Report::done(text, json))
+    Ok(Report::done(text, json).noting(model.remarks()))
 }
 
 fn table(rows: &[Row]) -> String {
