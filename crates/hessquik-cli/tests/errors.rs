@@ -169,7 +169,7 @@ fn an_old_output_stays_after_a_failure() {
     folder.write("out/value.npy", "old");
     folder.write("bad.csv", "1e300,0\n");
     for out in ["out.safetensors", "out"] {
-        eval(&folder, "bad.csv", &format!("--dtype f32 -o {out}")).fails(3, &["too large"]);
+        eval(&folder, "bad.csv", &format!("--dtype f32 --force -o {out}")).fails(3, &["too large"]);
     }
     assert_eq!(std::fs::read(folder.path("out.safetensors")).unwrap(), b"old");
     assert_eq!(std::fs::read(folder.path("out/value.npy")).unwrap(), b"old");

@@ -53,7 +53,7 @@ fn input_from_everywhere() {
             found.close(&want[&name], 1e-12);
         }
     }
-    folder.shell("hessquik eval - -i - -o out < x.npy").fails(2, &["standard input", "twice"]);
+    folder.shell("hessquik eval - -i - -o out < x.npy").fails(2, &["standard input", "2 times"]);
     folder
         .shell("gzip -k x.npy; hessquik eval \"$PEAKS\" -i x.npy.gz -o out")
         .fails(3, &["x.npy.gz", "decompress", "-i -"]);

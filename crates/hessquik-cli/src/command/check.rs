@@ -3,16 +3,18 @@ use super::Report;
 use crate::args::Check;
 use crate::failure::Failure;
 use crate::model::Model;
-use crate::points::Points;
+use crate::points::{Points, source};
 use hessquik::check::{self, DifferenceOptions, DirectionalOptions, Options};
 use hessquik::{Init, Layer, Mode};
 use ndarray::Array2;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Display;
+use std::path::Path;
 
 /// Runs all checks in double precision.
 pub fn run(args: &Check) -> Result<Report, Failure> {
+    source::once(&[&args.model, args.input.as_deref().unwrap_or(Path::new(""))])?;
     let model = Model::read(&args.model)?;
     let network = model.network::<f64>()?;
     let (x, remarks) = points(args, network.dim_input())?;

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::model::Model;
 use crate::output::{Owner, Sink, Target, Tensor};
-use crate::points::Points;
+use crate::points::{Points, source};
 use crate::progress::Progress;
 use crate::results;
 use hessquik::{Candidate, Evaluate, Explanation, Jet, Layer, Network, Prepared, Request};
@@ -23,6 +23,7 @@ const TILE_POINTS: usize = 1 << 14;
 
 /// Evaluates and writes.
 pub fn run(args: &Eval) -> Result<Report, Failure> {
+    source::once(&args.files())?;
     let model = Model::read(&args.model)?;
     match model.precision(args.dtype)? {
         Dtype::F32 => evaluate::<f32>(args, &model),
@@ -46,9 +47,7 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
 
     let one = network.zeros(1, &request)?; // for the shapes of results
     let tensors = results::tensors(&one, n);
-    let mut read: Vec<&Path> = vec![&args.model, &args.input];
-    read.extend(args.wish.files().into_iter().map(|p| p.as_path()));
-    target.protect(&tensors, &read)?;
+    target.protect(&tensors, &args.files())?;
     let plan = network.explain(n, &request)?;
     let tile = args.tile.unwrap_or_else(|| tile::<F>(points.cols(), &results::tensors(&one, 1), plan.tile));
     let tile = tile.clamp(1, n.max(1));
@@ -63,7 +62,7 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let rate = if computing > 0.0 { n as f64 / computing } else { 0.0 };
     let (d, m, threads) = (network.dim_input(), network.dim_output(), rayon::current_num_threads());
     let path = output.display().to_string();
-    let odd: Vec<_> = not_finite.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{n} of {name}")).collect();
+    let odd: Vec<_> = not_finite.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} of {name}")).collect();
     let odd = if odd.is_empty() { String::new() } else { format!("\nNaN or infinite: {}", odd.join(", ")) };
     let text = format!(
         "{path}: {} ({})\n{} in {}, of which {} to compute: {} points/s, {}{odd}",
@@ -78,7 +77,7 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let mut json = json!({
         "output": path, "tensors": tensors, "points": n, "dim_input": d, "dim_output": m, "dtype": F::NAME,
         "plan": plans(&plan), "threads": threads, "tile": tile, "seconds": seconds, "seconds_computing": computing,
-        "points_per_second": rate, "not_finite": not_finite,
+        "points_per_second": rate, "not_finite": not_finite.into_iter().collect::<BTreeMap<_, _>>(),
     });
     if let Some((line, names)) = names {
         json["names_line"] = line.into();
@@ -86,6 +85,14 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     }
     let notes = [model.remarks(), remarks, points.remarks()].concat();
     Ok(Report::done(text, json).noting(notes).beside(target.is_stdout()))
+}
+
+impl Eval {
+    /// All files that are read.
+    fn files(&self) -> Vec<&Path> {
+        let files = [&self.model, &self.input].into_iter().chain(self.wish.files());
+        files.map(|path| path.as_path()).collect()
+    }
 }
 
 /// Where a share goes: `out.0-of-2.safetensors`, or the folder `out.0-of-2`.
@@ -111,7 +118,7 @@ struct Computed {
     points: Points,
     computing: Duration,
     /// How many numbers of each result are NaN or infinite.
-    not_finite: BTreeMap<&'static str, usize>,
+    not_finite: Vec<(&'static str, usize)>,
 }
 
 /// Reads, computes, and writes in a second thread: while one buffer is written, the other is filled.
@@ -136,11 +143,11 @@ fn compute<F: Element>(
     }
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
-            let mut not_finite = BTreeMap::new();
+            let mut not_finite = Vec::new();
             for (first, count, jet) in full {
-                results::not_finite(&jet, count)
-                    .into_iter()
-                    .for_each(|(name, n)| *not_finite.entry(name).or_insert(0) += n);
+                let found = results::not_finite(&jet, count);
+                not_finite.resize(found.len(), ("", 0));
+                not_finite.iter_mut().zip(found).for_each(|(sum, (name, n))| *sum = (name, sum.1 + n));
                 results::write(&jet, count, first, &mut sink)?;
                 let _ = free_in.send(jet);
             }

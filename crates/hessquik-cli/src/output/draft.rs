@@ -2,6 +2,7 @@
 use super::owner::Owner;
 use super::stream::Stream;
 use crate::failure::Failure;
+use crate::interrupt;
 use hessquik::WholeFile;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,9 @@ impl Draft {
                     return Err(Failure::Usage(format!("output {shown} is a folder, expected a file name")));
                 }
                 owner.check_file(path)?;
-                Place::File(WholeFile::create(path)?)
+                let file = WholeFile::create(path)?;
+                interrupt::temporary(file.temporary());
+                Place::File(file)
             }
         };
         Ok(Self { path: path.into(), place })

@@ -189,7 +189,8 @@ impl Folder {
 pub fn commit(owner: &Owner, folder: &Folder, staged: &Path, new: &[String]) -> Result<(), Failure> {
     let _lock = Lock::take(&folder.path);
     owner.check_folder(folder, new)?;
-    let mut old = folder.manifest().map_or_else(Vec::new, |m| m.unchanged(folder));
+    let ours = folder.manifest().filter(|manifest| manifest.written_by == owner.command);
+    let mut old = ours.map_or_else(Vec::new, |manifest| manifest.unchanged(folder));
     let manifest = folder.manifest_name();
     old.extend(new.iter().cloned().chain([manifest.clone()]));
     old.sort();
@@ -223,10 +224,11 @@ pub fn commit(owner: &Owner, folder: &Folder, staged: &Path, new: &[String]) -> 
 }
 
 /// A folder that no other process of this program moves files into meanwhile, where the system can say so.
-struct Lock(#[allow(dead_code)] Option<File>);
+pub struct Lock(#[allow(dead_code)] Option<File>);
 
 impl Lock {
-    fn take(folder: &Path) -> Self {
+    /// Waits until nobody else has it.
+    pub fn take(folder: &Path) -> Self {
         let file = File::open(folder).ok();
         Self(file.filter(|file| file.lock().is_ok()))
     }
@@ -245,7 +247,8 @@ fn writer(path: &Path) -> Option<String> {
         }
         "svg" => {
             let text = fs::read_to_string(path).ok()?;
-            let comment = text.trim_end().strip_suffix("-->")?.rsplit_once("<!--")?.1;
+            let (_, comment) =
+                text.trim_end().strip_suffix("</svg>")?.trim_end().strip_suffix("-->")?.rsplit_once("<!--")?;
             Some(comment.trim().strip_prefix("written by ")?.to_string())
         }
         _ => {

@@ -1,7 +1,7 @@
 //! Where results go, and as what kind of file.
 use super::Tensor;
 use super::npy;
-use super::owner::{Folder, Owner};
+use super::owner::{Folder, Lock, Owner};
 use super::stream::Stream;
 use crate::failure::Failure;
 use clap::ValueEnum;
@@ -115,7 +115,10 @@ impl Target {
             }
         }
         match &self.place {
-            Place::Folder(folder) => self.owner.check_folder(folder, &names),
+            Place::Folder(folder) => {
+                let _lock = Lock::take(&folder.path); // not while another process moves files
+                self.owner.check_folder(folder, &names)
+            }
             _ => Ok(()),
         }
     }

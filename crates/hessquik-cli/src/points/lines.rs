@@ -14,6 +14,8 @@ pub struct Lines {
     reader: BufReader<File>,
     text: String,
     number: usize,
+    /// Whether there was a row of numbers.
+    started: bool,
     /// What separates fields: a semicolon, tab or comma if the first line has one, else spaces.
     separator: Option<char>,
 }
@@ -21,7 +23,8 @@ pub struct Lines {
 impl Lines {
     /// Before the first line.
     pub fn new(file: File) -> Self {
-        Self { reader: BufReader::with_capacity(1 << 16, file), text: String::new(), number: 0, separator: None }
+        let reader = BufReader::with_capacity(1 << 16, file);
+        Self { reader, text: String::new(), number: 0, started: false, separator: None }
     }
 
     /// The number of the line, from 1.
@@ -37,8 +40,13 @@ impl Lines {
     /// Goes back to a place.
     pub fn back_to(&mut self, path: &Path, (start, number): (u64, usize)) -> Result<(), Failure> {
         self.reader.seek(SeekFrom::Start(start)).map_err(Failure::io(path))?;
-        self.number = number;
+        (self.number, self.started) = (number, false);
         Ok(())
+    }
+
+    /// Says that this line is a row of numbers.
+    pub fn is_row(&mut self) {
+        self.started = true;
     }
 
     /// Goes to the next line that is neither blank nor a comment; `false` at the end of the file.
@@ -81,8 +89,8 @@ impl Lines {
         Ok(!self.text.is_empty())
     }
 
-    /// Whether a line that begins with `#` is a comment: it is before the first line that holds something, and later where a
-    /// blank or letter follows and there are no other columns. A row whose first field is `#N/A` is none.
+    /// Whether a line that begins with `#` is a comment: it is before the first row of numbers, and later where a blank or
+    /// letter follows and there are no other columns. A row whose first field is `#N/A` is none.
     fn is_comment(&self, path: &Path) -> Result<bool, Failure> {
         let (line, number) = (self.line(), self.number);
         let first = line.split([',', ';', '\t']).next().unwrap_or_default().trim();
@@ -93,7 +101,7 @@ impl Lines {
                 format!("line {number}, column 1: {first:?} is a missing value; remove the row, or fill it in");
             return Err(Failure::file(path, message));
         }
-        let Some(separator) = self.separator else { return Ok(true) };
+        let Some(separator) = self.separator.filter(|_| self.started) else { return Ok(true) };
         let after = line[1..].chars().next();
         let separated = match separator {
             ' ' => after != Some(' ') && line.contains([' ', '\t']),

@@ -75,6 +75,14 @@ pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Refuses standard input under two names.
+pub fn once(paths: &[&Path]) -> Result<(), Failure> {
+    match paths.iter().filter(|path| is_stdin(path)).count() {
+        0 | 1 => Ok(()),
+        n => Err(Failure::Usage(format!("standard input (-) can be read once, and is named {n} times"))),
+    }
+}
+
 fn stdin() -> Result<io::StdinLock<'static>, Failure> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::SeqCst) {

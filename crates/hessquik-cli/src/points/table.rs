@@ -55,6 +55,7 @@ impl Table {
                 counting = counting.filter(|from_zero| *from_zero && reader.all > Some(1));
             }
             reader.parse(path, &lines, &mut row)?;
+            lines.is_row();
             rows += 1;
         }
         let remarks = remarks(path, names.as_ref(), counting.is_some() && rows > 1);
@@ -72,6 +73,7 @@ impl Table {
                 return Err(Failure::file(path, "was changed while it was read"));
             }
             self.reader.parse(path, &self.lines, &mut row)?;
+            self.lines.is_row();
             for (out, number) in out.iter_mut().zip(&row) {
                 *out = F::of(*number);
                 fits &= out.is_finite() || !number.is_finite();

@@ -69,11 +69,9 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         count(threads, "thread")
     );
     if let (Some(draft), Some(path)) = (&mut plot, &args.plot) {
-        draft.fill(format!(
-            "{}\n<!-- written by {} -->\n",
-            plot::svg(path, &title, &rows)?.trim_end(),
-            owner.command
-        ))?;
+        let svg = plot::svg(path, &title, &rows)?;
+        let picture = svg.trim_end().trim_end_matches("</svg>");
+        draft.fill(format!("{picture}<!-- written by {} -->\n</svg>\n", owner.command))?;
     }
     if let Some(draft) = &mut output {
         draft.fill(format!("{json:#}\n"))?;
