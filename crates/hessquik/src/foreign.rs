@@ -77,7 +77,8 @@ pub(crate) fn hint(error: &str, json: &str) -> String {
     let outside_strings = json.split('"').step_by(2);
     let not_json = |text: &str| text.contains("Infinity") || text.contains("NaN");
     let too_large = error.contains("out of range");
-    if too_large || error.contains("expected value") && outside_strings.clone().any(not_json) {
+    let no_number = error.contains("expected value") || error.contains("invalid number");
+    if too_large || no_number && outside_strings.clone().any(not_json) {
         return "; settings are finite numbers: JSON has no NaN or infinity".into();
     }
     String::new()
