@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> bool {
     let ask = |args: &str| command(&program, root, args);
     assert!(ask("new --preset peaks --dtype f32 -o m.safetensors").status().unwrap().success());
     zeros(&root.join("x.npy"), args.points);
-    let eval = |out: &str| format!("eval m.safetensors -i x.npy -r value,gradient,laplacian -o {out}");
+    let eval = |out: &str| format!("eval m.safetensors -i x.npy -r value,gradient,laplacian --force -o {out}");
     let started = Instant::now();
     let mut whole = BTreeMap::new();
     for out in ["whole.safetensors", "whole"] {

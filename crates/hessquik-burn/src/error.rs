@@ -41,6 +41,15 @@ pub enum Error {
     #[error("training: {0}")]
     Training(String),
 
+    /// A checkpoint that belongs to another run.
+    #[error("{path}: a checkpoint of another run: {}", differences.join("; "), path = path.display())]
+    OtherRun {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What differs: `epochs: checkpoint 400, now 300`.
+        differences: Vec<String>,
+    },
+
     /// A file of points, a checkpoint or a history.
     #[error("{path}: {message}", path = path.display())]
     File {

@@ -1,5 +1,7 @@
 //! The command line: commands, options and their help.
 use crate::failure::Failure;
+use crate::output::Format as OutputFormat;
+use crate::points::source::Format;
 use crate::request::Wish;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rayon::ThreadPool;
@@ -22,7 +24,9 @@ Exit codes:
   2    the command line is wrong
   3    a file, model or array is missing or wrong, memory is short, or training failed
   130  interrupted
-After a failure nothing is written, and what was there is as before; training that is interrupted saves what it has.";
+After a failure nothing is written, and what was there is as before; training that is interrupted saves what it has. Files
+that another command or program wrote are replaced by --force alone. Where a file is read or written, - stands for standard
+input or output, and FIFOs and devices are read from and written into.";
 
 /// Values, gradients and Hessians of neural networks with respect to their inputs, analytically.
 #[derive(Debug, Parser)]
@@ -89,25 +93,33 @@ impl Train {
 /// Evaluate a model at the points of a file
 #[derive(Args, Debug)]
 #[command(after_help = "\
-X holds one point in each row: .npy (float32, float64 or integers), .csv (also .tsv and .txt; commas, semicolons, \
-tabs or spaces; lines that start with # are comments; one line of names may come first) or .safetensors (tensor x).
+X holds one point in each row: .npy (floats of any size, bfloat16, integers or booleans), .npz or .safetensors (array x), \
+.csv (also .tsv and .txt; commas, semicolons, tabs or spaces; one line of names may come first, and comments after #), or a \
+folder with x.npy. In a .csv, exponents may be written with D, and fractions after a comma where semicolons or tabs separate \
+columns; missing values are errors. What comes through - or a FIFO is known by its first bytes, or by --input-format.
 
-OUT is a .safetensors file or else a folder of .npy files, with value (n, m), gradient (n, d, m), \
+OUT is a .safetensors, .npz or .csv file or else a folder of .npy files, with value (n, m), gradient (n, d, m), \
 hessian (n, d, d, m), laplacian (n, m), diagonal (n, d, m) in C order; with directions, k and q take the place of d \
-and m. Reading and writing go tile by tile, so neither file need fit in memory. OUT appears when it is complete, and \
-replaces that of an earlier run.
+and m. A .csv has the columns value, gradient_0, hessian_0_1 and so on, with the number of the output at the end where there \
+are several. Reading and writing go tile by tile, so neither file need fit in memory. OUT appears when it is complete, and \
+replaces that of an earlier run; files of others are replaced by --force alone, and so is every .csv, which cannot say who \
+wrote it.
 
 Examples:
   hessquik eval model.safetensors --input points.npy -o out.safetensors
   hessquik eval model.safetensors --input points.csv --request value,laplacian -o results/
   hessquik eval model.safetensors --input points.npy --request partials:0-1+0-0 -o mixed/
-  hessquik eval model.safetensors --input points.npy --operator B.npy -o operator/")]
+  hessquik eval model.safetensors --input points.npy --operator B.npy -o operator/
+  hessquik eval model.safetensors --input table.csv --columns x,y -o results.csv
+  cat points.csv | hessquik eval model.safetensors -i - -r value -o - | head")]
 pub struct Eval {
-    /// The model, a .safetensors file
+    /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
-    /// The points: .npy, .csv or .safetensors
+    /// The points: .npy, .npz, .csv or .safetensors; - for standard input
     #[arg(short, long, value_name = "X")]
     pub input: PathBuf,
+    #[command(flatten)]
+    pub reading: Reading,
     #[command(flatten)]
     pub wish: Wish,
     /// Precision of the computation and of OUT; that of the model's weights unless set
@@ -120,9 +132,53 @@ pub struct Eval {
     /// after it, out.I-of-N.safetensors
     #[arg(long, value_name = "I/N", value_parser = share)]
     pub share: Option<(usize, usize)>,
-    /// Where results go: a .safetensors file, or a folder
+    /// Where results go: a .safetensors, .npz or .csv file, a folder, or - for standard output
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// How points are read.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Reading {
+    /// Columns of the points, by name or by number from 0; all of them unless set
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+    /// What kind of file the input is, where its name does not say it: npy, npz, csv or safetensors
+    #[arg(long, value_name = "KIND", value_parser = format)]
+    pub input_format: Option<Format>,
+}
+
+impl Reading {
+    /// As the readers of points want it.
+    pub fn how(&self) -> crate::points::Reading<'_> {
+        crate::points::Reading { format: self.input_format, columns: self.columns.as_deref() }
+    }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    Ok(match text {
+        "npy" => Format::Npy,
+        "npz" => Format::Npz,
+        "csv" => Format::Csv,
+        "safetensors" => Format::Safetensors,
+        other => {
+            let meant = hessquik::did_you_mean(other, ["npy", "npz", "csv", "safetensors"]);
+            return Err(format!("expected npy, npz, csv or safetensors{meant}"));
+        }
+    })
+}
+
+/// How results are written.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Writing {
+    /// What kind of file OUT is, where its name does not say it; csv for - and FIFOs unless set
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub output_format: Option<OutputFormat>,
+    /// Replace files that this command did not write
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Reads `I/N`, or finds both where a launcher has said them.
@@ -175,15 +231,18 @@ pub struct New {
     /// Precision of the weights
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: Dtype,
-    /// The file to write
+    /// The file to write; - for standard output
     #[arg(short, long, value_name = "MODEL")]
     pub output: PathBuf,
+    /// Replace a model that was trained, or written by another program
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Show the layers of a model
 #[derive(Args, Debug)]
 pub struct Info {
-    /// The model, a .safetensors file
+    /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
 }
 
@@ -191,11 +250,13 @@ pub struct Info {
 #[derive(Args, Debug)]
 #[command(after_help = "Exit code 1 if a check fails.")]
 pub struct Check {
-    /// The model, a .safetensors file
+    /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
     /// Points to check at, the first of this file; random ones in [-1, 1] unless set
     #[arg(short, long, value_name = "X")]
     pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// Number of points
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = positive)]
     pub points: usize,
@@ -207,7 +268,7 @@ pub struct Check {
 /// Show how a request would be computed, what it costs, and what the alternatives cost
 #[derive(Args, Debug)]
 pub struct Explain {
-    /// The model, a .safetensors file
+    /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
     /// Number of points
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000)]
@@ -217,6 +278,9 @@ pub struct Explain {
     /// Precision of the computation; that of the model's weights unless set
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
+    /// Lists the steps, where the request goes by a schedule of the network's graph
+    #[arg(long)]
+    pub steps: bool,
 }
 
 /// Write points of the peaks function with its value, gradient and Hessian
@@ -238,9 +302,11 @@ pub struct Peaks {
     /// Precision
     #[arg(long, value_enum, default_value = "f64")]
     pub dtype: Dtype,
-    /// Where they go: a .safetensors file, or a folder of .npy files
+    /// Where they go: a .safetensors, .npz or .csv file, a folder of .npy files, or - for standard output
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub writing: Writing,
 }
 
 /// Time value, gradient and Hessian over ranges of inputs and outputs, as hessQuik's timing test does
@@ -301,6 +367,9 @@ pub struct Timing {
     /// Write what --json prints to a file, too
     #[arg(short, long, value_name = "OUT.json")]
     pub output: Option<PathBuf>,
+    /// Replace files that this command did not write
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// A network of the timings.

@@ -31,10 +31,13 @@ pub fn little_endian<F: Element>(numbers: &[F]) -> std::borrow::Cow<'_, [u8]> {
     swapped.into()
 }
 
+/// What elements can be, for messages.
+pub const KNOWN: &str = "float16, bfloat16, float32, float64, integers or booleans";
+
 /// How a file stores its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stored {
-    /// `f`, `i` or `u`.
+    /// `f`, `i`, `u`, `b`, or `V`: raw bytes, which are bfloat16 if there are two.
     kind: char,
     /// Bytes of one number.
     pub size: usize,
@@ -42,7 +45,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// From an npy `descr` such as `<f8`; `None` if these are not real numbers of a size that is known.
+    /// From an npy `descr` such as `<f8`; `None` if these are not real numbers of a size that is known. numpy has no
+    /// bfloat16, and writes the one of other packages as two raw bytes, `V2`.
     pub fn from_npy(descr: &str) -> Option<Self> {
         let mut chars = descr.chars();
         let (order, kind) = (chars.next()?, chars.next()?);
@@ -53,15 +57,18 @@ impl Stored {
             '=' => cfg!(target_endian = "big"),
             _ => return None,
         };
-        let known = matches!((kind, size), ('f', 4 | 8) | ('i' | 'u', 1 | 2 | 4 | 8));
+        let known = matches!((kind, size), ('f', 2 | 4 | 8) | ('i' | 'u', 1 | 2 | 4 | 8) | ('b', 1) | ('V', 2));
         known.then_some(Self { kind, size, big_endian })
     }
 
     /// From the type in a safetensors header.
     pub fn from_safetensors(dtype: Dtype) -> Option<Self> {
         Self::from_npy(match dtype {
+            Dtype::F16 => "<f2",
+            Dtype::BF16 => "<V2",
             Dtype::F32 => "<f4",
             Dtype::F64 => "<f8",
+            Dtype::BOOL => "|b1",
             Dtype::I8 => "|i1",
             Dtype::I16 => "<i2",
             Dtype::I32 => "<i4",
@@ -82,12 +89,18 @@ impl Stored {
                 for (out, bytes) in out.iter_mut().zip(bytes.chunks_exact(size_of::<$t>())) {
                     let bytes = bytes.try_into().expect("chunks are exact");
                     let number = if self.big_endian { <$t>::from_be_bytes(bytes) } else { <$t>::from_le_bytes(bytes) };
-                    *out = F::of(number as f64);
-                    fits &= out.is_finite() || !(number as f64).is_finite();
+                    let number = <$t>::wide(number);
+                    *out = F::of(number);
+                    fits &= out.is_finite() || !number.is_finite();
                 }
             };
         }
         match (self.kind, self.size) {
+            ('f', 2) => decode!(half::f16),
+            ('V', _) => decode!(half::bf16),
+            ('b', _) => {
+                out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = if *byte == 0 { F::zero() } else { F::one() });
+            }
             ('f', 4) => decode!(f32),
             ('f', _) => decode!(f64),
             ('i', 1) => decode!(i8),
@@ -101,7 +114,49 @@ impl Stored {
         }
         fits
     }
+
+    /// Whether these are raw bytes, which are taken for bfloat16.
+    pub fn is_raw(self) -> bool {
+        self.kind == 'V'
+    }
+
+    /// Whether integers among these numbers are rounded, for they have more digits than `F`.
+    pub fn rounds<F: Element>(self, bytes: &[u8]) -> bool {
+        if !matches!(self.kind, 'i' | 'u') || self.size < 4 {
+            return false;
+        }
+        bytes.chunks_exact(self.size).any(|bytes| {
+            let mut wide = if self.kind == 'i' && self.top(bytes) >= 0x80 { [0xff; 16] } else { [0; 16] };
+            let ordered = bytes.iter().enumerate();
+            ordered.for_each(|(i, byte)| wide[if self.big_endian { self.size - 1 - i } else { i }] = *byte);
+            let exact = i128::from_le_bytes(wide);
+            F::of(exact as f64).as_f64() as i128 != exact
+        })
+    }
+
+    /// The most significant byte of a number.
+    fn top(self, bytes: &[u8]) -> u8 {
+        if self.big_endian { bytes[0] } else { bytes[self.size - 1] }
+    }
 }
+
+/// A stored number in double precision.
+trait Wide: Sized {
+    fn wide(self) -> f64;
+}
+
+macro_rules! wide {
+    ($($t:ty: $wide:expr),*) => {
+        $(impl Wide for $t {
+            fn wide(self) -> f64 {
+                let wide: fn($t) -> f64 = $wide;
+                wide(self)
+            }
+        })*
+    };
+}
+wide!(f64: |x| x, f32: f64::from, half::f16: f64::from, half::bf16: f64::from, i8: f64::from, i16: f64::from);
+wide!(i32: f64::from, i64: |x| x as f64, u8: f64::from, u16: f64::from, u32: f64::from, u64: |x| x as f64);
 
 #[cfg(test)]
 mod tests {
@@ -119,9 +174,26 @@ mod tests {
         assert_eq!(read("|i1", &[0xfe]), -2.0);
         assert_eq!(read(">i8", &(-7i64).to_be_bytes()), -7.0);
         assert_eq!(read("<u2", &[1, 1]), 257.0);
-        for unknown in ["<c8", "|O", "<f2", "<U4", "f8", "", "|b1"] {
+        assert_eq!(read("<f2", &half::f16::from_f32(-1.5).to_le_bytes()), -1.5);
+        assert_eq!(read(">f2", &half::f16::from_f32(0.1).to_be_bytes()), f64::from(half::f16::from_f32(0.1)));
+        assert_eq!(read("<V2", &half::bf16::from_f32(3.0e38).to_le_bytes()), f64::from(half::bf16::from_f32(3.0e38)));
+        assert_eq!((read("|b1", &[1]), read("|b1", &[0])), (1.0, 0.0));
+        for unknown in ["<c8", "|O", "<f16", "<U4", "f8", "", "|b2", "|V4"] {
             assert_eq!(Stored::from_npy(unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn notices_integers_that_are_rounded() {
+        let rounds = |descr: &str, bytes: &[u8]| {
+            let stored = Stored::from_npy(descr).unwrap();
+            (stored.rounds::<f32>(bytes), stored.rounds::<f64>(bytes))
+        };
+        assert_eq!(rounds("<i4", &16_777_216i32.to_le_bytes()), (false, false));
+        assert_eq!(rounds("<i4", &(-16_777_217i32).to_le_bytes()), (true, false));
+        assert_eq!(rounds(">u8", &u64::MAX.to_be_bytes()), (true, true));
+        assert_eq!(rounds("<i8", &i64::MIN.to_le_bytes()), (false, false));
+        assert_eq!(rounds("<f8", &0.1f64.to_le_bytes()), (false, false));
     }
 
     #[test]

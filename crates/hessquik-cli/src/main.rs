@@ -4,6 +4,7 @@ mod command;
 mod element;
 mod failure;
 mod interrupt;
+mod model;
 mod output;
 #[cfg(feature = "train")]
 mod pictures;
@@ -25,13 +26,20 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    interrupt::json(arguments.json);
     match run(&arguments) {
         Ok(report) if report.json.is_null() => ExitCode::SUCCESS,
-        Ok(report) => match say(&if arguments.json { report.json.to_string() } else { report.text }) {
-            Err(error) => fail(&Failure::io(Path::new("standard output"))(error), false),
-            Ok(()) if report.passed => ExitCode::SUCCESS,
-            Ok(()) => ExitCode::from(1),
-        },
+        Ok(report) => {
+            let mut aside = std::io::stderr();
+            report.notes.iter().for_each(|note| _ = writeln!(aside, "note: {note}"));
+            let text = if arguments.json { report.json.to_string() } else { report.text };
+            let said = if report.aside { Ok(_ = writeln!(aside, "{}", text.trim_end())) } else { say(&text) };
+            match said {
+                Err(error) => fail(&Failure::io(Path::new("standard output"))(error), false),
+                Ok(()) if report.passed => ExitCode::SUCCESS,
+                Ok(()) => ExitCode::from(1),
+            }
+        }
         // without the feature `train`, its options are not read
         Err(failure) => fail(&failure, arguments.json || std::env::args().any(|a| a == "--json")),
     }

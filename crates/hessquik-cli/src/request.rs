@@ -3,48 +3,68 @@ use crate::element::Element;
 use crate::failure::Failure;
 use crate::points::Points;
 use clap::Args;
-use hessquik::{Layer, Mode, Network, Request};
-use std::path::PathBuf;
+use hessquik::{Layer, Mode, Network, Request, did_you_mean};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Results by name, as `--request` lists them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Results {
     names: String,
-    partials: Vec<(usize, usize)>,
+    partials: Vec<Vec<usize>>,
     block: Option<(Vec<usize>, Vec<usize>)>,
+    directional: Option<usize>,
 }
+
+/// The results that have a name alone.
+const PLAIN: [&str; 8] = ["value", "gradient", "hessian", "packed", "diagonal", "laplacian", "factored", "bilaplacian"];
 
 impl FromStr for Results {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut results = Self { names: String::new(), partials: Vec::new(), block: None };
+        let mut results = Self { names: String::new(), partials: Vec::new(), block: None, directional: None };
         for name in text.split(',').map(str::trim).filter(|n| !n.is_empty()) {
             match name.split_once(':') {
+                None if ["operator", "products"].contains(&name) => {
+                    return Err(format!("{name:?} wants a file: take the option --{name} FILE"));
+                }
+                None if !PLAIN.contains(&name) => {
+                    let known = PLAIN.into_iter().chain(["partials", "block", "directional", "operator", "products"]);
+                    let meant = did_you_mean(name, known);
+                    let all = PLAIN.join(", ");
+                    return Err(format!(
+                        "unknown result {name:?}; known are {all}, partials:A-B+C-D-D, \
+                         block:A+B/C+D, directional:ORDER{meant}"
+                    ));
+                }
                 None => results.names = format!("{}{name},", results.names),
                 Some(("partials", pairs)) => results.partials = self::pairs(pairs)?,
                 Some(("block", block)) => results.block = Some(self::block(block)?),
+                Some(("directional", order)) => {
+                    let wanted = || format!("directional {order:?}: expected an order such as directional:3");
+                    results.directional = Some(order.trim().parse().map_err(|_| wanted())?);
+                }
                 Some((other, _)) => {
-                    return Err(format!("unknown result {other:?}; with a colon there are partials, block"));
+                    let meant = did_you_mean(other, ["partials", "block", "directional"]);
+                    return Err(format!(
+                        "unknown result {other:?}; with a colon there are partials, block, directional{meant}"
+                    ));
                 }
             }
         }
         match results.request::<f64>() {
             Ok(_) => Ok(results),
-            Err(e) => Err(format!("{e}, partials:A-B+C-D, block:A+B/C+D")),
+            Err(e) => Err(e.to_string()),
         }
     }
 }
 
-/// `0-1+2-2`: the entries (0, 1) and (2, 2).
-fn pairs(text: &str) -> Result<Vec<(usize, usize)>, String> {
-    let pair = |pair: &str| {
-        let (a, b) = pair.split_once('-')?;
-        Some((a.trim().parse().ok()?, b.trim().parse().ok()?))
-    };
-    let pairs: Option<Vec<_>> = text.split('+').map(pair).collect();
-    pairs.ok_or_else(|| format!("partials {text:?}: expected pairs of inputs such as partials:0-1+2-2"))
+/// `0-1+2-2-2`: the mixed partials along inputs 0 and 1, and three times along input 2.
+fn pairs(text: &str) -> Result<Vec<Vec<usize>>, String> {
+    let axes = |axes: &str| axes.split('-').map(|a| a.trim().parse().ok()).collect::<Option<Vec<usize>>>();
+    let all: Option<Vec<_>> = text.split('+').map(axes).collect();
+    all.ok_or_else(|| format!("partials {text:?}: expected tuples of inputs such as partials:0-1+2-2-2"))
 }
 
 /// `0+1/2+3`: rows 0 and 1, columns 2 and 3.
@@ -56,10 +76,13 @@ fn block(text: &str) -> Result<(Vec<usize>, Vec<usize>), String> {
 
 impl Results {
     fn request<F: Element>(&self) -> Result<Request<F>, hessquik::Error> {
-        let other = !self.partials.is_empty() || self.block.is_some();
+        let other = !self.partials.is_empty() || self.block.is_some() || self.directional.is_some();
         let mut request = if self.names.is_empty() && other { Request::new() } else { Request::parse(&self.names)? };
         if !self.partials.is_empty() {
-            request = request.partials(&self.partials);
+            request = request.any_partials(&self.partials);
+        }
+        if let Some(order) = self.directional {
+            request = request.directional(order);
         }
         if let Some((rows, cols)) = &self.block {
             request = request.block(rows, cols);
@@ -74,8 +97,9 @@ pub struct Wish {
     /// Results, separated by commas: value, gradient, hessian, laplacian, diagonal, ...
     ///
     /// All of them: value, gradient, hessian, laplacian, diagonal, packed (the upper half of the Hessian),
-    /// partials:0-1+2-2 (the entries (0, 1) and (2, 2) of the Hessian), block:0+1/2+3 (rows 0 and 1, columns 2 and 3
-    /// of it), factored (H = M C M^T as factored.outer, M, and factored.core, C). Without this option:
+    /// partials:0-1+2-2-2 (mixed partials: the entry (0, 1) of the Hessian, and the third derivative along input 2),
+    /// directional:K (derivatives of orders 1 to K along each input or direction), bilaplacian, block:0+1/2+3 (rows 0
+    /// and 1, columns 2 and 3 of the Hessian), factored (H = M C M^T as factored.outer, M, and factored.core, C). Without this option:
     /// value,gradient,hessian, or what --operator and --products ask for.
     #[arg(short, long, value_name = "RESULTS")]
     pub request: Option<Results>,
@@ -97,8 +121,8 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// The request for `network`.
-    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<Request<F>, Failure> {
+    /// The request for `network`, and what the user should know of the files that were read.
+    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<(Request<F>, Vec<String>), Failure> {
         let more = self.operator.is_some() || self.products.is_some();
         let mut request = match &self.request {
             Some(results) => results.request()?,
@@ -106,19 +130,25 @@ impl Wish {
             None => Request::new().value().gradient().hessian(),
         };
         let d = Some(network.dim_input());
+        let mut remarks = Vec::new();
+        let mut matrix = |path: &Path, width| {
+            let (matrix, more) = Points::matrix(path, width)?;
+            remarks.extend(more);
+            Ok::<_, Failure>(matrix)
+        };
         if let Some(path) = &self.directions {
-            request = request.directions(Points::matrix(path, d)?);
+            request = request.directions(matrix(path, d)?);
         }
         if let Some(path) = &self.outputs {
-            request = request.outputs(Points::matrix(path, None)?);
+            request = request.outputs(matrix(path, None)?);
         }
         if let Some(path) = &self.operator {
-            request = request.operator(Points::matrix(path, None)?);
+            request = request.operator(matrix(path, None)?);
         }
         if let Some(path) = &self.products {
-            request = request.products(Points::matrix(path, d)?);
+            request = request.products(matrix(path, d)?);
         }
-        Ok(request.mode(self.mode.clone()))
+        Ok((request.mode(self.mode.clone()), remarks))
     }
 
     /// The files that are read.
@@ -135,7 +165,7 @@ mod tests {
     fn reads_names_pairs_and_blocks() {
         let results: Results = "value, partials:0-1+2-2,block:0+1/2".parse().unwrap();
         assert_eq!(results.names, "value,");
-        assert_eq!(results.partials, [(0, 1), (2, 2)]);
+        assert_eq!(results.partials, [[0, 1], [2, 2]]);
         assert_eq!(results.block, Some((vec![0, 1], vec![2])));
         for wrong in ["", "hesian", "partials:0", "partials:0-x", "block:0", "values:1", "block:/1", "partials:"] {
             assert!(wrong.parse::<Results>().is_err(), "{wrong}");

@@ -6,22 +6,6 @@ use hessquik::{Error, Jet, JetMut};
 use ndarray::{Array, ArrayBase, Axis, Data, Dimension, RemoveAxis, Slice};
 use rayon::prelude::*;
 
-/// The names that results have in files.
-pub const NAMES: [&str; 12] = [
-    "value",
-    "gradient",
-    "hessian",
-    "packed",
-    "diagonal",
-    "laplacian",
-    "operator",
-    "products",
-    "block",
-    "partials",
-    "factored.core",
-    "factored.outer",
-];
-
 /// Calls `$visit!(name, array)` for each array of a jet.
 macro_rules! each {
     ($jet:expr, $visit:ident) => {
@@ -35,6 +19,8 @@ macro_rules! each {
         $visit!("products", $jet.products.as_ref());
         $visit!("block", $jet.block.as_ref());
         $visit!("partials", $jet.partials.as_ref());
+        $visit!("directional", $jet.directional.as_ref());
+        $visit!("bilaplacian", $jet.bilaplacian.as_ref());
         $visit!("factored.core", $jet.factored.as_ref().map(|f| &f.core));
         $visit!("factored.outer", $jet.factored.as_ref().map(|f| &f.outer));
     };
@@ -71,6 +57,8 @@ pub fn buffers<F: Element>(one: &Jet<F>, n: usize) -> Result<Jet<F>, Failure> {
         products: buffer(&one.products, n)?,
         block: buffer(&one.block, n)?,
         partials: buffer(&one.partials, n)?,
+        directional: buffer(&one.directional, n)?,
+        bilaplacian: buffer(&one.bilaplacian, n)?,
         factored: match &one.factored {
             None => None,
             Some(factored) => {
@@ -129,6 +117,8 @@ pub fn lend<F: Element>(jet: &mut Jet<F>, n: usize) -> JetMut<'_, F> {
         products: head!(jet.products),
         block: head!(jet.block),
         partials: head!(jet.partials),
+        directional: head!(jet.directional),
+        bilaplacian: head!(jet.bilaplacian),
         factored: jet.factored.as_mut().map(|f| f.core.slice_axis_mut(Axis(0), Slice::from(..n))),
     }
 }
@@ -153,6 +143,8 @@ pub fn reorder<F: Element>(from: &Jet<F>, to: &mut Jet<F>, n: usize) {
     field!(&from.products, &mut to.products);
     field!(&from.block, &mut to.block);
     field!(&from.partials, &mut to.partials);
+    field!(&from.directional, &mut to.directional);
+    field!(&from.bilaplacian, &mut to.bilaplacian);
     field!(from.factored.as_ref().map(|f| &f.core), to.factored.as_mut().map(|f| &mut f.core));
 }
 
@@ -179,6 +171,26 @@ fn reorder_array<F: Element, D: Dimension>(from: &Array<F, D>, to: &mut Array<F,
             }
         }
     });
+}
+
+/// How many numbers of each result, of the first `n` points, are NaN or infinite.
+pub fn not_finite<F: Element>(jet: &Jet<F>, n: usize) -> Vec<(&'static str, usize)> {
+    let mut counts = Vec::new();
+    macro_rules! count {
+        ($name:literal, $array:expr) => {
+            if let Some(array) = $array.filter(|_| $name != "factored.outer") {
+                let rows = array.slice_axis(Axis(0), Slice::from(..n));
+                let odd = |numbers: &[F]| numbers.iter().filter(|number| !number.is_finite()).count();
+                let found = match rows.as_slice() {
+                    Some(numbers) => numbers.par_chunks(1 << 14).map(odd).sum(),
+                    None => rows.iter().filter(|number| !number.is_finite()).count(),
+                };
+                counts.push(($name, found));
+            }
+        };
+    }
+    each!(jet, count);
+    counts
 }
 
 /// Writes the first `n` points of the buffers at point `first`.

@@ -35,7 +35,7 @@ fn command_line() {
     eval(&folder, "x.csv", "-o out --dtype f16").fails(2, &["f16", "f32"]);
     eval(&folder, "x.csv", "-o out --threads 0").fails(2, &["0"]);
     eval(&folder, "x.csv", "-o out --tile 0").fails(2, &["at least 1"]);
-    eval(&folder, "x.csv", "-o out.csv").fails(2, &["out.csv", ".safetensors"]);
+    eval(&folder, "x.csv", "-o out.txt").fails(2, &["out.txt", ".safetensors"]);
     folder.run("new -o m.safetensors").fails(2, &["ARCHITECTURE"]);
     folder.run("new --preset icnn --dim-output 2 -o m.safetensors").fails(2, &["one output"]);
     folder.run("new --preset pinns -o m.safetensors").fails(2, &["pinn"]);
@@ -111,7 +111,7 @@ fn broken_npy() {
     broken("x.npy", npy(1, "'<f8'", false, "(-1, 2)", &two), &["shape"]);
     broken("x.npy", npy(1, "'<f8'", false, "(9223372036854775807, 2)", &two), &["addressed"]);
     broken("x.npy", npy(1, "'|O'", false, "(2, 2)", &two), &["|O", "float64"]);
-    broken("x.npy", npy(1, "'<f2'", false, "(2, 2)", &two), &["<f2", "float64"]);
+    broken("x.npy", npy(1, "'<f16'", false, "(1, 2)", &two), &["<f16", "float64"]);
     broken("x.npy", npy(1, "'<c16'", false, "(1, 2)", &two), &["<c16"]);
     broken("x.npy", npy(1, "[('a', '<f8')]", false, "(2, 2)", &two), &["structured"]);
     broken("x.npy", npy(4, "'<f8'", false, "(2, 2)", &two), &["version 4.0"]);
@@ -169,12 +169,12 @@ fn an_old_output_stays_after_a_failure() {
     folder.write("out/value.npy", "old");
     folder.write("bad.csv", "1e300,0\n");
     for out in ["out.safetensors", "out"] {
-        eval(&folder, "bad.csv", &format!("--dtype f32 -o {out}")).fails(3, &["too large"]);
+        eval(&folder, "bad.csv", &format!("--dtype f32 --force -o {out}")).fails(3, &["too large"]);
     }
     assert_eq!(std::fs::read(folder.path("out.safetensors")).unwrap(), b"old");
     assert_eq!(std::fs::read(folder.path("out/value.npy")).unwrap(), b"old");
     assert_eq!(std::fs::read_dir(folder.path("out")).unwrap().count(), 1);
-    eval(&folder, "x.csv", "-o out.safetensors").ok();
+    eval(&folder, "x.csv", "-o out.safetensors --force").ok();
     assert_eq!(folder.tensors("out.safetensors")["value"].shape, [2, 1]);
 }
 

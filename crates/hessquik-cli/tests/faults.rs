@@ -64,7 +64,8 @@ mod linux {
         zeros(&folder, 1000);
         folder.write("old.safetensors", "old");
         for out in ["out.safetensors", "old.safetensors", "out"] {
-            let line = format!("trap '' XFSZ; ulimit -f 1; exec \"$HESSQUIK\" eval \"$MODEL\" -i x.npy -o {out}");
+            let line =
+                format!("trap '' XFSZ; ulimit -f 1; exec \"$HESSQUIK\" eval \"$MODEL\" -i x.npy --force -o {out}");
             fails(&shell(&folder, &line), &["too large"]);
         }
         assert_eq!(folder.names(), ["old.safetensors", "x.npy"]);
@@ -140,8 +141,6 @@ fn a_folder_holds_the_results_of_one_run() {
     folder.run(&eval("value,hessian")).ok();
     folder.write("out/notes.txt", "mine");
     folder.run(&eval("value,laplacian")).ok();
-    let mut names: Vec<_> = std::fs::read_dir(folder.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    names.sort();
-    assert_eq!(names, ["laplacian.npy", "notes.txt", "value.npy"]);
+    assert_eq!(folder.names_in("out"), [".hessquik.json", "laplacian.npy", "notes.txt", "value.npy"]);
     assert_eq!(folder.names(), ["out", "x.npy"]);
 }

@@ -68,7 +68,7 @@ fn json_has_every_trial() {
 #[test]
 fn the_plot_has_a_line_for_each_wrapper_in_each_panel() {
     let folder = Folder::new();
-    let line = "timing --nex 2 --num-trials 1 --plot times.svg";
+    let line = "timing --nex 2 --num-trials 1 --force --plot times.svg";
     for (wrappers, outputs, inputs) in [("ours,forward,hyper-dual", "1,2,5", "8,1,3"), ("sites", "2", "4")] {
         folder.write("times.svg", "old");
         let more = format!("--network-wrapper {wrappers} --out-feature-range {outputs} --in-feature-range {inputs}");
@@ -121,7 +121,8 @@ fn wrappers_that_differ_are_not_timed() {
     // thousands of layers amplify rounding until no digit of the Hessian is left
     let folder = Folder::new();
     folder.write("plot.svg", "old");
-    let line = "timing --depth 9000 --in-feature-range 2 --out-feature-range 1 --num-trials 1 --plot plot.svg --json";
+    let line =
+        "timing --depth 9000 --in-feature-range 2 --out-feature-range 1 --num-trials 1 --force --plot plot.svg --json";
     let run = folder.run(&format!("{line} --network-wrapper sites,hyper-dual"));
     let run = run.fails(1, &["hyper-dual and sites differ at 2 inputs and 1 output", "tolerance 1e-3"]);
     assert!(run.json()["results"].is_null());
@@ -136,7 +137,7 @@ fn an_interrupt_leaves_nothing_behind() {
     let folder = Folder::new();
     folder.write("plot.svg", "old");
     let mut command = Command::new(env!("CARGO_BIN_EXE_hessquik"));
-    command.args(["timing", "--num-trials", "1000000000", "--plot", "plot.svg", "-o", "timing.json"]);
+    command.args(["timing", "--num-trials", "1000000000", "--force", "--plot", "plot.svg", "-o", "timing.json"]);
     let child = command.current_dir(folder.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while folder.names().len() < 3 {
         std::thread::sleep(std::time::Duration::from_millis(5)); // until the temporary files are there

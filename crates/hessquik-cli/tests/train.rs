@@ -29,6 +29,7 @@ mod with_the_feature {
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.ends_with("hessquik.json")); // that says whose they are
         names.sort();
         names
     }
@@ -230,6 +231,92 @@ mod with_the_feature {
         );
     }
 
+    /// A trained model is not replaced by another problem's, nor files of others by a training.
+    #[test]
+    fn files_of_others_stay() {
+        let folder = Folder::new();
+        let short = "-n 50 --boundary 20 --test 20 --epochs 1 --lbfgs 0";
+        folder.run(&format!("train pinn burgers {short}")).ok();
+        folder.run(&format!("train pinn poisson {short}")).ok();
+        assert_eq!(folder.names(), ["hessquik-burgers", "hessquik-poisson"]);
+        let model = || std::fs::read(folder.path("hessquik-burgers/model.safetensors")).unwrap();
+        let before = model();
+        let run = folder.run(&format!("train pinn poisson {short} -o hessquik-burgers"));
+        run.fails(2, &["hessquik train pinn burgers", "--force"]);
+        folder.run("new --preset pinn -o hessquik-burgers/model.safetensors").fails(2, &["--force"]);
+        assert_eq!(model(), before);
+        // the same problem once more is the same command
+        folder.run(&format!("train pinn burgers {short} --seed 1")).ok();
+        assert_ne!(model(), before);
+        folder.run(&format!("train pinn poisson {short} -o hessquik-burgers --force")).ok();
+        for (i, name) in ["model.safetensors", "history.csv", "x.npy"].into_iter().enumerate() {
+            let own = format!("own{i}");
+            std::fs::create_dir(folder.path(&own)).unwrap();
+            folder.write(&format!("{own}/{name}"), "mine");
+            hermite(&folder, &format!("--epochs 1 --lbfgs 0 -o {own}")).fails(2, &[name, "--force"]);
+            assert_eq!(std::fs::read(folder.path(&own).join(name)).unwrap(), b"mine");
+        }
+        // beside a model, files with other names do not matter
+        folder.write("notes.txt", "mine");
+        hermite(&folder, "--epochs 1 --lbfgs 0 -o fit.safetensors").ok();
+        folder.write("fit-history.csv", "mine now");
+        hermite(&folder, "--epochs 1 --lbfgs 0 -o fit.safetensors").fails(2, &["fit-history.csv"]);
+        hermite(&folder, "--epochs 1 -o -").fails(2, &["several files"]);
+    }
+
+    /// All or nothing: where one of the files does not get to its place, all others stay as they were.
+    #[test]
+    fn all_files_or_none() {
+        let folder = Folder::new();
+        hermite(&folder, "--epochs 1 --lbfgs 0 -o out").ok();
+        let bytes = || std::fs::read(folder.path("out/model.safetensors")).unwrap();
+        let before = bytes();
+        std::fs::remove_file(folder.path("out/fit.svg")).unwrap();
+        std::fs::create_dir(folder.path("out/fit.svg")).unwrap();
+        hermite(&folder, "--epochs 2 --lbfgs 0 -o out --force").fails(2, &["fit.svg", "folder"]);
+        assert_eq!(bytes(), before);
+    }
+
+    /// Columns by the names that the command writes, or by those of the user.
+    #[test]
+    fn data_in_tables() {
+        let folder = Folder::new();
+        for out in ["data.safetensors", "data.npz", "data.csv"] {
+            folder.run(&format!("peaks -n 50 -o {out}")).ok();
+        }
+        let run = |file: &str| {
+            let out = file.split_whitespace().next().unwrap().replace(['.', '-'], "_");
+            let json = folder.run(&format!("train data {file} --epochs 2 --lbfgs 0 -o {out} --json")).ok().json();
+            (json["relative_error"].to_string(), json["test_loss"].to_string())
+        };
+        let wanted = run("data.safetensors");
+        assert_eq!(run("data.npz"), wanted);
+        assert_eq!(run("data.csv"), wanted);
+        let piped =
+            folder.shell("cat data.csv | hessquik train data - --epochs 2 --lbfgs 0 -o piped --json").ok().json();
+        assert_eq!(piped["relative_error"].to_string(), wanted.0);
+        // values alone, under other names, among columns that hold no numbers
+        let text = std::fs::read_to_string(folder.path("data.csv")).unwrap();
+        let rows = text.lines().skip(1).map(|line| {
+            let fields: Vec<_> = line.split(',').take(3).collect();
+            format!("{},p,{},{}\n", fields[2], fields[0], fields[1])
+        });
+        let rows: Vec<_> = rows.collect();
+        folder.write("own.csv", format!("u,label,t,y\n{}", rows.concat()));
+        folder.write("plain.csv", format!("value,label,x0,x1\n{}", rows.concat()));
+        let of = |line: &str| {
+            let line = format!("train data {line} --epochs 2 --lbfgs 0 --json");
+            folder.run(&line).ok().json()["relative_error"].to_string()
+        };
+        let wanted = of("plain.csv");
+        assert_eq!(of("own.csv --columns t,y --values u"), wanted);
+        assert_eq!(of("own.csv --columns 2,3 --values 0"), wanted);
+        folder.run("train data own.csv").fails(3, &["u, label, t, y", "x0", "--values"]);
+        folder.run("train data own.csv --columns t,y").fails(2, &["--values"]);
+        folder.run("train data own.csv --columns t,z --values u").fails(3, &["no column z"]);
+        folder.run("train data own.csv --columns t,label --values u").fails(3, &["column 2", "\"p\""]);
+    }
+
     #[test]
     fn equations() {
         let folder = Folder::new();
@@ -259,8 +346,17 @@ mod with_the_feature {
         run.fails(3, &["c.safetensors", "another run"]);
         let run = hermite(&folder, "--epochs 1 --lbfgs 0 -o third --checkpoint c.safetensors --restart --json").ok();
         assert_eq!(run.json()["epochs"], 1);
+        // what differs is said, and what to do
+        let run = hermite(&folder, "--epochs 4 --lbfgs 1 --seed 2 -o third --checkpoint c.safetensors");
+        run.fails(
+            3,
+            &["epochs: checkpoint 1, now 4", "lbfgs: checkpoint 0, now 1", "seed: checkpoint 0, now 2", "--restart"],
+        );
         folder.write("c.safetensors", "rubbish");
         hermite(&folder, "--epochs 1 --checkpoint c.safetensors").fails(3, &["c.safetensors"]);
+        hermite(&folder, "--epochs 1 --checkpoint c.safetensors --restart")
+            .fails(3, &["c.safetensors", "no checkpoint"]);
+        assert_eq!(std::fs::read(folder.path("c.safetensors")).unwrap(), b"rubbish");
     }
 
     /// Starts a run in the folder `out` and sends it a signal so long after its first checkpoint.

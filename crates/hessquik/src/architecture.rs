@@ -1,9 +1,12 @@
 //! The description of a network that model files keep as JSON, and its way back to layers.
+use crate::foreign;
 use crate::{
     Activation, ActivationSpec, Error, GraphLayer, GraphSpec, Icnn, Init, Layer, LogSumExp, Network, Quadratic,
     QuadraticIcnn, Real, Resnet, Single, Softmax,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 
 /// A network without its weights, as the key `architecture` of a model file holds it.
 ///
@@ -33,7 +36,7 @@ pub enum Architecture {
         /// Number of output features.
         out_features: usize,
         /// The activation.
-        #[serde(default = "identity")]
+        #[serde(default = "identity", deserialize_with = "named")]
         act: ActivationSpec,
         /// Whether there is an additive `b`.
         #[serde(default = "yes")]
@@ -47,7 +50,7 @@ pub enum Architecture {
         #[serde(default = "one")]
         h: f64,
         /// The activation.
-        #[serde(default = "identity")]
+        #[serde(default = "identity", deserialize_with = "named")]
         act: ActivationSpec,
         /// Whether there is an additive `b`.
         #[serde(default = "yes")]
@@ -63,7 +66,7 @@ pub enum Architecture {
         /// Number of output features beside `x`.
         out_features: usize,
         /// The activation.
-        #[serde(default = "softplus")]
+        #[serde(default = "softplus", deserialize_with = "named")]
         act: ActivationSpec,
         /// Whether there is an additive `b`.
         #[serde(default = "yes")]
@@ -111,10 +114,39 @@ fn softplus() -> ActivationSpec {
     ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 }
 }
 
+/// An activation as an object, or by its name alone.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ActivationSpec, D::Error> {
+    let spec = |value: &Value| ActivationSpec::deserialize(value);
+    let found = match Value::deserialize(deserializer)? {
+        Value::String(name) => {
+            let plain = name.strip_suffix("Activation").filter(|plain| !plain.is_empty()).unwrap_or(&name);
+            // antiTanh is anti_tanh; SiLU, in which capitals follow one another, is silu
+            let mut snake = String::new();
+            for c in plain.chars() {
+                if c.is_uppercase() && !snake.is_empty() {
+                    snake.push('_');
+                }
+                snake.extend(c.to_lowercase());
+            }
+            let spellings = [name.clone(), plain.to_lowercase(), snake];
+            let known = spellings.into_iter().find_map(|name| spec(&json!({ "type": name })).ok());
+            known.map_or_else(|| spec(&json!({ "type": name })), Ok)
+        }
+        other => spec(&other),
+    };
+    found.map_err(D::Error::custom)
+}
+
 impl Architecture {
-    /// Reads a description from JSON; unknown layers, activations and fields are errors that list the known ones.
+    /// Reads a description from JSON; unknown layers, activations and fields are errors that list the known ones. A mark of
+    /// byte order, which some programs put first, does no harm.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        serde_json::from_str(json).map_err(|e| Error::Architecture(e.to_string()))
+        let json = json.trim_start_matches('\u{feff}');
+        serde_json::from_str(json).map_err(|e| {
+            let message = e.to_string();
+            let hint = foreign::hint(&message, json);
+            Error::Architecture(message + &hint)
+        })
     }
 
     /// The description as JSON on one line.
@@ -190,6 +222,31 @@ impl Architecture {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that JSON can hold the settings: it has no infinity.
+    pub(crate) fn check_finite(&self, position: &str) -> Result<(), Error> {
+        let act = match self {
+            Self::Network { layers } => {
+                let dot = if position.is_empty() { "" } else { "." };
+                let mut layers = layers.iter().enumerate();
+                return layers.try_for_each(|(i, layer)| layer.check_finite(&format!("{position}{dot}{i}")));
+            }
+            Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => *act,
+            _ => return Ok(()),
+        };
+        let h = if let Self::Resnet { h, .. } = self { *h } else { 1.0 };
+        let settings = serde_json::to_value(act).unwrap_or_default();
+        let null = settings.as_object().and_then(|map| map.iter().find(|(_, value)| value.is_null()));
+        let of = if position.is_empty() { String::new() } else { format!(" of layer {position}") };
+        let wanted = "a finite number, which a file can hold";
+        match null {
+            Some((name, _)) => {
+                Err(Error::setting(format!("the setting {name} of the activation{of}"), "infinite", wanted))
+            }
+            None if !h.is_finite() => Err(Error::setting(format!("the step h{of}"), h, wanted)),
+            None => Ok(()),
         }
     }
 

@@ -9,19 +9,24 @@
 //! ```
 //!
 //! If the name of any tensor starts with `weights.`, only such tensors are weights (without that prefix), and the
-//! others, such as points and results kept beside them, are not looked at.
+//! others, such as points and results kept beside them, are not looked at. If all names of weights start with `module.`
+//! (PyTorch's `DataParallel` and `DistributedDataParallel`) or `_orig_mod.` (`torch.compile`), they are taken without it, and
+//! [`wrapper`] says so.
+use crate::foreign::{distinct_keys, kind};
 use crate::layer::Parts;
-use crate::{Architecture, Error, Init, Layer, Network, Real};
+use crate::whole::read_whole;
+use crate::{Architecture, Error, Init, Layer, Network, Real, write_whole};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The metadata key of the architecture.
 const ARCHITECTURE: &str = "architecture";
 /// What the names of weights may start with.
 const PREFIX: &str = "weights.";
+/// What PyTorch puts before all names of a network that it wraps.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
 impl<F: Real> Network<F> {
     /// Reads a network from a model file: safetensors whose metadata key `architecture` holds the [`Architecture`] as
@@ -42,12 +47,12 @@ impl<F: Real> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is truncated or its header is not true, if the
-    /// architecture is missing or not valid, or if a weight is missing, unexpected, of another shape or element type,
-    /// or holds NaN, an infinity, or a number too large for `F`.
+    /// [`Error::Io`] if the file cannot be read, or is no regular file; [`Error::File`] if it is another kind of file, is
+    /// truncated, or its header is not true or has a name twice, if the architecture is missing or not valid, or if a weight
+    /// is missing, unexpected, of another shape or element type, or holds NaN, an infinity, or a number too large for `F`.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        decode(&read(path)?).map_err(|message| Error::File { path: path.into(), message })
+        decode(&read_whole(path)?).map_err(|message| Error::File { path: path.into(), message })
     }
 
     /// Reads a network from the bytes of a model file, as [`Network::load`] does.
@@ -67,10 +72,11 @@ impl<F: Real> Network<F> {
     }
 
     /// Writes the network to a model file, in its own precision. The file is written under a temporary name in the same
-    /// folder and then renamed, so that `path` never holds half a file; a symbolic link is followed.
+    /// folder and then renamed, so that `path` never holds half a file; a symbolic link is followed, and an old file keeps
+    /// its permissions.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written, or `path` is something else than a file; and those of
+    /// [`Error::Io`] if the file cannot be written, or `path` is something else than a file, such as a device; and those of
     /// [`Network::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         write_whole(path, &self.to_bytes()?)
@@ -81,9 +87,19 @@ impl<F: Real> Network<F> {
     /// # Errors
     /// [`Error::Architecture`] naming a layer that is defined by the user and has no [`Layer::architecture`], or if
     /// networks are nested too deep for a file (about 60 levels); [`Error::Setting`] naming a weight with a NaN or an
-    /// infinity, which no file may hold.
+    /// infinity, or a setting that is not finite, which no file may hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let json = self.architecture().ok_or_else(|| undescribed(self.layers()))?.to_json();
+        self.to_bytes_with(&[])
+    }
+
+    /// The same with further keys and values in the metadata of the file, such as who wrote it.
+    ///
+    /// # Errors
+    /// Those of [`Network::to_bytes`].
+    pub fn to_bytes_with(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, Error> {
+        let architecture = self.architecture().ok_or_else(|| undescribed(self.layers()))?;
+        architecture.check_finite("")?;
+        let json = architecture.to_json();
         // what is written can be read: this finds nesting beyond what JSON readers allow
         Architecture::from_json(&json)?;
         let mut tensors = Vec::new();
@@ -101,7 +117,8 @@ impl<F: Real> Network<F> {
         let dtype = if F::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };
         let views =
             tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)));
-        let metadata = HashMap::from([(ARCHITECTURE.to_string(), json)]);
+        let further = metadata.iter().map(|(key, value)| (key.to_string(), value.clone()));
+        let metadata: HashMap<_, _> = further.chain([(ARCHITECTURE.to_string(), json)]).collect();
         let written = views.collect::<Result<Vec<_>, _>>().and_then(|v| safetensors::serialize(v, Some(metadata)));
         written.map_err(|e| Error::Architecture(format!("weights cannot be written: {e}")))
     }
@@ -126,7 +143,7 @@ impl<F: Real> Network<F> {
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let wanted: Vec<_> = self.weights().into_iter().map(|(name, w)| (name, w.shape().to_vec())).collect();
-        let arrays = Contents::parse(&read(path)?).and_then(|c| c.weights(&wanted));
+        let arrays = Contents::parse(&read_whole(path)?).and_then(|c| c.weights(&wanted));
         self.replace_weights(arrays.map_err(|message| Error::File { path: path.into(), message })?);
         Ok(())
     }
@@ -156,46 +173,30 @@ impl<F: Real> Network<F> {
 /// another element type.
 pub fn weights_dtype(path: impl AsRef<Path>) -> Result<&'static str, Error> {
     let path = path.as_ref();
-    let dtype = Contents::parse(&read(path)?).and_then(|c| c.dtype());
-    dtype.map_err(|message| Error::File { path: path.into(), message })
+    weights_dtype_of_bytes(&read_whole(path)?).map_err(|message| Error::File { path: path.into(), message })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })
-}
-
-/// Writes a file whole or not at all: a new one beside the old, which then takes its name. A link stays, and what it names
-/// is new.
+/// The same of the bytes of a model file.
 ///
 /// # Errors
-/// A place that cannot be written to, or that is not a regular file.
-///
-/// ```
-/// let folder = tempfile::tempdir().unwrap();
-/// hessquik::write_whole(folder.path().join("history.csv"), b"epoch,loss\n")?;
-/// # Ok::<(), hessquik::Error>(())
-/// ```
-pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
-    let path = path.as_ref();
-    write(path, bytes).map_err(|source| Error::Io { path: path.into(), source })
+/// A sentence: bytes that are no safetensors file, or a weight of another element type.
+pub fn weights_dtype_of_bytes(bytes: &[u8]) -> Result<&'static str, String> {
+    Contents::parse(bytes)?.dtype()
 }
 
-/// Writes a new file beside the old one, then renames it.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    if path.exists() && !path.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // as any new file: readable by others unless the umask forbids
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
+/// What all names of weights in the bytes of a model file start with beside what was expected, and are read without:
+/// `module.` of PyTorch's parallel wrappers, `_orig_mod.` of `torch.compile`, or several of them. Worth saying to whoever
+/// loads the file.
+///
+/// ```
+/// use hessquik::{Activation, Init, fully_connected, wrapper};
+/// let network = fully_connected::<f32>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+/// assert_eq!(wrapper(&network.to_bytes()?), None);
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+pub fn wrapper(bytes: &[u8]) -> Option<String> {
+    let contents = Contents::parse(bytes).ok()?;
+    Some(contents.unwrapped().0).filter(|prefix| !prefix.is_empty())
 }
 
 /// The error that names the first layer without an architecture.
@@ -238,13 +239,20 @@ struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        let (size, rest) = bytes.split_first_chunk::<8>().ok_or("not a safetensors file: it has fewer than 8 bytes")?;
+        let (size, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| {
+            let hint = kind(bytes).map_or_else(String::new, |kind| format!("; {kind}"));
+            format!("not a safetensors file: it has fewer than 8 bytes{hint}")
+        })?;
         let size = u64::from_le_bytes(*size);
         let header = usize::try_from(size).ok().and_then(|n| rest.split_at_checked(n));
         let Some((header, data)) = header else {
             let len = rest.len();
-            return Err(format!("truncated, or not a safetensors file: a header of {size} bytes in {len} bytes"));
+            return Err(match kind(bytes) {
+                Some(kind) => format!("not a safetensors file: {kind}"),
+                None => format!("truncated, or not a safetensors file: a header of {size} bytes in {len} bytes"),
+            });
         };
+        distinct_keys(header).map_err(|e| format!("header: {e}"))?;
         // the reader checks that offsets follow one another without gaps and fit the shapes and element types
         let metadata: Metadata = serde_json::from_slice(header).map_err(|e| format!("header: {e}"))?;
         if metadata.data_len() != data.len() {
@@ -258,13 +266,28 @@ impl<'a> Contents<'a> {
 
     /// The tensors that are weights, by the names of weights.
     fn tensors(&self) -> BTreeMap<String, &TensorInfo> {
+        self.unwrapped().1
+    }
+
+    /// What PyTorch put before all names of weights, and the tensors that are weights by their names without it.
+    fn unwrapped(&self) -> (String, BTreeMap<String, &TensorInfo>) {
         let all = self.metadata.tensors();
         let prefixed = all.keys().any(|name| name.starts_with(PREFIX));
         let stripped = |(name, info): (String, _)| match prefixed {
             true => name.strip_prefix(PREFIX).map(|name| (name.to_string(), info)),
             false => Some((name, info)),
         };
-        all.into_iter().filter_map(stripped).collect()
+        let mut tensors: BTreeMap<_, _> = all.into_iter().filter_map(stripped).collect();
+        let mut prefix = String::new();
+        let wraps = |tensors: &BTreeMap<String, _>| {
+            let all = |wrapper: &&&str| !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(**wrapper));
+            WRAPPERS.iter().find(all).copied()
+        };
+        while let Some(wrapper) = wraps(&tensors) {
+            prefix += wrapper;
+            tensors = tensors.into_iter().map(|(name, info)| (name[wrapper.len()..].to_string(), info)).collect();
+        }
+        (prefix, tensors)
     }
 
     fn dtype(&self) -> Result<&'static str, String> {

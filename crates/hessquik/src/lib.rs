@@ -62,6 +62,7 @@ mod error;
 mod evaluate;
 mod execute;
 mod file;
+mod foreign;
 mod graph;
 mod jet;
 pub mod layer;
@@ -74,12 +75,14 @@ mod request;
 mod result;
 mod schedule;
 mod summary;
+mod whole;
 
 pub use activation::{Activation, ActivationSpec, Pointwise, softplus_cut};
 pub use architecture::Architecture;
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
-pub use file::{weights_dtype, write_whole};
+pub use file::{weights_dtype, weights_dtype_of_bytes, wrapper};
+pub use foreign::{did_you_mean, distinct_keys};
 pub use graph::{Graph, GraphSpec, NodeSpec, TermSpec, Var, WeightSpec};
 pub use jet::{FactoredHessian, Jet, JetMut, JetView};
 pub use layer::{
@@ -93,3 +96,4 @@ pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{IntoAxes, Mode, Request};
 pub use summary::{LayerSummary, WeightSummary};
+pub use whole::{WholeFile, follow, inherit, missing_folder, write_whole};

@@ -1,5 +1,5 @@
 //! What to compute: which derivatives, along which directions, in which mode.
-use crate::{Error, Plan, Real};
+use crate::{Error, Plan, Real, did_you_mean};
 use ndarray::Array2;
 
 /// How second derivatives are computed; every mode gives the same numbers.
@@ -26,7 +26,11 @@ impl std::str::FromStr for Mode {
             "forward" => Ok(Self::Forward),
             "backward" => Ok(Self::Backward),
             "sites" => Ok(Self::Sites),
-            other => Err(Error::Request(format!("unknown mode {other:?}; known are auto, forward, backward, sites"))),
+            other => {
+                let known = ["auto", "forward", "backward", "sites"];
+                let meant = did_you_mean(other, known);
+                Err(Error::Request(format!("unknown mode {other:?}; known are {}{meant}", known.join(", "))))
+            }
         }
     }
 }
@@ -87,8 +91,11 @@ impl<F: Real> Request<F> {
                 "factored" => request.factored(),
                 "bilaplacian" => request.bilaplacian(),
                 other => {
-                    let known = "value, gradient, hessian, packed, diagonal, laplacian, factored, bilaplacian";
-                    return Err(Error::Request(format!("unknown result {other:?}; known are {known}")));
+                    let known =
+                        ["value", "gradient", "hessian", "packed", "diagonal", "laplacian", "factored", "bilaplacian"];
+                    let meant = did_you_mean(other, known);
+                    let known = known.join(", ");
+                    return Err(Error::Request(format!("unknown result {other:?}; known are {known}{meant}")));
                 }
             };
         }

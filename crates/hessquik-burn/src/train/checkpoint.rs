@@ -36,27 +36,67 @@ const KEY: &str = "hessquik_training";
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
-    /// Settings, network and objective that the numbers hang on.
-    run: String,
+    /// Settings, network and objective that the numbers depend on.
+    run: Run,
     steps: Option<usize>,
     progress: Progress,
 }
 
-/// What a run hangs on, in words: a checkpoint of another run is not taken.
+/// The version of a checkpoint, which says how to read the rest.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+const VERSION: u32 = 2;
+
+/// What a run depends on, by name: a checkpoint of another run is not taken.
+pub(super) type Run = Vec<(String, String)>;
+
+/// The settings, network and objective of a run.
 pub(super) fn run(
     settings: &Settings,
     network: &FlatNetwork,
     names: &[&str],
     weights: &[f64],
     points: [usize; 2],
-) -> String {
+) -> Run {
     let Settings { epochs, batch, optimiser, rate, schedule, clip, lbfgs, patience, seed, .. } = settings;
-    format!(
-        "{epochs} epochs of batches of {batch} by {optimiser:?} at {rate:e} {schedule:?}, clip {clip:?}, {lbfgs} of L-BFGS, \
-         patience {patience:?}, seed {seed}; {names:?} {weights:?} at {points:?} points; {:?} {}",
-        network.theta.val().dtype(),
-        network.describe().to_json(),
-    )
+    let or_none = |setting: Option<String>| setting.unwrap_or_else(|| "none".into());
+    let loss: Vec<_> = names.iter().zip(weights).map(|(name, weight)| format!("{weight} {name}")).collect();
+    let entries = [
+        ("epochs", epochs.to_string()),
+        ("batch", batch.to_string()),
+        ("optimizer", format!("{optimiser:?}")),
+        ("rate", format!("{rate:e}")),
+        ("schedule", format!("{schedule:?}")),
+        ("clip", or_none(clip.map(|clip| clip.to_string()))),
+        ("lbfgs", lbfgs.to_string()),
+        ("patience", or_none(patience.map(|patience| patience.to_string()))),
+        ("seed", seed.to_string()),
+        ("loss", loss.join(" + ")),
+        ("points to train on", points[0].to_string()),
+        ("points to validate with", points[1].to_string()),
+        ("dtype", format!("{:?}", network.theta.val().dtype())),
+        ("network", network.describe().to_json()),
+    ];
+    entries.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// What differs between the run of a checkpoint and this one.
+fn differences(found: &Run, now: &Run) -> Vec<String> {
+    let of = |run: &Run, name: &str| run.iter().find(|(n, _)| n == name).map_or("nothing".into(), |(_, v)| v.clone());
+    let mut names: Vec<_> = now.iter().chain(found).map(|(name, _)| name.as_str()).collect();
+    names.dedup();
+    let mut differences = Vec::new();
+    for name in names {
+        let (checkpoint, now) = (of(found, name), of(now, name));
+        let line = format!("{name}: checkpoint {checkpoint}, now {now}");
+        if checkpoint != now && !differences.contains(&line) {
+            differences.push(line);
+        }
+    }
+    differences
 }
 
 fn bytes(tensor: &Tensor<1>) -> Result<(Dtype, Vec<usize>, Vec<u8>), Error> {
@@ -66,7 +106,7 @@ fn bytes(tensor: &Tensor<1>) -> Result<(Dtype, Vec<usize>, Vec<u8>), Error> {
 }
 
 impl State {
-    pub(super) fn save(&self, path: &Path, run: &str) -> Result<(), Error> {
+    pub(super) fn save(&self, path: &Path, run: &Run) -> Result<(), Error> {
         let mut tensors = vec![("theta", bytes(&self.network.theta.val().inner())?), ("best", bytes(&self.best)?)];
         let state = self.updates.state();
         if let Some((_, first, second)) = &state {
@@ -74,7 +114,7 @@ impl State {
             tensors.push(("moment_2", bytes(second)?));
         }
         let steps = state.map(|s| s.0);
-        let header = Header { version: 1, run: run.into(), steps, progress: self.progress.clone() };
+        let header = Header { version: VERSION, run: run.clone(), steps, progress: self.progress.clone() };
         let json = serde_json::to_string(&header).expect("plain numbers and words");
         let error = |e: safetensors::SafeTensorError| Error::File { path: path.into(), message: e.to_string() };
         let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
@@ -86,7 +126,7 @@ impl State {
     }
 
     /// Goes on from a file, if it is there.
-    pub(super) fn load(mut self, path: &Path, run: &str) -> Result<Self, Error> {
+    pub(super) fn load(mut self, path: &Path, run: &Run) -> Result<Self, Error> {
         let wrong = |message: String| Error::File { path: path.into(), message };
         let all = match std::fs::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(self),
@@ -96,12 +136,14 @@ impl State {
         let (_, metadata) = SafeTensors::read_metadata(&all).map_err(|e| wrong(e.to_string()))?;
         let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
         let json = json.ok_or_else(|| wrong("not a checkpoint: there is no state of a training run in it".into()))?;
-        let header: Header = serde_json::from_str(json).map_err(|e| wrong(format!("not a checkpoint: {e}")))?;
-        if header.version != 1 {
-            return Err(wrong(format!("a checkpoint of version {}, expected 1", header.version)));
+        let unreadable = |e: serde_json::Error| wrong(format!("not a checkpoint: {e}"));
+        let Version { version } = serde_json::from_str(json).map_err(unreadable)?;
+        if version != VERSION {
+            return Err(wrong(format!("a checkpoint of version {version}, expected {VERSION}")));
         }
-        if header.run != run {
-            return Err(wrong(format!("a checkpoint of another run ({}); this one is {run}", header.run)));
+        let header: Header = serde_json::from_str(json).map_err(unreadable)?;
+        if header.run != *run {
+            return Err(Error::OtherRun { path: path.into(), differences: differences(&header.run, run) });
         }
         let like = self.network.theta.val().inner();
         let tensor = |name: &str| -> Result<Tensor<1>, Error> {

@@ -2,18 +2,22 @@
 use super::Report;
 use crate::args::Check;
 use crate::failure::Failure;
-use crate::points::Points;
+use crate::model::Model;
+use crate::points::{Points, source};
 use hessquik::check::{self, DifferenceOptions, DirectionalOptions, Options};
-use hessquik::{Init, Layer, Mode, Network};
+use hessquik::{Init, Layer, Mode};
 use ndarray::Array2;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Display;
+use std::path::Path;
 
 /// Runs all checks in double precision.
 pub fn run(args: &Check) -> Result<Report, Failure> {
-    let network = Network::<f64>::load(&args.model)?;
-    let x = points(args, network.dim_input())?;
+    source::once(&[&args.model, args.input.as_deref().unwrap_or(Path::new(""))])?;
+    let model = Model::read(&args.model)?;
+    let network = model.network::<f64>()?;
+    let (x, remarks) = points(args, network.dim_input())?;
     let mut checks = Checks::default();
     for (name, mode) in [("forward", Mode::Forward), ("backward", Mode::Backward)] {
         let options = Options { hessian: true, mode: mode.clone(), seed: args.seed, ..Options::default() };
@@ -33,16 +37,20 @@ pub fn run(args: &Check) -> Result<Report, Failure> {
         let report = check::network_derivative_check(&network, &x, &options)?;
         checks.add("Taylor expansion in the weights", &report, report.passed());
     }
-    Ok(checks.report(args, x.nrows()))
+    Ok(checks.report(args, x.nrows()).noting([model.remarks(), remarks].concat()))
 }
 
 /// The points to check at: those of a file, or random ones.
-fn points(args: &Check, d: usize) -> Result<Array2<f64>, Failure> {
+fn points(args: &Check, d: usize) -> Result<(Array2<f64>, Vec<String>), Failure> {
     let Some(path) = &args.input else {
-        return Ok(Init::seed(args.seed).uniform((args.points, d), -1.0, 1.0));
+        return Ok((Init::seed(args.seed).uniform((args.points, d), -1.0, 1.0), Vec::new()));
     };
-    let x = Points::open(path, Some(d))?.read(args.points)?;
-    if x.is_empty() { Err(Failure::file(path, "has no points, expected at least one")) } else { Ok(x) }
+    let mut points = Points::open_as(path, Some(d), args.reading.how())?;
+    let x = points.read(args.points)?;
+    if x.is_empty() {
+        return Err(Failure::file(path, "has no points, expected at least one"));
+    }
+    Ok((x, points.remarks()))
 }
 
 /// Checks that were made.
@@ -71,6 +79,6 @@ impl Checks {
         let path = args.model.display().to_string();
         let text = format!("{}{path}: {verdict}, at {}", self.text, super::count(points, "point"));
         let json = json!({ "model": path, "points": points, "passed": passed, "checks": self.json });
-        Report { text, json, passed }
+        Report { passed, ..Report::done(text, json) }
     }
 }

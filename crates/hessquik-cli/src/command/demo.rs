@@ -1,8 +1,8 @@
 //! The bare command: the main job, on a model and points that it makes.
 use super::{Report, check, eval, new, short};
-use crate::args::{Check, Dtype, Eval, New, Preset};
+use crate::args::{Check, Dtype, Eval, New, Preset, Reading, Writing};
 use crate::failure::Failure;
-use crate::output::{Sink, Target, Tensor};
+use crate::output::{Format, Owner, Sink, Target, Tensor};
 use crate::request::Wish;
 use crate::results::put;
 use hessquik::{Evaluate, Init, Network};
@@ -17,7 +17,16 @@ const POINTS: usize = 20_000;
 /// Makes a model and points, evaluates, checks, and says how to do the same by hand.
 pub fn run() -> Result<Report, Failure> {
     let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).map_err(Failure::io(folder))?;
+    let x: Array2<f64> = Init::seed(1).uniform((POINTS, 2), -1.0, 1.0);
+    let points = vec![Tensor::new("x", x.shape())];
+    // without a name, as it was called
+    let owner = Owner { command: "hessquik".into(), force: false };
+    let target = Target::new(folder, Some(Format::Npy), owner)?;
+    target.protect(&points, &[])?;
+    let mut sink = Sink::create::<f64>(&target, points)?;
+    put(&mut sink, "x", &x, POINTS, 0)?;
+    sink.finish()?;
+
     let model = folder.join("model.safetensors");
     let made = new::run(&New {
         architecture: None,
@@ -27,28 +36,27 @@ pub fn run() -> Result<Report, Failure> {
         seed: 0,
         dtype: Dtype::F64,
         output: model.clone(),
+        force: false,
     })?;
-
-    let x: Array2<f64> = Init::seed(1).uniform((POINTS, 2), -1.0, 1.0);
-    let mut sink = Sink::create::<f64>(&Target::Folder(folder.into()), vec![Tensor::new("x", x.shape())])?;
-    put(&mut sink, "x", &x, POINTS, 0)?;
-    sink.finish(&[])?;
 
     let evaluated = eval::run(&Eval {
         model: model.clone(),
         input: folder.join("x.npy"),
+        reading: Reading::default(),
         wish: Wish::default(),
         dtype: None,
         share: None,
         tile: None,
         output: folder.join("results.safetensors"),
+        writing: Writing::default(),
     })?;
-    let checked = check::run(&Check { model: model.clone(), input: None, points: 10, seed: 0 })?;
+    let checked =
+        check::run(&Check { model: model.clone(), input: None, reading: Reading::default(), points: 10, seed: 0 })?;
 
     let network = Network::<f64>::load(&model)?;
     let text = text(&evaluated.json, &table(&network, x.slice(s![..3, ..]))?, checked.passed);
     let json = json!({ "model": made.json, "evaluation": evaluated.json, "checks": checked.json });
-    Ok(Report { text, json, passed: checked.passed })
+    Ok(Report { passed: checked.passed, ..Report::done(text, json) })
 }
 
 fn text(evaluated: &Value, table: &str, passed: bool) -> String {

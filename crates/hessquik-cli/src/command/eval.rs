@@ -1,15 +1,17 @@
 //! `hessquik eval`: results of a model at the points of a file, tile by tile.
-use super::{Report, count, precision, shapes, short};
+use super::{Report, count, shapes, short};
 use crate::args::{Dtype, Eval};
 use crate::element::Element;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::output::{Sink, Target, Tensor};
-use crate::points::Points;
+use crate::model::Model;
+use crate::output::{Owner, Sink, Target, Tensor};
+use crate::points::{Points, source};
 use crate::progress::Progress;
 use crate::results;
-use hessquik::{Candidate, Evaluate, Explanation, Jet, Layer, Network, Request};
+use hessquik::{Candidate, Evaluate, Explanation, Jet, Layer, Network, Prepared, Request};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -21,19 +23,23 @@ const TILE_POINTS: usize = 1 << 14;
 
 /// Evaluates and writes.
 pub fn run(args: &Eval) -> Result<Report, Failure> {
-    match precision(args.dtype, &args.model)? {
-        Dtype::F32 => evaluate::<f32>(args),
-        Dtype::F64 => evaluate::<f64>(args),
+    source::once(&args.files())?;
+    let model = Model::read(&args.model)?;
+    match model.precision(args.dtype)? {
+        Dtype::F32 => evaluate::<f32>(args, &model),
+        Dtype::F64 => evaluate::<f64>(args, &model),
     }
 }
 
-fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
+fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let started = Instant::now();
     let output = args.share.map_or_else(|| args.output.clone(), |share| named(&args.output, share));
-    let target = Target::new(&output)?;
-    let network = Network::<F>::load(&args.model)?;
-    let request = args.wish.request(&network)?;
-    let mut points = Points::open(&args.input, Some(network.dim_input()))?;
+    let owner = Owner::new("eval", args.writing.force);
+    let target = Target::new(&output, args.writing.output_format, owner)?;
+    let network = model.network::<F>()?;
+    let (request, remarks) = args.wish.request(&network)?;
+    let mut points = Points::open_as(&args.input, Some(network.dim_input()), args.reading.how())?;
+    let names = points.names().cloned();
     if let Some(share) = args.share {
         points = points.share(share)?;
     }
@@ -41,9 +47,7 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
 
     let one = network.zeros(1, &request)?; // for the shapes of results
     let tensors = results::tensors(&one, n);
-    let mut read: Vec<&Path> = vec![&args.model, &args.input];
-    read.extend(args.wish.files().into_iter().map(|p| p.as_path()));
-    target.protect(&tensors, &read)?;
+    target.protect(&tensors, &args.files())?;
     let plan = network.explain(n, &request)?;
     let tile = args.tile.unwrap_or_else(|| tile::<F>(points.cols(), &results::tensors(&one, 1), plan.tile));
     let tile = tile.clamp(1, n.max(1));
@@ -51,16 +55,17 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
     interrupt::watch();
     let sink = Sink::create::<F>(&target, tensors)?;
     let buffers = [results::buffers(&one, tile)?, results::buffers(&one, tile)?];
-    let (sink, computing) = compute(&network, &request, points, sink, buffers, tile)?;
-    interrupt::check()?;
-    let tensors = sink.finish(&results::NAMES)?;
+    let Computed { sink, points, computing, not_finite } = compute(&network, &request, points, sink, buffers, tile)?;
+    let tensors = sink.finish()?;
 
     let (seconds, computing) = (started.elapsed().as_secs_f64(), computing.as_secs_f64());
     let rate = if computing > 0.0 { n as f64 / computing } else { 0.0 };
     let (d, m, threads) = (network.dim_input(), network.dim_output(), rayon::current_num_threads());
     let path = output.display().to_string();
+    let odd: Vec<_> = not_finite.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} of {name}")).collect();
+    let odd = if odd.is_empty() { String::new() } else { format!("\nNaN or infinite: {}", odd.join(", ")) };
     let text = format!(
-        "{path}: {} ({})\n{} in {}, of which {} to compute: {} points/s, {}",
+        "{path}: {} ({})\n{} in {}, of which {} to compute: {} points/s, {}{odd}",
         shapes(&tensors),
         F::NAME,
         count(n, "point"),
@@ -69,12 +74,25 @@ fn evaluate<F: Element>(args: &Eval) -> Result<Report, Failure> {
         short(rate, ""),
         count(threads, "thread"),
     );
-    let json = json!({
+    let mut json = json!({
         "output": path, "tensors": tensors, "points": n, "dim_input": d, "dim_output": m, "dtype": F::NAME,
         "plan": plans(&plan), "threads": threads, "tile": tile, "seconds": seconds, "seconds_computing": computing,
-        "points_per_second": rate,
+        "points_per_second": rate, "not_finite": not_finite.into_iter().collect::<BTreeMap<_, _>>(),
     });
-    Ok(Report::done(text, json))
+    if let Some((line, names)) = names {
+        json["names_line"] = line.into();
+        json["names"] = names.into();
+    }
+    let notes = [model.remarks(), remarks, points.remarks()].concat();
+    Ok(Report::done(text, json).noting(notes).beside(target.is_stdout()))
+}
+
+impl Eval {
+    /// All files that are read.
+    fn files(&self) -> Vec<&Path> {
+        let files = [&self.model, &self.input].into_iter().chain(self.wish.files());
+        files.map(|path| path.as_path()).collect()
+    }
 }
 
 /// Where a share goes: `out.0-of-2.safetensors`, or the folder `out.0-of-2`.
@@ -94,6 +112,15 @@ fn tile<F: Element>(inputs: usize, one: &[Tensor], multiple: usize) -> usize {
     points.max(multiple) / multiple.max(1) * multiple.max(1)
 }
 
+/// What comes of computing.
+struct Computed {
+    sink: Sink,
+    points: Points,
+    computing: Duration,
+    /// How many numbers of each result are NaN or infinite.
+    not_finite: Vec<(&'static str, usize)>,
+}
+
 /// Reads, computes, and writes in a second thread: while one buffer is written, the other is filled.
 fn compute<F: Element>(
     network: &Network<F>,
@@ -102,12 +129,13 @@ fn compute<F: Element>(
     mut sink: Sink,
     buffers: [Jet<F>; 2],
     tile: usize,
-) -> Result<(Sink, Duration), Failure> {
+) -> Result<Computed, Failure> {
     let (full_in, full) = channel::<(usize, usize, Jet<F>)>();
     let (free_in, free) = channel();
     let n = points.rows();
     let mut progress = Progress::new(n, "points");
     let mut computing = Duration::ZERO;
+    let prepared = Prepared::new(network, request.clone())?;
     let one_output = results::outputs(&buffers[0]) == 1;
     let mut scratch = if one_output { None } else { Some(network.zeros(tile, request)?) };
     for buffer in buffers {
@@ -115,11 +143,15 @@ fn compute<F: Element>(
     }
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
+            let mut not_finite = Vec::new();
             for (first, count, jet) in full {
+                let found = results::not_finite(&jet, count);
+                not_finite.resize(found.len(), ("", 0));
+                not_finite.iter_mut().zip(found).for_each(|(sum, (name, n))| *sum = (name, sum.1 + n));
                 results::write(&jet, count, first, &mut sink)?;
                 let _ = free_in.send(jet);
             }
-            Ok(sink)
+            Ok((sink, not_finite))
         });
         let mut fill = || {
             for first in (0..n).step_by(tile) {
@@ -128,7 +160,10 @@ fn compute<F: Element>(
                 let Ok(mut jet) = free.recv() else { break }; // the writer has failed and says why
                 let started = Instant::now();
                 let out = scratch.as_mut().unwrap_or(&mut jet);
-                network.evaluate_into(&x, request, results::lend(out, x.nrows()))?;
+                let lent = results::lend(out, x.nrows());
+                if !prepared.evaluate_into_while(&x, lent, || !interrupt::asked())? {
+                    return Err(Failure::Interrupted);
+                }
                 if let Some(scratch) = &scratch {
                     results::reorder(scratch, &mut jet, x.nrows());
                 }
@@ -143,7 +178,7 @@ fn compute<F: Element>(
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         filled.and(written)
     })
-    .map(|sink| (sink, computing))
+    .map(|(sink, not_finite)| Computed { sink, points, computing, not_finite })
 }
 
 /// The plan that was taken for each second-order result.

@@ -1,21 +1,28 @@
 //! `hessquik explain`: how a request would be computed, and what it costs.
-use super::{Report, precision};
+use super::Report;
 use crate::args::{Dtype, Explain};
 use crate::element::Element;
 use crate::failure::Failure;
-use hessquik::{Evaluate, Network};
+use crate::model::Model;
+use hessquik::Evaluate;
 
 /// Plans the request without computing it.
 pub fn run(args: &Explain) -> Result<Report, Failure> {
-    match precision(args.dtype, &args.model)? {
-        Dtype::F32 => explain::<f32>(args),
-        Dtype::F64 => explain::<f64>(args),
+    let model = Model::read(&args.model)?;
+    match model.precision(args.dtype)? {
+        Dtype::F32 => explain::<f32>(args, &model),
+        Dtype::F64 => explain::<f64>(args, &model),
     }
 }
 
-fn explain<F: Element>(args: &Explain) -> Result<Report, Failure> {
-    let network = Network::<F>::load(&args.model)?;
-    let explanation = network.explain(args.points, &args.wish.request(&network)?)?;
+fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure> {
+    let network = model.network::<F>()?;
+    let (request, remarks) = args.wish.request(&network)?;
+    let explanation = network.explain(args.points, &request)?;
     let json = serde_json::to_value(&explanation).unwrap_or_default();
-    Ok(Report::done(explanation.to_string(), json))
+    let mut text = explanation.to_string();
+    if args.steps {
+        text.extend(explanation.steps.iter().map(|step| format!("{step}\n")));
+    }
+    Ok(Report::done(text, json).noting([model.remarks(), remarks].concat()))
 }

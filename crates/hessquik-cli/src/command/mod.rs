@@ -11,11 +11,8 @@ pub mod timing;
 #[cfg(feature = "train")]
 pub mod train;
 
-use crate::args::Dtype;
-use crate::failure::Failure;
 use hessquik::{Layer, Network, Real};
 use serde_json::Value;
-use std::path::Path;
 
 /// What a command has to say.
 #[derive(Debug)]
@@ -26,12 +23,30 @@ pub struct Report {
     pub json: Value,
     /// Whether all checks passed.
     pub passed: bool,
+    /// What the user should know of what was read.
+    pub notes: Vec<String>,
+    /// Whether standard output has the results, so that the report goes to standard error.
+    pub aside: bool,
 }
 
 impl Report {
     /// The report of a command that has nothing to check.
     pub fn done(text: String, json: Value) -> Self {
-        Self { text, json, passed: true }
+        Self { text, json, passed: true, notes: Vec::new(), aside: false }
+    }
+
+    /// The report with notes, which are in its JSON, too.
+    pub fn noting(mut self, notes: Vec<String>) -> Self {
+        if let (Some(json), false) = (self.json.as_object_mut(), notes.is_empty()) {
+            json.insert("notes".into(), notes.clone().into());
+        }
+        self.notes = notes;
+        self
+    }
+
+    /// The report beside results on standard output.
+    pub fn beside(self, aside: bool) -> Self {
+        Self { aside, ..self }
     }
 
     /// The report of a process that leaves it to another to report.
@@ -39,12 +54,6 @@ impl Report {
     pub fn silent() -> Self {
         Self::done(String::new(), Value::Null)
     }
-}
-
-/// The precision that was asked for, or that of the weights of the model at `path`.
-fn precision(asked: Option<Dtype>, path: &Path) -> Result<Dtype, Failure> {
-    let of_weights = || Ok(if hessquik::weights_dtype(path)? == "f32" { Dtype::F32 } else { Dtype::F64 });
-    asked.map_or_else(of_weights, Ok)
 }
 
 /// A number of points, items or seconds that reads easily.

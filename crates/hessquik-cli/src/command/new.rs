@@ -3,6 +3,8 @@ use super::{Report, dimensions, preset};
 use crate::args::{Dtype, New};
 use crate::element::Element;
 use crate::failure::Failure;
+use crate::model;
+use crate::output::{Draft, Owner};
 use hessquik::{Architecture, Init, Layer, Network};
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use serde_json::json;
 pub fn run(args: &New) -> Result<Report, Failure> {
     let architecture = match (&args.architecture, args.preset) {
         (Some(path), _) => {
-            let json = std::fs::read_to_string(path).map_err(Failure::io(path))?;
+            let json = model::description(path)?;
             Architecture::from_json(&json).map_err(|e| Failure::file(path, e.to_string()))?
         }
         (None, Some(preset)) => {
@@ -26,12 +28,16 @@ pub fn run(args: &New) -> Result<Report, Failure> {
 
 fn create<F: Element>(architecture: &Architecture, args: &New) -> Result<Report, Failure> {
     let network: Network<F> = architecture.build(&mut Init::seed(args.seed))?;
-    network.save(&args.output)?;
+    let owner = Owner::new("new", args.force);
+    let mut draft = Draft::create(&args.output, None, &owner)?;
+    draft.fill(model::to_bytes(&network, &owner)?)?;
+    let aside = draft.is_stdout();
+    draft.finish()?;
     let path = args.output.display().to_string();
     let text = format!("{path}: {} ({}, seed {})", dimensions(&network), F::NAME, args.seed);
     let json = json!({
         "model": path, "dim_input": network.dim_input(), "dim_output": network.dim_output(),
         "weights": network.n_weights(), "dtype": F::NAME, "seed": args.seed,
     });
-    Ok(Report::done(text, json))
+    Ok(Report::done(text, json).beside(aside))
 }

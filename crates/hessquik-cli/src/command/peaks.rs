@@ -4,7 +4,7 @@ use crate::args::{Dtype, Peaks};
 use crate::element::Element;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::output::{Sink, Target, Tensor};
+use crate::output::{Owner, Sink, Target, Tensor};
 use crate::progress::Progress;
 use crate::results::put;
 use hessquik::{Error, Init, Request};
@@ -27,12 +27,15 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
         Some(side) => side.checked_mul(side).ok_or_else(|| Failure::Usage(format!("a grid of {side} is too large")))?,
         None => args.points,
     };
-    let target = Target::new(&args.output)?;
+    let owner = Owner::new("peaks", args.writing.force);
+    let target = Target::new(&args.output, args.writing.output_format, owner)?;
     let tensor = |name, shape: &[usize]| Tensor::new(name, shape);
     let (x, value) = (tensor("x", &[n, 2]), tensor("value", &[n, 1]));
     let (gradient, hessian) = (tensor("gradient", &[n, 2, 1]), tensor("hessian", &[n, 2, 2, 1]));
     interrupt::watch();
-    let mut sink = Sink::create::<F>(&target, vec![x, value, gradient, hessian])?;
+    let tensors = vec![x, value, gradient, hessian];
+    target.protect(&tensors, &[])?;
+    let mut sink = Sink::create::<F>(&target, tensors)?;
     let mut init = Init::seed(args.seed);
     let mut progress = Progress::new(n, "points");
     let request = Request::new().value().gradient().hessian();
@@ -51,11 +54,11 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
         put(&mut sink, "hessian", &jet.hessian.ok_or_else(missing)?, count, first)?;
         progress.advance(count);
     }
-    let tensors = sink.finish(&[])?;
+    let tensors = sink.finish()?;
     let path = args.output.display().to_string();
     let text = format!("{path}: {} ({})", shapes(&tensors), F::NAME);
     let json = json!({ "output": path, "tensors": tensors, "points": n, "dtype": F::NAME });
-    Ok(Report::done(text, json))
+    Ok(Report::done(text, json).beside(target.is_stdout()))
 }
 
 /// Points `first..` of a regular grid over [-3, 3] x [-3, 3], row by row.

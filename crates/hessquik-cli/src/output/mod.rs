@@ -1,16 +1,29 @@
-//! Results on their way to a `.safetensors` file or a folder of `.npy` files: written in place, seen only when complete.
+//! Results on their way to a file, a folder of `.npy` files, or a pipe: written in place, seen only when complete.
+mod csv;
 mod draft;
 mod npy;
+mod npz;
+pub mod owner;
 mod safetensors;
+pub mod stream;
+mod target;
 
 pub use draft::Draft;
+pub use owner::Owner;
+#[cfg(feature = "train")]
+pub use stream::Stream;
+pub use target::{Format, Place, Target};
 
 use crate::element::{Element, little_endian};
 use crate::failure::Failure;
+use crate::interrupt;
+use csv::Csv;
+use hessquik::WholeFile;
+use owner::{Folder, Manifest};
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use tempfile::{Builder, NamedTempFile, TempDir};
+use tempfile::{Builder, TempDir};
 
 /// A tensor in C order: its name and shape, which are known before its numbers are.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -34,66 +47,25 @@ impl Tensor {
     }
 }
 
-/// Where results go.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    /// One `.safetensors` file.
-    File(PathBuf),
-    /// A folder with one `.npy` file for each tensor.
-    Folder(PathBuf),
-}
-
-impl Target {
-    /// What the name `path` stands for.
-    pub fn new(path: &Path) -> Result<Self, Failure> {
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-        let shown = path.display();
-        if path.as_os_str().is_empty() {
-            return Err(Failure::Usage("the output has no name".into()));
-        }
-        if ending == "safetensors" {
-            if path.is_dir() {
-                return Err(Failure::Usage(format!("output {shown} is a folder, expected a file name")));
-            }
-            return Ok(Self::File(fs::canonicalize(path).unwrap_or_else(|_| path.into())));
-        }
-        if ["npy", "npz", "csv", "tsv", "txt", "json", "h5", "pt"].contains(&ending.as_str()) {
-            let wanted = "expected a name that ends in .safetensors, or a folder for .npy files";
-            return Err(Failure::Usage(format!("output {shown}: {wanted}")));
-        }
-        if path.exists() && !path.is_dir() {
-            return Err(Failure::Usage(format!("output {shown} is there and is not a folder")));
-        }
-        Ok(Self::Folder(path.into()))
-    }
-
-    /// Refuses to write over a file that is read.
-    pub fn protect(&self, tensors: &[Tensor], inputs: &[&Path]) -> Result<(), Failure> {
-        let outputs = match self {
-            Self::File(path) => vec![path.clone()],
-            Self::Folder(folder) => tensors.iter().map(|t| folder.join(npy::file_name(&t.name))).collect(),
-        };
-        for input in inputs {
-            let same = |output: &PathBuf| matches!((fs::canonicalize(input), fs::canonicalize(output)), (Ok(a), Ok(b)) if a == b);
-            if outputs.iter().any(same) {
-                return Err(Failure::Usage(format!("the output would replace {}, which is read", input.display())));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Tensors of one element type being written; dropped before [`Sink::finish`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct Sink {
-    place: Place,
+    target: Target,
+    /// For messages.
+    path: PathBuf,
+    content: Content,
+    /// What will take the place of the file; none for folders and streams.
+    file: Option<WholeFile>,
     slots: Vec<Slot>,
 }
 
+/// What is being filled.
 #[derive(Debug)]
-enum Place {
-    File { file: NamedTempFile, path: PathBuf },
-    Folder { temporary: TempDir, files: Vec<File>, path: PathBuf },
+enum Content {
+    Safetensors(File),
+    Csv(Csv),
+    /// One `.npy` file for each tensor, in a temporary folder.
+    Arrays(TempDir, Vec<File>),
 }
 
 /// Where in which file a tensor starts.
@@ -105,92 +77,158 @@ struct Slot {
 }
 
 impl Sink {
-    /// Makes temporary files beside `target`, of full length, and writes their headers.
+    /// Makes temporary files, beside the place of a file or folder, of full length, and writes their headers.
     pub fn create<F: Element>(target: &Target, tensors: Vec<Tensor>) -> Result<Self, Failure> {
-        match target {
-            Target::File(path) => Self::file::<F>(path, tensors),
-            Target::Folder(path) => Self::folder::<F>(path, tensors),
-        }
-    }
-
-    fn file<F: Element>(path: &Path, tensors: Vec<Tensor>) -> Result<Self, Failure> {
-        let (header, starts, length) = safetensors::header::<F>(path, &tensors)?;
-        let mut file = temporary(parent(path)).map_err(Failure::io(path))?;
-        file.as_file().set_len(length).map_err(Failure::io(path))?;
-        file.write_all(&header).map_err(Failure::io(path))?;
-        let slots = tensors.into_iter().zip(starts).map(|(tensor, start)| Slot { tensor, file: 0, start }).collect();
-        Ok(Self { place: Place::File { file, path: path.into() }, slots })
-    }
-
-    fn folder<F: Element>(path: &Path, tensors: Vec<Tensor>) -> Result<Self, Failure> {
-        let beside = if path.is_dir() { path } else { parent(path) };
-        let temporary = Builder::new().prefix(".hessquik-").tempdir_in(beside).map_err(Failure::io(path))?;
-        let (mut files, mut slots) = (Vec::new(), Vec::new());
-        for (i, tensor) in tensors.into_iter().enumerate() {
-            let name = temporary.path().join(npy::file_name(&tensor.name));
-            let header = npy::header::<F>(&tensor.shape);
-            let length = tensor.bytes::<F>().and_then(|n| n.checked_add(header.len() as u64));
-            let length = length.ok_or_else(|| too_large(&name, &tensor))?;
-            let mut file = File::create(&name).map_err(Failure::io(&name))?;
-            file.set_len(length).and_then(|()| file.write_all(&header)).map_err(Failure::io(&name))?;
-            files.push(file);
-            slots.push(Slot { tensor, file: i, start: header.len() as u64 });
-        }
-        Ok(Self { place: Place::Folder { temporary, files, path: path.into() }, slots })
+        let (path, format) = match &target.place {
+            Place::File(path, format) => (path.clone(), *format),
+            Place::Folder(folder) => (folder.path.clone(), Format::Npy),
+            Place::Stream(_, format) => (PathBuf::from("the output"), *format),
+        };
+        let file = match &target.place {
+            Place::File(path, _) => Some(WholeFile::create(path)?),
+            _ => None,
+        };
+        file.iter().for_each(|file| interrupt::temporary(file.temporary()));
+        // of a file that is on its way, a second handle
+        let bytes = || match &file {
+            Some(file) => file.as_file().try_clone(),
+            None => tempfile::tempfile(),
+        };
+        let (content, slots) = match format {
+            Format::Safetensors => {
+                let (header, starts, length) = safetensors::header::<F>(&path, &tensors, &target.owner)?;
+                let mut file = bytes().map_err(Failure::io(&path))?;
+                file.set_len(length).and_then(|()| file.write_all(&header)).map_err(Failure::io(&path))?;
+                let slot = |(tensor, start)| Slot { tensor, file: 0, start };
+                (Content::Safetensors(file), tensors.into_iter().zip(starts).map(slot).collect())
+            }
+            Format::Csv => {
+                let csv = Csv::create(&path, bytes().map_err(Failure::io(&path))?, &tensors)?;
+                let slot = |(file, tensor)| Slot { tensor, file, start: 0 };
+                (Content::Csv(csv), tensors.into_iter().enumerate().map(slot).collect())
+            }
+            Format::Npy | Format::Npz => {
+                let beside = match &target.place {
+                    Place::Stream(..) => std::env::temp_dir(),
+                    Place::Folder(folder) if folder.path.is_dir() => folder.path.clone(),
+                    _ => parent(&path).into(),
+                };
+                arrays::<F>(&path, &beside, tensors)?
+            }
+        };
+        Ok(Self { target: target.clone(), path, content, file, slots })
     }
 
     /// Writes numbers of the tensor `name` from index `first` of its first axis on.
     pub fn write<F: Element>(&mut self, name: &str, first: usize, numbers: &[F]) -> Result<(), Failure> {
         let slot = self.slots.iter().find(|s| s.tensor.name == name).expect("only announced tensors are written");
         let row: usize = slot.tensor.shape[1..].iter().product();
-        let start = slot.start + (first * row * size_of::<F>()) as u64;
-        let (file, path) = match &mut self.place {
-            Place::File { file, path } => (file.as_file_mut(), &*path),
-            Place::Folder { files, path, .. } => (&mut files[slot.file], &*path),
+        let file = match &mut self.content {
+            Content::Safetensors(file) => file,
+            Content::Arrays(_, files) => &mut files[slot.file],
+            Content::Csv(csv) => {
+                let points = numbers.len() / row.max(1);
+                return csv.write(slot.file, numbers, points).map_err(Failure::io(&self.path));
+            }
         };
+        let start = slot.start + (first * row * size_of::<F>()) as u64;
         let written = file.seek(SeekFrom::Start(start)).and_then(|_| file.write_all(&little_endian(numbers)));
-        written.map_err(Failure::io(path))
+        written.map_err(Failure::io(&self.path))
     }
 
-    /// Moves what was written to its place, over what was there: a file or a new folder in one step. From a folder that
-    /// is there, files with the names `others`, left by an earlier run, are removed before the first of these comes, so
-    /// that whatever happens meanwhile, results of two runs are never side by side.
-    pub fn finish(self, others: &[&str]) -> Result<Vec<Tensor>, Failure> {
-        match self.place {
-            Place::File { file, path } => {
-                file.persist(&path).map_err(|e| Failure::io(&path)(e.error))?;
-            }
-            Place::Folder { temporary, files, path } => {
-                drop(files);
-                if !path.is_dir() {
-                    fs::rename(temporary.path(), &path).map_err(Failure::io(&path))?;
-                } else {
-                    for other in others {
-                        let _ = fs::remove_file(path.join(npy::file_name(other)));
-                    }
-                    for name in self.slots.iter().map(|s| npy::file_name(&s.tensor.name)) {
-                        let place = path.join(&name);
-                        fs::rename(temporary.path().join(&name), &place).map_err(Failure::io(&place))?;
-                    }
-                }
-            }
+    /// Moves what was written to its place, over what this command wrote there before: a file or a new folder in one step,
+    /// files into a folder that exists all or none. There, files of an earlier run are removed before the first of these
+    /// comes, so that whatever happens meanwhile, results of two runs are never side by side.
+    pub fn finish(self) -> Result<Vec<Tensor>, Failure> {
+        match self.target.place {
+            // a reader may take long, and nothing is lost if it never comes
+            Place::Stream(..) => self.place(),
+            _ => interrupt::uncut(|| self.place()),
         }
-        Ok(self.slots.into_iter().map(|s| s.tensor).collect())
     }
+
+    fn place(self) -> Result<Vec<Tensor>, Failure> {
+        let Self { target, path, content, file, slots } = self;
+        let tensors: Vec<_> = slots.into_iter().map(|s| s.tensor).collect();
+        let written = match content {
+            Content::Safetensors(written) => written,
+            Content::Csv(csv) => csv.finish().map_err(Failure::io(&path))?,
+            Content::Arrays(temporary, files) => {
+                drop(files);
+                let names: Vec<_> = tensors.iter().map(|t| npy::file_name(&t.name)).collect();
+                if let Place::Folder(folder) = &target.place {
+                    folder_of(&target.owner, folder, temporary.path(), &names, &[])?;
+                    return Ok(tensors);
+                }
+                let archive = match &file {
+                    Some(file) => file.as_file().try_clone(),
+                    None => tempfile::tempfile(),
+                };
+                let archive = archive.map_err(Failure::io(&path))?;
+                npz::pack(archive, temporary.path(), &names, &target.owner).map_err(Failure::io(&path))?
+            }
+        };
+        match (&target.place, file) {
+            (Place::Stream(stream, _), _) => stream.send(&mut { written })?,
+            (Place::File(path, _), Some(file)) => {
+                drop(written);
+                target.owner.check_file(path)?; // what came meanwhile stays
+                file.finish()?;
+            }
+            _ => unreachable!("a file is on its way exactly where one is wanted"),
+        }
+        Ok(tensors)
+    }
+}
+
+/// A temporary folder with one `.npy` file for each tensor.
+fn arrays<F: Element>(path: &Path, beside: &Path, tensors: Vec<Tensor>) -> Result<(Content, Vec<Slot>), Failure> {
+    let missing = |e| hessquik::missing_folder(beside, e);
+    let made = Builder::new().prefix(".hessquik-").tempdir_in(beside).map_err(missing);
+    let temporary = made.map_err(Failure::io(path))?;
+    interrupt::temporary(temporary.path());
+    let (mut files, mut slots) = (Vec::new(), Vec::new());
+    for (i, tensor) in tensors.into_iter().enumerate() {
+        let name = temporary.path().join(npy::file_name(&tensor.name));
+        let header = npy::header::<F>(&tensor.shape);
+        let length = tensor.bytes::<F>().and_then(|n| n.checked_add(header.len() as u64));
+        let length = length.ok_or_else(|| too_large(&name, &tensor))?;
+        let mut file = File::create(&name).map_err(Failure::io(&name))?;
+        file.set_len(length).and_then(|()| file.write_all(&header)).map_err(Failure::io(&name))?;
+        files.push(file);
+        slots.push(Slot { tensor, file: i, start: header.len() as u64 });
+    }
+    Ok((Content::Arrays(temporary, files), slots))
+}
+
+/// Brings files with these names, which are complete in the folder `staged`, to their folder, which may also hold files
+/// that are written time and again.
+pub fn folder_of(
+    owner: &Owner,
+    folder: &Folder,
+    staged: &Path,
+    names: &[String],
+    changing: &[&str],
+) -> Result<(), Failure> {
+    let mut manifest = Manifest::new(owner);
+    changing.iter().for_each(|name| manifest.add_changing(name));
+    let listed = names.iter().try_for_each(|name| manifest.add(name, &staged.join(name)));
+    let written = listed.and_then(|()| fs::write(staged.join(folder.manifest_name()), manifest.to_json()));
+    written.map_err(Failure::io(&folder.path))?;
+    // a new folder comes in one step; where another process was faster, into its one
+    if !folder.path.is_dir() && folder.prefix.is_empty() {
+        match fs::rename(staged, &folder.path) {
+            Ok(()) => return Ok(()),
+            Err(e) if !folder.path.is_dir() => return Err(Failure::io(&folder.path)(e)),
+            Err(_) => {}
+        }
+    }
+    owner::commit(owner, folder, staged, names)
 }
 
 /// The folder that holds `path`.
 pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A temporary file with the permissions of an ordinary new file.
-fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    builder.prefix(".hessquik-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 fn too_large(path: &Path, tensor: &Tensor) -> Failure {

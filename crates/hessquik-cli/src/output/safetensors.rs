@@ -1,4 +1,5 @@
 //! The header of a `.safetensors` file that is written, from shapes alone.
+use super::owner::{KEY, Owner};
 use super::{Tensor, too_large};
 use crate::element::Element;
 use crate::failure::Failure;
@@ -6,7 +7,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use std::path::Path;
 
 /// The first bytes of the file, where each tensor starts, and the length of the file.
-pub fn header<F: Element>(path: &Path, tensors: &[Tensor]) -> Result<(Vec<u8>, Vec<u64>, u64), Failure> {
+pub fn header<F: Element>(path: &Path, tensors: &[Tensor], owner: &Owner) -> Result<(Vec<u8>, Vec<u64>, u64), Failure> {
     let (mut end, mut starts, mut infos) = (0usize, Vec::new(), Vec::new());
     for tensor in tensors {
         let start = end;
@@ -20,7 +21,8 @@ pub fn header<F: Element>(path: &Path, tensors: &[Tensor]) -> Result<(Vec<u8>, V
         infos.push((tensor.name.clone(), info));
     }
     let wrong = |e: &dyn std::fmt::Display| Failure::file(path, format!("no valid safetensors header: {e}"));
-    let metadata = Metadata::new(None, infos).map_err(|e| wrong(&e))?;
+    let written_by = [(KEY.to_string(), owner.command.clone())].into();
+    let metadata = Metadata::new(Some(written_by), infos).map_err(|e| wrong(&e))?;
     let mut text = serde_json::to_vec(&metadata).map_err(|e| wrong(&e))?;
     text.resize(text.len().next_multiple_of(8), b' ');
     let header = [&(text.len() as u64).to_le_bytes()[..], &text].concat();

@@ -6,11 +6,10 @@ pub use convergence::Convergence;
 pub use maps::Maps;
 
 use crate::failure::Failure;
-use crate::output::Draft;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Once;
 
 /// Pixels of a PNG for each unit of an SVG.
@@ -37,22 +36,11 @@ pub fn font() {
     });
 }
 
-/// Writes a picture as `base`.png and `base`.svg.
-pub fn write(picture: &impl Picture, base: &Path) -> Result<[PathBuf; 2], Failure> {
-    let [png_path, svg_path] = ["png", "svg"].map(|ending| {
-        let mut name = base.as_os_str().to_owned();
-        name.push(format!(".{ending}"));
-        PathBuf::from(name)
-    });
-    let wrong = |e: Box<dyn Error>| Failure::file(base, format!("cannot be drawn: {e}"));
-    for (path, ending, content) in
-        [(&png_path, "png", png(picture).map_err(wrong)?), (&svg_path, "svg", svg(picture).map_err(wrong)?)]
-    {
-        let mut draft = Draft::create(path, ending)?;
-        draft.fill(content)?;
-        draft.finish()?;
-    }
-    Ok([png_path, svg_path])
+/// Writes a picture as PNG and SVG.
+pub fn write(picture: &impl Picture, png_path: &Path, svg_path: &Path) -> Result<(), Failure> {
+    let wrong = |e: Box<dyn Error>| Failure::file(png_path, format!("cannot be drawn: {e}"));
+    std::fs::write(png_path, png(picture).map_err(wrong)?).map_err(Failure::io(png_path))?;
+    std::fs::write(svg_path, svg(picture).map_err(wrong)?).map_err(Failure::io(svg_path))
 }
 
 fn svg(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn Error>> {

@@ -1,14 +1,28 @@
-//! Points and matrices from `.npy`, `.csv` and `.safetensors` files, read some rows at a time.
+//! Points and matrices from `.npy`, `.npz`, `.csv` and `.safetensors` files and pipes, read some rows at a time.
+mod fields;
+mod lines;
 pub mod npy;
-mod safetensors;
-mod table;
+pub mod npz;
+pub mod safetensors;
+pub mod source;
+pub mod table;
 
 use crate::element::{Element, Stored};
 use crate::failure::Failure;
 use ndarray::Array2;
+use source::{Format, Opened};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+/// How a file is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading<'a> {
+    /// Its kind, if its name does not say it.
+    pub format: Option<Format>,
+    /// The columns that are read, by name or by number from 0; all of them if there are none.
+    pub columns: Option<&'a [String]>,
+}
 
 /// A matrix in a file: its shape is known, its rows are read on demand, first to last.
 #[derive(Debug)]
@@ -22,11 +36,14 @@ pub struct Points {
     end: usize,
     next: usize,
     source: Source,
+    remarks: Vec<String>,
+    /// Whether integers were rounded.
+    rounded: bool,
 }
 
 #[derive(Debug)]
 enum Source {
-    Binary(Binary),
+    Binary(Binary, Option<Vec<usize>>),
     Table(table::Table),
 }
 
@@ -44,39 +61,78 @@ impl Points {
     /// Opens the file at `path`, whose ending says what it is. A vector counts as one row if its length is `width`,
     /// else as one column.
     pub fn open(path: &Path, width: Option<usize>) -> Result<Self, Failure> {
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-        let open = || File::open(path).map_err(Failure::io(path));
-        let source = match ending.as_str() {
-            "npy" => Source::Binary(npy::open(path, open()?)?),
-            "safetensors" => Source::Binary(safetensors::open(path, open()?)?),
-            "csv" | "tsv" | "txt" => Source::Table(table::Table::open(path, open()?)?),
-            _ => return Err(Failure::file(path, "unknown kind of file, expected .npy, .csv or .safetensors")),
-        };
-        let (rows, cols) = match &source {
-            Source::Table(table) => (table.rows, table.cols),
-            Source::Binary(binary) => match binary.shape[..] {
-                [rows, cols] => (rows, cols),
-                [len] if width == Some(len) && len > 1 => (1, len),
-                [len] => (len, 1),
-                ref shape => {
-                    return Err(Failure::file(
-                        path,
-                        format!("has shape {shape:?}, expected two axes, (points, inputs)"),
-                    ));
+        Self::open_as(path, width, Reading::default())
+    }
+
+    /// The same, read in this way. Of a folder, the file `x.npy` is read.
+    pub fn open_as(path: &Path, width: Option<usize>, reading: Reading) -> Result<Self, Failure> {
+        let within = path.join("x.npy");
+        let path = if within.is_file() { &within } else { path };
+        let Opened { file, format } = source::open(path, reading.format)?;
+        let mut remarks = Vec::new();
+        let binary = match format {
+            Format::Csv => return Self::of_table(path, width, file, reading.columns),
+            Format::Npy => npy::open(path, file)?,
+            Format::Safetensors => safetensors::open(path, file)?,
+            Format::Npz => {
+                let (binary, name) = npz::open(path, file)?;
+                if name != "x" {
+                    remarks.push(format!("{}: {name}, the only array, is taken as the points", path.display()));
                 }
-            },
+                binary
+            }
         };
-        if let Some(width) = width.filter(|w| *w != cols && (rows, cols) != (0, 0)) {
-            let message = format!("has shape [{rows}, {cols}], expected {width} columns, one for each input");
-            return Err(Failure::file(path, message));
+        if binary.stored.is_raw() && format != Format::Safetensors {
+            remarks.push(format!("{}: raw numbers of two bytes (V2) are taken as bfloat16", path.display()));
         }
-        Ok(Self { path: path.into(), rows, cols: width.unwrap_or(cols), first: 0, end: rows, next: 0, source })
+        let picked = reading.columns.map_or(width, |_| None);
+        let (rows, cols) = match binary.shape[..] {
+            [rows, cols] => (rows, cols),
+            [len] if picked == Some(len) && len > 1 => (1, len),
+            [len] => (len, 1),
+            ref shape => {
+                let message = format!("has shape {shape:?}, expected two axes, (points, inputs)");
+                return Err(Failure::file(path, message));
+            }
+        };
+        let numbers: Vec<_> = (0..if reading.columns.is_some() { cols } else { 0 }).map(|i| i.to_string()).collect();
+        let picks = reading.columns.map(|columns| table::pick(path, &numbers, columns)).transpose()?;
+        let chosen = picks.as_ref().map_or(cols, Vec::len);
+        check_width(path, (rows, chosen), width, "")?;
+        Ok(Self::new(path, (rows, width.unwrap_or(chosen)), Source::Binary(binary, picks), remarks))
+    }
+
+    fn of_table(path: &Path, width: Option<usize>, file: File, columns: Option<&[String]>) -> Result<Self, Failure> {
+        let again = file.try_clone().map_err(Failure::io(path))?;
+        let first_of_names = |error: Failure| match (&columns, width) {
+            // what the command writes has further columns: the points are x0, x1, ...
+            (None, Some(width)) => {
+                let columns: Vec<_> = (0..width).map(|i| format!("x{i}")).collect();
+                let mut again = again;
+                let rewound = again.rewind().map_err(Failure::io(path));
+                let table = rewound.and_then(|()| table::Table::open(path, again, Some(&columns)));
+                table.ok().filter(|t| t.names.is_some()).ok_or(error)
+            }
+            _ => Err(error),
+        };
+        let opened = table::Table::open(path, file, columns).and_then(|table| {
+            let names = table.names.as_ref().map_or_else(String::new, |(_, names)| format!(" of {}", names.join(", ")));
+            check_width(path, (table.rows, table.cols), width, &format!("; --columns picks some{names}"))?;
+            Ok(table)
+        });
+        let mut table = opened.or_else(first_of_names)?;
+        let (shape, remarks) = ((table.rows, width.unwrap_or(table.cols)), std::mem::take(&mut table.remarks));
+        Ok(Self::new(path, shape, Source::Table(table), remarks))
+    }
+
+    fn new(path: &Path, (rows, cols): (usize, usize), source: Source, remarks: Vec<String>) -> Self {
+        Self { path: path.into(), rows, cols, first: 0, end: rows, next: 0, source, remarks, rounded: false }
     }
 
     /// Reads a whole matrix.
-    pub fn matrix<F: Element>(path: &Path, width: Option<usize>) -> Result<Array2<F>, Failure> {
+    pub fn matrix<F: Element>(path: &Path, width: Option<usize>) -> Result<(Array2<F>, Vec<String>), Failure> {
         let mut points = Self::open(path, width)?;
-        points.read(points.rows)
+        Ok((points.read(points.rows)?, points.remarks()))
     }
 
     /// Only the share `part` of `parts`, of neighbouring points.
@@ -104,13 +160,36 @@ impl Points {
         self.cols
     }
 
+    /// The line of a text that is taken as names, and these.
+    pub fn names(&self) -> Option<&(usize, Vec<String>)> {
+        match &self.source {
+            Source::Table(table) => table.names.as_ref(),
+            Source::Binary(..) => None,
+        }
+    }
+
+    /// What the user should know of what was read.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.remarks.clone();
+        if self.rounded {
+            remarks.push(format!(
+                "{}: integers have more digits than the precision, and were rounded",
+                self.path.display()
+            ));
+        }
+        remarks
+    }
+
     /// The next `n` points, or as many as are left.
     pub fn read<F: Element>(&mut self, n: usize) -> Result<Array2<F>, Failure> {
         let n = n.min(self.end - self.next);
         let mut out = Array2::zeros((n, self.cols));
         let fits = match &mut self.source {
             Source::Table(table) => table.read(&self.path, &mut out)?,
-            Source::Binary(binary) => binary.read(self.next, self.rows, &mut out).map_err(Failure::io(&self.path))?,
+            Source::Binary(binary, picks) => {
+                let read = binary.read(self.next, self.rows, picks.as_deref(), &mut self.rounded, &mut out);
+                read.map_err(Failure::io(&self.path))?
+            }
         };
         if !fits {
             let rows = format!("rows {} to {}", self.next, self.next + n);
@@ -121,41 +200,86 @@ impl Points {
     }
 }
 
-impl Binary {
-    fn read<F: Element>(&mut self, first: usize, rows: usize, out: &mut Array2<F>) -> std::io::Result<bool> {
-        if !self.column_major {
-            let skip = first * out.ncols();
-            return self.run(skip, out.as_slice_mut().expect("a fresh array is contiguous"));
+fn check_width(path: &Path, (rows, cols): (usize, usize), width: Option<usize>, hint: &str) -> Result<(), Failure> {
+    match width.filter(|w| *w != cols && (rows, cols) != (0, 0)) {
+        None => Ok(()),
+        Some(width) => {
+            let hint = if cols > width { hint } else { "" };
+            let message = format!("has shape [{rows}, {cols}], expected {width} columns, one for each input{hint}");
+            Err(Failure::file(path, message))
         }
+    }
+}
+
+impl Binary {
+    fn read<F: Element>(
+        &mut self,
+        first: usize,
+        rows: usize,
+        picks: Option<&[usize]>,
+        rounded: &mut bool,
+        out: &mut Array2<F>,
+    ) -> std::io::Result<bool> {
+        if self.column_major {
+            let mut fits = true;
+            let mut column = vec![F::zero(); out.nrows()];
+            for j in 0..out.ncols() {
+                let from = picks.map_or(j, |picks| picks[j]);
+                fits &= self.run(from * rows + first, rounded, &mut column)?;
+                out.column_mut(j).iter_mut().zip(&column).for_each(|(out, number)| *out = *number);
+            }
+            return Ok(fits);
+        }
+        let Some(picks) = picks else {
+            let skip = first * out.ncols();
+            return self.run(skip, rounded, out.as_slice_mut().expect("a fresh array is contiguous"));
+        };
+        let (cols, size) = (self.shape.get(1).copied().unwrap_or(1), self.stored.size);
+        let bytes = self.bytes(first * cols, out.nrows() * cols)?;
         let mut fits = true;
-        let mut column = vec![F::zero(); out.nrows()];
-        for j in 0..out.ncols() {
-            fits &= self.run(j * rows + first, &mut column)?;
-            out.column_mut(j).iter_mut().zip(&column).for_each(|(out, number)| *out = *number);
+        for (mut out, row) in out.rows_mut().into_iter().zip(bytes.chunks_exact((cols * size).max(1))) {
+            for (out, pick) in out.iter_mut().zip(picks) {
+                let number = &row[pick * size..][..size];
+                *rounded |= self.stored.rounds::<F>(number);
+                fits &= self.stored.decode(number, std::slice::from_mut(out));
+            }
         }
         Ok(fits)
     }
 
-    /// Reads numbers that stand together, after the first `skip`.
-    fn run<F: Element>(&mut self, skip: usize, out: &mut [F]) -> std::io::Result<bool> {
-        let mut bytes = vec![0; out.len() * self.stored.size];
+    /// The bytes of `n` numbers after the first `skip`.
+    fn bytes(&mut self, skip: usize, n: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; n * self.stored.size];
         self.file.seek(SeekFrom::Start(self.offset + (skip * self.stored.size) as u64))?;
         self.file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads numbers that stand together, after the first `skip`.
+    fn run<F: Element>(&mut self, skip: usize, rounded: &mut bool, out: &mut [F]) -> std::io::Result<bool> {
+        let bytes = self.bytes(skip, out.len())?;
+        *rounded |= self.stored.rounds::<F>(&bytes);
         Ok(self.stored.decode(&bytes, out))
     }
 }
 
-/// Checks that the numbers announced by a header are there: `offset` bytes, then those of `shape`.
-fn check_length(path: &Path, file: &File, offset: u64, shape: &[usize], size: usize) -> Result<(), Failure> {
+/// The bytes of numbers of this shape, which must be addressable.
+fn bytes_of(path: &Path, shape: &[usize], size: usize) -> Result<u64, Failure> {
     let product = |n: usize, len: &usize| n.checked_mul(*len).filter(|n| isize::try_from(*n).is_ok());
     // no array may have such axes, even if one of them is empty
     let addressed = shape.iter().filter(|len| **len > 0).try_fold(1, product);
     let numbers = addressed.and_then(|_| shape.iter().try_fold(1, product));
-    let end = numbers.and_then(|n| n.checked_mul(size)).and_then(|n| offset.checked_add(n as u64));
+    let bytes = numbers.and_then(|n| n.checked_mul(size));
+    let message = || format!("has shape {shape:?}, more numbers than can be addressed");
+    bytes.map(|n| n as u64).ok_or_else(|| Failure::file(path, message()))
+}
+
+/// Checks that the numbers announced by a header are there: `offset` bytes, then those of `shape`.
+fn check_length(path: &Path, file: &File, offset: u64, shape: &[usize], size: usize) -> Result<(), Failure> {
+    let end = bytes_of(path, shape, size)?.saturating_add(offset);
     let length = file.metadata().map_err(Failure::io(path))?.len();
-    match end {
-        Some(end) if end <= length => Ok(()),
-        Some(end) => Err(Failure::file(path, format!("is {length} bytes long, expected {end} for shape {shape:?}"))),
-        None => Err(Failure::file(path, format!("has shape {shape:?}, more numbers than can be addressed"))),
+    if end <= length {
+        return Ok(());
     }
+    Err(Failure::file(path, format!("is {length} bytes long, expected {end} for shape {shape:?}")))
 }

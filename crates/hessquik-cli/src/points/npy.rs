@@ -1,6 +1,6 @@
 //! The header of a `.npy` file, versions 1.0 to 3.0.
 use super::{Binary, check_length};
-use crate::element::Stored;
+use crate::element::{KNOWN, Stored};
 use crate::failure::Failure;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -62,7 +62,7 @@ pub fn header(path: &Path, reader: &mut impl Read) -> Result<Header, Failure> {
     };
     let stored = quoted(descr).and_then(Stored::from_npy).ok_or_else(|| {
         let found = quoted(descr).unwrap_or("a structured type");
-        Failure::file(path, format!("holds numbers of type {found}, expected float32, float64 or integers"))
+        Failure::file(path, format!("holds numbers of type {found}, expected {KNOWN}"))
     })?;
     Ok(Header { shape, stored, column_major, length: 8 + length_bytes as u64 + length })
 }

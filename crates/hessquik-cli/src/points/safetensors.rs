@@ -21,14 +21,15 @@ pub fn open(path: &Path, mut file: File) -> Result<Binary, Failure> {
     }
     let mut header = vec![0; header_len as usize];
     file.read_exact(&mut header).map_err(Failure::io(path))?;
-    let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|e| Failure::file(path, format!("its safetensors header is not valid: {e}")))?;
+    let wrong = |e: String| Failure::file(path, format!("its safetensors header is not valid: {e}"));
+    hessquik::distinct_keys(&header).map_err(wrong)?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| wrong(e.to_string()))?;
     let Some(x) = metadata.info("x") else {
         let names = metadata.offset_keys().join(", ");
         return Err(Failure::file(path, format!("has no tensor named x; it has {names}")));
     };
     let stored = Stored::from_safetensors(x.dtype).ok_or_else(|| {
-        Failure::file(path, format!("x holds numbers of type {:?}, expected F32, F64 or integers", x.dtype))
+        Failure::file(path, format!("x holds numbers of type {:?}, expected F16, BF16, F32, F64 or integers", x.dtype))
     })?;
     let offset = 8 + header_len + x.data_offsets.0 as u64;
     check_length(path, &file, offset, &x.shape, stored.size)?;

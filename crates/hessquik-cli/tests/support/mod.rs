@@ -3,7 +3,7 @@
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What the command did.
 #[derive(Debug)]
@@ -38,6 +38,12 @@ impl Run {
     }
 }
 
+fn run(command: &mut Command) -> Run {
+    let out = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: out.status.code().unwrap_or(-1), stdout: text(out.stdout), stderr: text(out.stderr) }
+}
+
 /// A folder for one test, where its commands run.
 pub struct Folder(tempfile::TempDir);
 
@@ -53,9 +59,14 @@ impl Folder {
     /// Runs the command with these arguments, separated by spaces.
     pub fn run(&self, args: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hessquik"));
-        let out = command.args(args.split_whitespace()).current_dir(self.0.path()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Run { code: out.status.code().unwrap_or(-1), stdout: text(out.stdout), stderr: text(out.stderr) }
+        run(command.args(args.split_whitespace()).current_dir(self.0.path()))
+    }
+
+    /// Runs a line of shell, in which `hessquik` is the command and `$PEAKS` a model with two inputs.
+    pub fn shell(&self, line: &str) -> Run {
+        let mut command = Command::new("bash");
+        command.env("PEAKS", golden("peaks_resnet")).env("HESSQUIK", env!("CARGO_BIN_EXE_hessquik"));
+        run(command.args(["-c", &format!("hessquik() {{ \"$HESSQUIK\" \"$@\"; }}; {line}")]).current_dir(self.0.path()))
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -64,7 +75,12 @@ impl Folder {
 
     /// Names of the files in the folder, to find out whether something was left behind.
     pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        self.names_in("")
+    }
+
+    /// Names of the files in a folder within it.
+    pub fn names_in(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).unwrap();
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names

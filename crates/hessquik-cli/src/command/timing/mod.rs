@@ -7,7 +7,8 @@ use super::{Report, count, preset};
 use crate::args::{Dtype, NetworkType, Timing, Wrapper};
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::output::Draft;
+use crate::output::owner::KEY;
+use crate::output::{Draft, Owner};
 use crate::progress::Progress;
 use clap::ValueEnum;
 use hessquik::{Architecture, Error, Evaluate, Init, Jet, Mode, Network, Request};
@@ -36,7 +37,9 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         fits::<F>(args, d, m)?;
     }
     interrupt::watch();
-    let draft = |path: &Option<PathBuf>, ending| path.as_ref().map(|p| Draft::create(p, ending)).transpose();
+    let owner = Owner::new("timing", args.force);
+    let draft =
+        |path: &Option<PathBuf>, ending| path.as_ref().map(|p| Draft::create(p, Some(ending), &owner)).transpose();
     let (mut plot, mut output) = (draft(&args.plot, "svg")?, draft(&args.output, "json")?);
 
     let evaluations = args.num_trials.saturating_add(1).saturating_mul(args.network_wrapper.len() * cells.len());
@@ -54,7 +57,7 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         "num_trials": args.num_trials, "width": args.width, "depth": args.depth,
         "network_type": name(args.network_type), "dtype": F::NAME, "seed": args.seed, "threads": threads,
         "network_wrappers": args.network_wrapper.iter().map(|w| name(*w)).collect::<Vec<_>>(), "results": rows,
-        "plot": shown(&args.plot), "output": shown(&args.output),
+        "plot": shown(&args.plot), "output": shown(&args.output), KEY: owner.command,
     });
     let title = format!(
         "{} of width {} and depth {}, {}, {}, {}",
@@ -66,15 +69,18 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         count(threads, "thread")
     );
     if let (Some(draft), Some(path)) = (&mut plot, &args.plot) {
-        draft.fill(plot::svg(path, &title, &rows)?)?;
+        let svg = plot::svg(path, &title, &rows)?;
+        let picture = svg.trim_end().trim_end_matches("</svg>");
+        draft.fill(format!("{picture}<!-- written by {} -->\n</svg>\n", owner.command))?;
     }
     if let Some(draft) = &mut output {
         draft.fill(format!("{json:#}\n"))?;
     }
-    interrupt::check()?;
-    [plot, output].into_iter().flatten().try_for_each(Draft::finish)?;
+    let aside = [&plot, &output].into_iter().flatten().any(Draft::is_stdout);
+    interrupt::uncut(|| [plot, output].into_iter().flatten().try_for_each(Draft::finish))?;
     let written = [&args.plot, &args.output].into_iter().filter_map(shown).map(|p| format!("\nwritten: {p}"));
-    Ok(Report::done(format!("{title}\n\n{}{}", table::text(&rows), written.collect::<String>()), json))
+    let text = format!("{title}\n\n{}{}", table::text(&rows), written.collect::<String>());
+    Ok(Report::done(text, json).beside(aside))
 }
 
 /// The numbers of outputs: those that were asked for, or usual ones.

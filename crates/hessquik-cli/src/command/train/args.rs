@@ -1,5 +1,5 @@
 //! The options of `hessquik train`.
-use crate::args::{Dtype, Preset, positive};
+use crate::args::{Dtype, Preset, Reading, positive};
 use clap::{Args, Subcommand, ValueEnum};
 use hessquik::ActivationSpec;
 use hessquik::activation::ActivationKind;
@@ -71,18 +71,26 @@ pub struct Hermite {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 FILE is .safetensors, .npz, or a folder of .npy files, with x (n, d) and one or more of value (n, m), \
-gradient (n, d, m), hessian (n, d, d, m); the axis m may be missing where m = 1. `hessquik peaks -o FILE` writes such \
-files.
+gradient (n, d, m), hessian (n, d, d, m); the axis m may be missing where m = 1. A .csv has the columns x0, x1, ... and \
+value, gradient_0, hessian_0_1, ..., with the number of the output at the end where there are several. `hessquik peaks -o \
+FILE` writes all of these. Of a .csv with other names, or an .npy, --columns and --values say which columns are points and \
+values.
 
 The relative error is that of the value (of what comes next, if there are none) at the test points, which are not \
 trained on.
 
 Examples:
   hessquik train data points.npz -o fit
-  hessquik train data points.safetensors --model start.safetensors --weights 1,0.1,0 -o fit")]
+  hessquik train data points.safetensors --model start.safetensors --weights 1,0.1,0 -o fit
+  hessquik train data table.csv --columns t,x --values u -o fit")]
 pub struct Data {
-    /// The data
+    /// The data; - for standard input
     pub file: PathBuf,
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Columns of the values, by name or by number from 0, of a .csv or .npy
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "columns")]
+    pub values: Option<Vec<String>>,
     /// Points to validate with, drawn from the file; a tenth of them unless set
     #[arg(long, value_name = "N")]
     pub valid: Option<usize>,
@@ -134,9 +142,10 @@ pub struct Pinn {
     pub network: NetworkOptions,
     #[command(flatten)]
     pub options: Options,
-    /// Where everything goes: a folder, or a .safetensors file for the model with the rest beside it
-    #[arg(short, long, value_name = "OUT", default_value = "hessquik-pinn")]
-    pub output: PathBuf,
+    /// Where everything goes: a folder, or a .safetensors file for the model with the rest beside it; hessquik-EQUATION
+    /// unless set
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
 }
 
 /// A differential equation with a known solution.
@@ -245,6 +254,9 @@ pub struct Options {
     /// Start anew even if there is a checkpoint
     #[arg(long)]
     pub restart: bool,
+    /// Replace files in OUT that this command did not write
+    #[arg(long)]
+    pub force: bool,
     /// cpu, auto (a GPU if there is one), or one of the GPU kinds that are built in
     #[arg(long, default_value = "cpu", value_parser = clap::builder::PossibleValuesParser::new(DEVICES))]
     pub device: String,

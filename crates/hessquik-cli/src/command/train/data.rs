@@ -1,30 +1,73 @@
-//! Data to train on: arrays by name from `.safetensors`, `.npz`, or a folder of `.npy` files.
-use crate::element::Stored;
+//! Data to train on: arrays by name from `.safetensors`, `.npz`, `.csv`, or a folder of `.npy` files; columns of a table.
+use super::columns;
+use crate::element::{KNOWN, Stored};
 use crate::failure::Failure;
-use crate::points::npy;
+use crate::points::source::{self, Format};
+use crate::points::{Points, Reading, npy, npz};
 use hessquik_burn::train::Data;
-use ndarray::{ArrayD, Axis, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{Array2, ArrayD, Axis, Dimension, IxDyn, ShapeBuilder, s};
 use safetensors::SafeTensors;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// Reads `x` and what is known there.
-pub fn read(path: &Path) -> Result<Data, Failure> {
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    let mut source = match ending.as_str() {
-        "safetensors" => Source::Safetensors(fs::read(path).map_err(Failure::io(path))?),
-        "npz" => {
-            let file = BufReader::new(File::open(path).map_err(Failure::io(path))?);
-            Source::Npz(zip::ZipArchive::new(file).map_err(|e| Failure::file(path, format!("is not a npz file: {e}")))?)
+/// The names of the arrays.
+const NAMES: [&str; 4] = ["x", "value", "gradient", "hessian"];
+
+/// Reads `x` and what is known there, with what the user should know of it.
+pub fn read(path: &Path, reading: Reading, values: Option<&[String]>) -> Result<(Data, Vec<String>), Failure> {
+    if let Some(columns) = reading.columns {
+        return of_columns(path, reading, columns, values);
+    }
+    let mut source = if path.is_dir() {
+        Source::Folder
+    } else {
+        let opened = source::open(path, reading.format)?;
+        match opened.format {
+            Format::Safetensors => {
+                let (mut file, mut bytes) = (opened.file, Vec::new());
+                file.read_to_end(&mut bytes).map_err(Failure::io(path))?;
+                Source::safetensors(path, bytes)?
+            }
+            Format::Npz => Source::Npz(npz::Archive::open(path, opened.file)?),
+            Format::Csv => {
+                return columns::read(path, opened.file).and_then(|(arrays, notes)| Ok((data(path, arrays)?, notes)));
+            }
+            Format::Npy => {
+                let message = "is one array: --columns and --values say which columns are points and values; .npz, \
+                               .safetensors and a folder of .npy have more arrays";
+                return Err(Failure::file(path, message));
+            }
         }
-        _ if path.is_dir() => Source::Folder,
-        _ if !path.exists() => return Err(Failure::io(path)(std::io::ErrorKind::NotFound.into())),
-        _ => return Err(Failure::file(path, "unknown kind of data, expected .safetensors, .npz or a folder of .npy")),
     };
-    let mut array = |name: &str| source.array(path, name);
-    let Some(x) = array("x")? else { return Err(Failure::file(path, "has no array named x")) };
-    let (value, gradient, hessian) = (array("value")?, array("gradient")?, array("hessian")?);
+    let mut arrays = [None, None, None, None];
+    for (array, name) in arrays.iter_mut().zip(NAMES) {
+        *array = source.array(path, name)?;
+    }
+    Ok((data(path, arrays)?, Vec::new()))
+}
+
+/// Points and values from columns that the user names.
+fn of_columns(
+    path: &Path,
+    reading: Reading,
+    inputs: &[String],
+    values: Option<&[String]>,
+) -> Result<(Data, Vec<String>), Failure> {
+    let Some(values) = values else {
+        return Err(Failure::Usage("--columns are those of the points; --values are wanted, too".into()));
+    };
+    let all: Vec<_> = inputs.iter().chain(values).cloned().collect();
+    let mut points = Points::open_as(path, None, Reading { columns: Some(&all), ..reading })?;
+    let numbers: Array2<f64> = points.read(points.rows())?;
+    let part = |columns: std::ops::Range<usize>| Some(numbers.slice(s![.., columns]).to_owned().into_dyn());
+    let arrays = [part(0..inputs.len()), part(inputs.len()..all.len()), None, None];
+    Ok((data(path, arrays)?, points.remarks()))
+}
+
+/// The data of these arrays, in the order of [`NAMES`].
+fn data(path: &Path, [x, value, gradient, hessian]: [Option<ArrayD<f64>>; 4]) -> Result<Data, Failure> {
+    let Some(x) = x else { return Err(Failure::file(path, "has no array named x")) };
     let x = if x.ndim() == 1 { x.insert_axis(Axis(1)) } else { x };
     let data = Data::new(
         axes(path, "x", x)?,
@@ -48,11 +91,23 @@ fn axes<D: Dimension>(path: &Path, name: &str, array: ArrayD<f64>) -> Result<nda
 
 enum Source {
     Safetensors(Vec<u8>),
-    Npz(zip::ZipArchive<BufReader<File>>),
+    Npz(npz::Archive),
     Folder,
 }
 
 impl Source {
+    /// The bytes of a file that has each name once.
+    fn safetensors(path: &Path, bytes: Vec<u8>) -> Result<Self, Failure> {
+        let header = bytes.split_first_chunk::<8>().and_then(|(length, rest)| {
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            rest.get(..length)
+        });
+        let wrong = |e: String| Failure::file(path, format!("is not a safetensors file: {e}"));
+        let header = header.ok_or_else(|| wrong("it is cut off in its header".into()))?;
+        hessquik::distinct_keys(header).map_err(wrong)?;
+        Ok(Self::Safetensors(bytes))
+    }
+
     /// The array of this name, if there is one.
     fn array(&mut self, path: &Path, name: &str) -> Result<Option<ArrayD<f64>>, Failure> {
         match self {
@@ -62,22 +117,19 @@ impl Source {
                 let Ok(view) = file.tensor(name) else { return Ok(None) };
                 let kind = Stored::from_safetensors(view.dtype()).ok_or_else(|| {
                     let found = view.dtype();
-                    Failure::file(
-                        path,
-                        format!("{name} holds numbers of type {found:?}, expected F32, F64 or integers"),
-                    )
+                    Failure::file(path, format!("{name} holds numbers of type {found:?}, expected {KNOWN}"))
                 })?;
                 decode(path, name, view.data(), kind, view.shape(), false).map(Some)
             }
-            Self::Npz(archive) => match archive.by_name(&format!("{name}.npy")) {
-                Ok(mut entry) => read_npy(path, name, &mut entry).map(Some),
-                Err(zip::result::ZipError::FileNotFound) => Ok(None),
-                Err(e) => Err(Failure::file(path, format!("{name}: {e}"))),
-            },
+            Self::Npz(archive) => archive.array(path, name, |header, numbers| of_npy(path, name, header, numbers)),
             Self::Folder => {
                 let path = path.join(format!("{name}.npy"));
                 match File::open(&path) {
-                    Ok(file) => read_npy(&path, name, &mut BufReader::new(file)).map(Some),
+                    Ok(file) => {
+                        let mut reader = BufReader::new(file);
+                        let header = npy::header(&path, &mut reader)?;
+                        of_npy(&path, name, header, &mut reader).map(Some)
+                    }
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
                     Err(e) => Err(Failure::io(&path)(e)),
                 }
@@ -86,10 +138,10 @@ impl Source {
     }
 }
 
-fn read_npy(path: &Path, name: &str, reader: &mut impl Read) -> Result<ArrayD<f64>, Failure> {
-    let npy::Header { shape, stored, column_major, .. } = npy::header(path, reader)?;
+fn of_npy(path: &Path, name: &str, header: npy::Header, numbers: &mut dyn Read) -> Result<ArrayD<f64>, Failure> {
+    let npy::Header { shape, stored, column_major, .. } = header;
     let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(|e| Failure::file(path, format!("{name}: {e}")))?;
+    numbers.read_to_end(&mut bytes).map_err(|e| Failure::file(path, format!("{name}: {e}")))?;
     decode(path, name, &bytes, stored, &shape, column_major)
 }
 

@@ -1,5 +1,6 @@
 //! `hessquik train`: networks fitted to data, or to a differential equation.
 mod args;
+mod columns;
 mod data;
 mod network;
 mod places;
@@ -56,14 +57,15 @@ fn hermite(args: &Hermite, json: bool) -> Result<Report, Failure> {
 
 fn fit(args: &args::Data, json: bool) -> Result<Report, Failure> {
     let (settings, dtype) = defaults(args.loss.hessquik_settings);
-    let data = data::read(&args.file)?;
+    let (data, notes) = data::read(&args.file, args.reading.how(), args.values.as_deref())?;
     let session = Session::new("data", &args.options, &args.output, settings, dtype, json)?;
     session.protect(&args.file)?;
     let tenth = data.len() / 10;
     let [valid, test] = [args.valid, args.test].map(|n| n.unwrap_or(tenth));
     let title = args.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let judgement = Judgement::on_data(title);
-    fit_data(session, data, [valid, test], args.loss.weights, &args.network, judgement)
+    let report = fit_data(session, data, [valid, test], args.loss.weights, &args.network, judgement)?;
+    Ok(if report.json.is_null() { report } else { report.noting(notes) })
 }
 
 /// Trains on all but the points that are held back to validate and to test with.
@@ -126,7 +128,8 @@ fn solve<O: Objective>(
     objective: impl Fn(usize, usize, u64, &Session) -> Result<O, hessquik_burn::Error>,
 ) -> Result<Report, Failure> {
     let settings = Settings { epochs: 100, lbfgs: 20, ..fitting() };
-    let session = Session::new(name, &args.options, &args.output, settings, None, json)?;
+    let output = args.output.clone().unwrap_or_else(|| format!("hessquik-{name}").into());
+    let session = Session::new(name, &args.options, &output, settings, None, json)?;
     let start = session.start(&args.network, (2, 1))?;
     let seed = args.options.seed;
     let train = objective(args.points, args.boundary, seed, &session)?;

@@ -3,6 +3,7 @@ use super::args::NetworkOptions;
 use crate::command::preset;
 use crate::element::Element;
 use crate::failure::Failure;
+use crate::model::{self, Model};
 use burn::tensor::Device;
 use hessquik::{Architecture, Error, Init, Layer, Network};
 use hessquik_burn::FlatNetwork;
@@ -15,7 +16,7 @@ pub fn start<F: Element>(
     device: &Device,
 ) -> Result<FlatNetwork, Failure> {
     let library: Network<F> = match &options.model {
-        Some(path) => Network::load(path)?,
+        Some(path) => Model::read(path)?.network()?,
         None => architecture(options, dims)?.build(&mut Init::seed(seed))?,
     };
     let found = (library.dim_input(), library.dim_output());
@@ -30,7 +31,7 @@ pub fn start<F: Element>(
 
 fn architecture(options: &NetworkOptions, dims: (usize, usize)) -> Result<Architecture, Failure> {
     if let Some(path) = &options.architecture {
-        let json = std::fs::read_to_string(path).map_err(Failure::io(path))?;
+        let json = model::description(path)?;
         return Architecture::from_json(&json).map_err(|e| Failure::file(path, e.to_string()));
     }
     if let Some(known) = options.preset {

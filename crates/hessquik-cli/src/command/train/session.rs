@@ -6,12 +6,15 @@ use crate::args::Dtype;
 use crate::command::{Report, count};
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::model::to_bytes;
+use crate::output::Owner;
 use crate::pictures::{self, Convergence};
 use crate::progress::Progress;
 use burn::tensor::{DType, Device};
 use hessquik::Network;
-use hessquik_burn::FlatNetwork;
 use hessquik_burn::train::{self, Alone, Data, Objective, Outcome, Ranks, Row, Settings, Stopped};
+use hessquik_burn::{Error, FlatNetwork};
+use safetensors::SafeTensors;
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -57,8 +60,13 @@ impl<'a> Session<'a> {
         }
         let dtype = options.dtype.or(dtype).unwrap_or(if device == Device::flex() { Dtype::F64 } else { Dtype::F32 });
         let dtype = if dtype == Dtype::F32 { DType::F32 } else { DType::F64 };
-        let places = Places::new(output)?;
+        let pinn = if ["poisson", "burgers"].contains(&problem) { "pinn " } else { "" };
+        let places = Places::new(output, Owner::new(&format!("train {pinn}{problem}"), options.force))?;
         let checkpoint = options.checkpoint.clone().unwrap_or_else(|| places.file("checkpoint.safetensors"));
+        if checkpoint.exists() && !checkpoint.is_file() {
+            let shown = checkpoint.display();
+            return Err(Failure::Usage(format!("--checkpoint {shown} exists and is no regular file")));
+        }
         let settings = Settings {
             epochs: options.epochs.unwrap_or(settings.epochs),
             batch: options.batch.unwrap_or(settings.batch),
@@ -108,11 +116,15 @@ impl<'a> Session<'a> {
         test: Option<&O>,
         judgement: Judgement,
     ) -> Result<Report, Failure> {
-        interrupt::watch();
+        interrupt::watch_patiently();
         let ranks = ranks();
         let first = ranks.rank() == 0;
         let checkpoint = self.settings.checkpoint.as_deref().expect("each run has one");
         if first && self.options.restart && checkpoint.exists() {
+            if !self.options.force && !is_checkpoint(checkpoint) {
+                let message = "is no checkpoint: --restart does not remove it, --force does as well";
+                return Err(Failure::file(checkpoint, message));
+            }
             fs::remove_file(checkpoint).map_err(Failure::io(checkpoint))?;
         }
         // nobody looks for a checkpoint before that
@@ -125,6 +137,13 @@ impl<'a> Session<'a> {
         let outcome =
             train::train(start, objective, valid, &self.settings, &*ranks, &mut |row: &Row| table.row(row), &|| {
                 interrupt::check().is_ok()
+            })
+            .map_err(|error| match error {
+                Error::OtherRun { path, differences } => {
+                    let all = differences.join("; ");
+                    Failure::file(&path, format!("a checkpoint of another run: {all}; --restart starts anew"))
+                }
+                other => other.into(),
             })?;
         let seconds = started.elapsed().as_secs_f64();
         drop(table);
@@ -165,25 +184,25 @@ impl<'a> Session<'a> {
         judgement: &Judgement,
         error: Option<f64>,
     ) -> Result<Vec<PathBuf>, Failure> {
-        let model = &self.places.model;
-        match self.dtype {
-            DType::F32 => outcome.network.to_library::<f32>()?.save(model)?,
-            _ => network.save(model)?,
-        }
-        let history = self.places.file("history.csv");
-        train::write_history(&history, names, &outcome.history)?;
-        let mut files = vec![model.clone(), history];
+        let owner = self.places.owner();
+        let mut staged = self.places.stage()?;
+        let bytes = match self.dtype {
+            DType::F32 => to_bytes(&outcome.network.to_library::<f32>()?, owner)?,
+            _ => to_bytes(network, owner)?,
+        };
+        hessquik::write_whole(staged.model(), &bytes)?;
+        train::write_history(staged.file("history.csv"), names, &outcome.history)?;
         if let Some(maps) = judgement.maps(network, error)? {
-            files.extend(pictures::write(&maps, &self.places.file("fit"))?);
+            pictures::write(&maps, &staged.file("fit.png"), &staged.file("fit.svg"))?;
         }
         if !outcome.history.is_empty() {
             let second_phase =
                 Some(self.settings.epochs + 1).filter(|first| *first > 1 && *first <= outcome.history.len());
             let title = format!("Convergence: {}", judgement.title);
             let picture = Convergence { title, lines: lines(names, &outcome.history), second_phase };
-            files.extend(pictures::write(&picture, &self.places.file("convergence"))?);
+            pictures::write(&picture, &staged.file("convergence.png"), &staged.file("convergence.svg"))?;
         }
-        Ok(files)
+        staged.finish()
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -222,6 +241,13 @@ impl<'a> Session<'a> {
         });
         Report::done(text, json)
     }
+}
+
+/// Whether a file has the state of a training run.
+fn is_checkpoint(path: &Path) -> bool {
+    let Ok(bytes) = fs::read(path) else { return false };
+    let found = SafeTensors::read_metadata(&bytes);
+    found.is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|m| m.contains_key("hessquik_training")))
 }
 
 /// The processes that train together: those of mpirun, if that started this one.
