@@ -160,6 +160,22 @@ pub fn weights_dtype(path: impl AsRef<Path>) -> Result<&'static str, Error> {
     dtype.map_err(|message| Error::File { path: path.into(), message })
 }
 
+/// The element type of the weights in the bytes of a model file, as [`weights_dtype`].
+///
+/// ```
+/// use hessquik::{Activation, Init, fully_connected, weights_dtype_of};
+/// let network = fully_connected::<f32>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+/// assert_eq!(weights_dtype_of(&network.to_bytes()?)?, "f32");
+/// # Ok::<(), hessquik::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`weights_dtype`], with `<bytes>` in place of the path.
+pub fn weights_dtype_of(bytes: &[u8]) -> Result<&'static str, Error> {
+    let dtype = Contents::parse(bytes).and_then(|c| c.dtype());
+    dtype.map_err(|message| Error::File { path: PathBuf::from("<bytes>"), message })
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })
 }

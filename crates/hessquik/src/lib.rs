@@ -74,7 +74,7 @@ pub use activation::{Activation, Pointwise};
 pub use architecture::{ActivationSpec, Architecture};
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients};
-pub use file::{weights_dtype, write_whole};
+pub use file::{weights_dtype, weights_dtype_of, write_whole};
 pub use jet::{FactoredHessian, Jet, JetMut, JetView};
 pub use layer::{
     Form, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single, SmoothMap,

@@ -25,10 +25,14 @@ pub struct Prepared<F: Real> {
     request: Request<F>,
     forward: Arc<Call<F>>,
     reverse: OnceLock<Call<F>>,
+    /// Predicted seconds of a point.
+    seconds: OnceLock<f64>,
 }
 
-/// Tiles between two questions whether to go on, for each thread: seldom enough to cost nothing.
+/// Tiles between two questions whether to go on, for each thread, at most: seldom enough to cost nothing.
 const TILES_PER_THREAD: usize = 64;
+/// Predicted seconds between two questions, at most, but for a tile that takes longer.
+const SECONDS: f64 = 0.05;
 
 impl<F: Real> Prepared<F> {
     /// Resolves `request` against `layer`.
@@ -37,7 +41,7 @@ impl<F: Real> Prepared<F> {
     /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), but for those of the points.
     pub fn new<L: Layer<F> + ?Sized>(layer: &L, request: Request<F>) -> Result<Self, Error> {
         let forward = call(layer, None, &request, false)?;
-        Ok(Self { request, forward, reverse: OnceLock::new() })
+        Ok(Self { request, forward, reverse: OnceLock::new(), seconds: OnceLock::new() })
     }
 
     /// The request.
@@ -56,6 +60,12 @@ impl<F: Real> Prepared<F> {
     /// [`Error::Request`] for the factored Hessian, which has no pullback.
     pub fn pullback_tile(&self) -> Result<usize, Error> {
         Ok(self.reversed()?.tile)
+    }
+
+    /// Predicted seconds of an evaluation of this many points on one thread, as [`Explanation`](crate::Explanation) has
+    /// them: good to decide what is worth a thread. A pullback takes some four times as long.
+    pub fn seconds(&self, points: usize) -> f64 {
+        points as f64 * *self.seconds.get_or_init(|| self.forward.seconds())
     }
 
     /// A number of points, whole tiles of them, whose results take about 16 MiB: good chunks of a stream.
@@ -77,6 +87,12 @@ impl<F: Real> Prepared<F> {
         check_lent(&self.forward, x.nrows(), &mut out)?;
         F::run(&self.forward, x.view(), out, true);
         Ok(())
+    }
+
+    /// That `out` has what [`evaluate_into`](Self::evaluate_into) wants for these points, and nothing else.
+    pub fn check_lent<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, out: &mut JetMut<'_, F>) -> Result<(), Error> {
+        check_points(&self.forward.program, &x.view())?;
+        check_lent(&self.forward, x.nrows(), out)
     }
 
     /// As [`evaluate`](Self::evaluate), but asks `go_on` now and then, and gives up with `None` once it says no. The
@@ -122,7 +138,8 @@ impl<F: Real> Prepared<F> {
         lent: bool,
         go_on: impl Fn() -> bool,
     ) -> bool {
-        let (n, chunk) = (x.nrows(), self.forward.tile * TILES_PER_THREAD * rayon::current_num_threads());
+        let tiles = (SECONDS / self.seconds(self.forward.tile)).clamp(1.0, TILES_PER_THREAD as f64) as usize;
+        let (n, chunk) = (x.nrows(), self.forward.tile * tiles * rayon::current_num_threads());
         let mut start = 0;
         while n - start > chunk {
             let (now, later) = out.split_at(chunk);

@@ -467,6 +467,16 @@ impl<F: Real> Call<F> {
         self.tasks.first().map(|t| &t.plan)
     }
 
+    /// Predicted seconds of a point on one thread, all results together.
+    pub fn seconds(&self) -> f64 {
+        let cost = |work: Work, plan: &Plan| Costs::new(&self.program, work).of(plan).seconds(size_of::<F>());
+        let first = match self.gradient {
+            Via::Tangents => cost(Work::first_order(self.k, self.q), &Plan::forward(self.program.depth())),
+            _ => cost(Work::first_order(0, self.q), &Plan::sites()),
+        };
+        self.tasks.iter().map(|t| cost(t.work, &t.plan)).sum::<f64>().max(first)
+    }
+
     /// Plans and costs of all second-order results beside the alternatives.
     pub fn explain(&self, points: usize, request: &Request<F>) -> Explanation {
         let program = &self.program;
