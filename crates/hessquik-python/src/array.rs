@@ -4,7 +4,8 @@ use crate::errors;
 use hessquik::Real;
 use ndarray::{Array, ArrayView, ArrayViewD, Dimension};
 use numpy::{
-    Element, IntoPyArray, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::intern;
 use pyo3::prelude::*;

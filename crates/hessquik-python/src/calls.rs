@@ -13,9 +13,11 @@ use pyo3::types::{PyDict, PyTuple};
 use std::sync::Arc;
 
 /// Predicted seconds, on a fast machine, after which a signal must be heard: tiles that take longer cannot be waited for.
-const PATIENCE: f64 = 5e-3;
+const PATIENCE: f64 = 2e-2;
 /// How much longer a pullback takes than an evaluation.
 const PULLBACK: f64 = 4.0;
+/// Bytes of points and cotangents that are copied for that, at most.
+const COPIED: usize = 256 << 20;
 
 /// What work gives that was not told to stop; what told it to stop is a signal, and raised.
 const FINISHED: &str = "whoever stops the work raises the signal instead";
@@ -37,17 +39,24 @@ pub fn evaluate<'py, F: Float>(
         write(py, &prepared, x, lent.view_mut(&hold)?)?;
         return in_order(py, &wish.names, out);
     }
-    let small = x.nrows() <= prepared.tile();
-    let jet = if prepared.seconds(x.nrows().min(prepared.tile())) > PATIENCE {
-        let x = x.to_owned();
-        pool::run_alone(py, move |go_on| prepared.evaluate_while(&x, go_on))?
+    let jet = if slow(&prepared, x.nrows()) {
+        let mut jet = prepared.zeros(x.nrows()).map_err(raise)?;
+        write(py, &prepared, x, jet.view_mut())?;
+        jet
     } else {
-        pool::run(py, small, |go_on| match small {
+        let small = x.nrows() <= prepared.tile();
+        let jet = pool::run(py, small, |go_on| match small {
             true => prepared.evaluate(&x).map(Some),
             false => prepared.evaluate_while(&x, go_on),
-        })?
+        })?;
+        jet.map_err(raise)?.expect(FINISHED)
     };
-    dictionary(py, &wish.names, jet.map_err(raise)?.expect(FINISHED))
+    dictionary(py, &wish.names, jet)
+}
+
+/// Whether a tile of these points takes longer than anyone waits for Ctrl-C.
+fn slow<F: Float>(prepared: &Prepared<F>, points: usize) -> bool {
+    prepared.seconds(points.min(prepared.tile())) > PATIENCE
 }
 
 /// The results at points `x` into arrays.
@@ -58,7 +67,7 @@ fn write<F: Float>(
     mut out: JetMut<'_, F>,
 ) -> PyResult<()> {
     let small = x.nrows() <= prepared.tile();
-    if prepared.seconds(x.nrows().min(prepared.tile())) <= PATIENCE {
+    if !slow(prepared, x.nrows()) {
         let written = pool::run(py, small, |go_on| match small {
             true => prepared.evaluate_into(&x, out),
             false => prepared.evaluate_into_while(&x, out, go_on).map(drop),
@@ -111,7 +120,9 @@ pub fn pullback<'py, F: Float>(
     let view = cotangents.view()?;
     let tile = prepared.pullback_tile().map_err(raise)?;
     let small = x.nrows() <= tile;
-    let gradients = if PULLBACK * prepared.seconds(x.nrows().min(tile)) > PATIENCE {
+    let bytes = (x.len() + cotangents.len()) * size_of::<F>();
+    let slow = PULLBACK * prepared.seconds(x.nrows().min(tile)) > PATIENCE;
+    let gradients = if slow && bytes <= COPIED {
         let (x, cotangents): (Array2<F>, _) = (x.to_owned(), cotangents.owned());
         pool::run_alone(py, move |go_on| {
             let view = cotangents.view().map_err(|e| Error::Request(e.to_string()))?;

@@ -118,7 +118,8 @@ fn share(py: Python<'_>, a: &Bound<'_, PyUntypedArray>, b: &Bound<'_, PyUntypedA
 /// Whether two entries are at the same place, as with strides of 0.
 fn overlaps_itself(array: &Bound<'_, PyUntypedArray>) -> bool {
     let size = array.dtype().itemsize();
-    let mut axes: Vec<(usize, usize)> = array.shape().iter().zip(array.strides()).map(|(&n, s)| (s.unsigned_abs(), n)).collect();
+    let mut axes: Vec<(usize, usize)> =
+        array.shape().iter().zip(array.strides()).map(|(&n, s)| (s.unsigned_abs(), n)).collect();
     axes.retain(|&(_, n)| n != 1);
     if axes.iter().any(|&(_, n)| n == 0) {
         return false;

@@ -5,7 +5,7 @@ use crate::lend::{self, Hold, Use};
 use crate::wish::Name;
 use hessquik::{FactoredHessian, Jet, JetMut, JetView};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension};
-use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray};
+use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -66,6 +66,11 @@ impl<'py, F: Float> Cotangents<'py, F> {
     /// The names, and views to hand to the engine.
     pub fn view(&self) -> PyResult<JetView<'_, F>> {
         view(self.0.iter().map(|(name, array)| (*name, array.as_array())))
+    }
+
+    /// Number of entries of all of them.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|(_, array)| array.len()).sum()
     }
 
     /// Copies that outlive a call.

@@ -239,3 +239,18 @@ def test_every_layer_can_be_built_and_is_right():
         net = hq.Network(description, seed=0)
         assert net.check(seed=1), name
         assert net(points()).shape == (11, net.dim_output)
+
+
+def test_streams_have_the_weights_of_the_time_of_asking():
+    net, x = network(), points(1000)
+    wanted = net(x)
+    chunks = net.stream(x, "value", chunk=100)
+    net.set_flat_weights(np.zeros(net.n_weights))
+    for at, jet in chunks:
+        net.set_flat_weights(np.full(net.n_weights, float(at.start)))
+        np.testing.assert_allclose(jet.value, wanted[at], rtol=1e-12, atol=1e-14)
+
+
+def test_streams_check_at_once():
+    with pytest.raises(ValueError, match="chunk is 0, expected at least 1"):
+        network().stream(points(), chunk=0)
