@@ -17,6 +17,7 @@ NET = hq.Network(hq.fully_connected([3, 8, 8, 2], last="identity"), seed=0)
 WEIGHTS = hq.jax.weights(NET)
 X = jnp.asarray(np.random.default_rng(0).normal(size=(16, 3)))
 F = hq.jax.jet(NET, NAMES)
+FIRST = P("i")
 AXES = [getattr(jax.sharding.AxisType, name) for name in ("Auto", "Explicit")]
 
 
@@ -36,7 +37,7 @@ def close(found, wanted):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
 
 
-def sharded(axis, shape=(4,), names=("i",), spec=P("i"), x=X):
+def sharded(axis, shape=(4,), names=("i",), spec=FIRST, x=X):
     mesh = jax.make_mesh(shape, names, axis_types=(axis,) * len(names))
     return mesh, jax.device_put(WEIGHTS, NamedSharding(mesh, P())), jax.device_put(x, NamedSharding(mesh, spec))
 

@@ -1,4 +1,4 @@
-"""Numbers of every kind: taken as they are, or refused with what to do; never rounded, masked or read from freed memory."""
+"""Numbers of every kind: taken as they are or refused; never rounded, masked, or read from freed memory."""
 
 import array
 from fractions import Fraction

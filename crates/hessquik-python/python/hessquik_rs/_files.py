@@ -6,9 +6,9 @@ import json
 import os
 import warnings
 
-Identity = tuple[int, int]
+Identity = tuple[int, ...]
 
-# device and number of the files that were saved or loaded; a file that is replaced by others has another number
+# the files that were saved or loaded, as they were then: what others write there since is not ours
 _OURS: set[Identity] = set()
 
 
@@ -17,7 +17,8 @@ def _identity(path: str | os.PathLike[str]) -> Identity | None:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    # the number of a file that is gone may become that of the next
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def claim(path: str | os.PathLike[str]) -> None:
@@ -28,8 +29,8 @@ def claim(path: str | os.PathLike[str]) -> None:
 
 
 def release(path: str | os.PathLike[str]) -> None:
-    """Forgets the file at `path`, which is about to be replaced: its number may become that of any other file."""
-    _OURS.discard(_identity(path) or (-1, -1))
+    """Forgets the file at `path`, which is about to be replaced."""
+    _OURS.discard(_identity(path) or ())
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:
