@@ -1,6 +1,7 @@
 //! Evaluations and pullbacks: on this thread, on the pool, or left behind once a signal asks for this thread.
 use crate::array::{self, Float};
 use crate::errors::raise;
+use crate::lend::hold_points;
 use crate::network::Model;
 use crate::pool;
 use crate::results::{Cotangents, Lent, dictionary, in_order};
@@ -39,6 +40,7 @@ pub fn evaluate<'py, F: Float>(
         write(py, &prepared, x, lent.view_mut(&hold)?)?;
         return in_order(py, &wish.names, out);
     }
+    let _hold = hold_points(py, array.as_untyped())?;
     let jet = if slow(&prepared, x.nrows()) {
         let mut jet = prepared.zeros(x.nrows()).map_err(raise)?;
         write(py, &prepared, x, jet.view_mut())?;
@@ -113,14 +115,15 @@ pub fn pullback<'py, F: Float>(
     wish: Wish<F>,
     cotangents: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let x = array::read::<F>("x", x)?;
-    let x = array::fixed::<F, Ix2>("x", x.as_array())?;
+    let array = array::read::<F>("x", x)?;
+    let x = array::fixed::<F, Ix2>("x", array.as_array())?;
+    let _hold = hold_points(py, array.as_untyped())?;
     let prepared = model.prepare(wish.request).map_err(raise)?;
     let cotangents = Cotangents::<F>::read(cotangents)?;
     let view = cotangents.view()?;
     let tile = prepared.pullback_tile().map_err(raise)?;
     let small = x.nrows() <= tile;
-    let bytes = (x.len() + cotangents.len()) * size_of::<F>();
+    let bytes = (x.len() + cotangents.entries()) * size_of::<F>();
     let slow = PULLBACK * prepared.seconds(x.nrows().min(tile)) > PATIENCE;
     let gradients = if slow && bytes <= COPIED {
         let (x, cotangents): (Array2<F>, _) = (x.to_owned(), cotangents.owned());

@@ -30,8 +30,8 @@ struct Held {
     array: Py<PyUntypedArray>,
 }
 
-/// What calls use now, and how many there have been. It is locked only while Python's lock is held, so that no thread can
-/// hold it while another one forks.
+/// What calls use now, and how many there have been. It is locked only while Python's lock is held, and for no call
+/// into Python, so that no thread can hold it while another one forks.
 static HELD: Mutex<(u64, Vec<Held>)> = Mutex::new((0, Vec::new()));
 
 fn held() -> MutexGuard<'static, (u64, Vec<Held>)> {
@@ -41,8 +41,18 @@ fn held() -> MutexGuard<'static, (u64, Vec<Held>)> {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        held().1.retain(|h| h.hold != self.0);
+        let mut all = held();
+        let (mine, others) = std::mem::take(&mut all.1).into_iter().partition(|h: &Held| h.hold == self.0);
+        all.1 = others;
+        drop(all);
+        // an array that nobody else holds may run Python as it goes
+        drop::<Vec<Held>>(mine);
     }
+}
+
+/// Holds points that are read.
+pub fn hold_points(py: Python<'_>, x: &Bound<'_, PyUntypedArray>) -> PyResult<Hold> {
+    hold(py, &[Use { what: "x".into(), array: x, written: false }])
 }
 
 /// Holds these arrays, once it is sure that what is written is apart from everything else.
@@ -61,12 +71,22 @@ pub fn hold(py: Python<'_>, uses: &[Use<'_, '_>]) -> PyResult<Hold> {
         }
     }
     let process = std::process::id();
+    let hold = {
+        let mut all = held();
+        all.0 += 1;
+        let hold = all.0;
+        all.1.extend(uses.iter().zip(&bytes).map(|(used, bytes)| {
+            let array = used.array.clone().unbind();
+            Held { hold, process, bytes: bytes.clone(), written: used.written, array }
+        }));
+        Hold(hold)
+    };
+    // only now, so that of two calls that start at once one at least sees the other
     for (used, bytes) in uses.iter().zip(&bytes) {
-        let others: Vec<_> = {
-            let all = held();
-            let now = |h: &&Held| h.process == process && (used.written || h.written) && meet(bytes, &h.bytes);
-            all.1.iter().filter(now).map(|h| h.array.clone_ref(py)).collect()
+        let clash = |h: &&Held| {
+            h.hold != hold.0 && h.process == process && (used.written || h.written) && meet(bytes, &h.bytes)
         };
+        let others: Vec<_> = held().1.iter().filter(clash).map(|h| h.array.clone_ref(py)).collect();
         for other in others {
             if share(py, used.array, other.bind(py))? {
                 let message = "another thread evaluates with the same memory now, and one of the two writes it";
@@ -74,14 +94,7 @@ pub fn hold(py: Python<'_>, uses: &[Use<'_, '_>]) -> PyResult<Hold> {
             }
         }
     }
-    let mut all = held();
-    all.0 += 1;
-    let hold = all.0;
-    for (used, bytes) in uses.iter().zip(bytes) {
-        let array = used.array.clone().unbind();
-        all.1.push(Held { hold, process, bytes, written: used.written, array });
-    }
-    Ok(Hold(hold))
+    Ok(hold)
 }
 
 /// The addresses from the first to past the last entry.

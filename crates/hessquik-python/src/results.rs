@@ -69,7 +69,7 @@ impl<'py, F: Float> Cotangents<'py, F> {
     }
 
     /// Number of entries of all of them.
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.0.iter().map(|(_, array)| array.len()).sum()
     }
 

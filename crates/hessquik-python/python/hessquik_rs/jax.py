@@ -33,8 +33,10 @@ try:
 except ImportError as error:
     raise ImportError("hessquik_rs.jax needs JAX 0.6 or newer: pip install 'jax>=0.6'") from error
 import jax.numpy as jnp
+import numpy as np
 
 from hessquik_rs import _native
+from hessquik_rs._arrays import readable
 from hessquik_rs._jax import primitives, sharding
 from hessquik_rs._jax.spec import Spec
 from hessquik_rs.architecture import Architecture
@@ -121,16 +123,23 @@ def jet(
 
     def f(weights: Any, x: Any) -> Jet:
         theta = _in_order(spec, weights)
-        x = jnp.asarray(x)
+        given, x = x, jnp.asarray(x)
         dtype = jnp.result_type(x, *theta)
         if dtype not in (jnp.float32, jnp.float64):
             raise DtypeError(f"points and weights have dtype {dtype}, expected float32 or float64")
         if x.ndim == 0 or x.shape[-1] != network.dim_input:
             raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [.., {network.dim_input}]")
+        _check_exact("the array of points", given, x, dtype)
         found: Jet = of_arrays(tuple(w.astype(dtype) for w in theta), x.astype(dtype))
         return found
 
     return f
+
+
+def _check_exact(what: str, given: Any, array: Any, dtype: Any) -> None:
+    """That whole numbers are not rounded, where they are known before the program runs."""
+    if array.dtype.kind in "iu" and not isinstance(array, jax.core.Tracer):
+        readable(what, np.asarray(given), dtype.name)
 
 
 def _in_order(spec: Spec, weights: Any) -> tuple[jax.Array, ...]:

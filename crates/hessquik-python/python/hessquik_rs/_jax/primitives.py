@@ -92,7 +92,8 @@ mlir.register_lowering(tangent_p, _forward_mode)
 def _jvp(primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead) -> tuple[list[Any], list[Any]]:
     jet = evaluate_p.bind(*primals, spec=spec, lead=lead)
     has = tuple(not isinstance(t, ad.Zero) for t in tangents)
-    given = [t for t, own in zip(tangents, has, strict=True) if own]
+    # what all elements of a batch share gets the sum of their gradients: spread here, it is summed by the transpose
+    given = [_full(t, lead) for t, own in zip(tangents, has, strict=True) if own]
     return jet, tangent_p.bind(*primals, *given, spec=spec, lead=lead, has=has)
 
 
