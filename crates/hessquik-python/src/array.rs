@@ -4,10 +4,9 @@ use crate::errors;
 use hessquik::Real;
 use ndarray::{Array, ArrayView, ArrayViewD, Dimension};
 use numpy::{
-    Element, IntoPyArray, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn,
-    PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -25,68 +24,58 @@ impl Float for f64 {
     const DTYPE: &'static str = "float64";
 }
 
-/// Whether Rust can walk over the array in place: entries aligned, and a whole number of them from one to the next.
+/// Whether Rust can walk over the array in place: entries aligned, a whole number of them from one to the next, and memory
+/// where there are any.
 fn walkable<F: Float>(array: &Bound<'_, PyArrayDyn<F>>) -> bool {
     let size = size_of::<F>();
     let whole = array.strides().iter().all(|s| s % size as isize == 0);
-    array.data().addr() % align_of::<F>() == 0 && whole
+    array.data().addr() % align_of::<F>() == 0 && whole && (!array.data().is_null() || array.len() == 0)
 }
 
 /// The array that `object` is or can be made, to be read: as it is if it is one of this precision, else a copy. Numbers
-/// of a wider type are refused, since they would be rounded.
+/// of a wider type are refused, since they would be rounded, and so are masked entries.
 pub fn read<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, F>> {
-    if let Ok(array) = object.cast::<PyArrayDyn<F>>()
+    let py = object.py();
+    // subclasses may have a mask
+    if object.is_exact_instance_of::<PyUntypedArray>()
+        && let Ok(array) = object.cast::<PyArrayDyn<F>>()
         && walkable(array)
     {
         return borrowed(what, array);
     }
-    let array = converted::<F>(what, object)?;
-    borrowed(what, array.cast()?)
+    let module = PyModule::import(py, intern!(py, "hessquik_rs._arrays"))?;
+    let array = module.call_method1(intern!(py, "readable"), (what, object, F::DTYPE))?;
+    let array = array.cast::<PyArrayDyn<F>>()?;
+    match walkable(array) {
+        true => borrowed(what, array),
+        false => borrowed(what, array.call_method1(intern!(py, "astype"), (F::DTYPE, "C"))?.cast()?),
+    }
 }
 
 fn borrowed<'py, F: Float>(what: &str, array: &Bound<'py, PyArrayDyn<F>>) -> PyResult<PyReadonlyArrayDyn<'py, F>> {
-    array.try_readonly().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))
-}
-
-/// By DLPack where there is one, else as numpy does; then in this precision and in order, copied if need be.
-fn converted<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = object.py();
-    let exports = object.hasattr(intern!(py, "__dlpack__"))?;
-    let array = if object.cast::<PyUntypedArray>().is_ok() {
-        object.clone()
-    } else {
-        let make = if exports { intern!(py, "from_dlpack") } else { intern!(py, "asarray") };
-        PyModule::import(py, "numpy")?.call_method1(make, (object,))?
-    };
-    // lists of Python's numbers have no precision of their own
-    let typed = exports || object.hasattr(intern!(py, "dtype"))?;
-    let found = array.cast::<PyUntypedArray>()?.dtype();
-    let exact = match found.kind() {
-        b'b' | b'i' | b'u' => true,
-        b'f' => !typed || found.itemsize() <= size_of::<F>(),
-        _ => false,
-    };
-    if !exact {
-        return Err(errors::dtype(what, found, &format!("{}, which the network has", F::DTYPE)));
-    }
-    match array.cast::<PyArrayDyn<F>>() {
-        Ok(same) if walkable(same) => Ok(array),
-        _ => array.call_method1(intern!(py, "astype"), (F::DTYPE, "C")),
-    }
+    array.try_readonly().map_err(|e| errors::array(format!("{what}: {e}")))
 }
 
 /// An array lent for a result: it is written in place, so it must be an array of this precision.
-pub fn write<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArrayDyn<'py, F>> {
+pub fn write<'py, F: Float>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<F>>> {
+    let py = object.py();
     let Ok(untyped) = object.cast::<PyUntypedArray>() else {
         return Err(errors::dtype(what, object.get_type().name()?, &format!("a numpy array of {}", F::DTYPE)));
     };
     let Ok(array) = object.cast::<PyArrayDyn<F>>() else {
         return Err(errors::dtype(what, untyped.dtype(), F::DTYPE));
     };
-    if !walkable(array) {
-        return Err(PyValueError::new_err(format!("{what} is not aligned to its entries of {}", F::DTYPE)));
+    if !object.is_exact_instance_of::<PyUntypedArray>() {
+        let module = PyModule::import(py, intern!(py, "hessquik_rs._arrays"))?;
+        module.call_method1(intern!(py, "check_mask"), (what, object))?;
     }
-    array.try_readwrite().map_err(|e| PyValueError::new_err(format!("{what}: {e}")))
+    if !walkable(array) {
+        return Err(errors::array(format!("{what} is not aligned to its entries of {}, or has no memory", F::DTYPE)));
+    }
+    if !object.getattr(intern!(py, "flags"))?.getattr(intern!(py, "writeable"))?.extract::<bool>()? {
+        return Err(errors::array(format!("{what} is not writeable, expected an array to write the result into")));
+    }
+    Ok(array.clone())
 }
 
 /// A view with `D` axes.

@@ -57,7 +57,21 @@ pub fn raise(error: Error) -> PyErr {
         }
         _ => "HessquikError",
     };
-    named(name, error.to_string())
+    named(name, with_hint(error.to_string()))
+}
+
+/// The message with the known name that is nearest to one that is not known, if there is one and it does not have it.
+fn with_hint(message: String) -> String {
+    let hint = Python::attach(|py| -> PyResult<String> {
+        let module = PyModule::import(py, "hessquik_rs._names")?;
+        module.call_method1("with_hint", (&message,))?.extract()
+    });
+    hint.unwrap_or(message)
+}
+
+/// A setting with a value that makes no sense.
+pub fn setting(what: &str, found: impl std::fmt::Display, wanted: &str) -> PyErr {
+    raise(Error::Setting { what: what.into(), found: found.to_string(), wanted: wanted.into() })
 }
 
 /// An array that is not of the element type that is wanted.
@@ -65,14 +79,24 @@ pub fn dtype(what: &str, found: impl std::fmt::Display, wanted: &str) -> PyErr {
     named("DtypeError", format!("{what} has dtype {found}, expected {wanted}"))
 }
 
+/// An array that cannot be used as it is.
+pub fn array(message: String) -> PyErr {
+    named("ArrayError", message)
+}
+
 /// An array of the wrong shape.
 pub fn shape(what: &str, found: &[usize], wanted: &str) -> PyErr {
     named("ShapeError", format!("{what} has shape {found:?}, expected {wanted}"))
 }
 
+/// An argument that is not known.
+pub fn argument(message: String) -> PyErr {
+    pyo3::exceptions::PyTypeError::new_err(with_hint(message))
+}
+
 /// A request that makes no sense.
 pub fn request(message: String) -> PyErr {
-    named("RequestError", message)
+    named("RequestError", with_hint(message))
 }
 
 /// What a panic of the library becomes.

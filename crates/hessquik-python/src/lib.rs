@@ -1,11 +1,14 @@
 //! The native module `hessquik_rs._native`: networks on numpy arrays. What users see of it is written in Python, in
 //! `python/hessquik_rs`.
 mod array;
+mod calls;
 mod checks;
 mod errors;
+mod lend;
 mod network;
 mod pool;
 mod results;
+mod settings;
 mod torch;
 mod wish;
 mod xla;
@@ -22,5 +25,5 @@ mod _native {
     #[pymodule_export]
     use crate::torch::TorchNetwork;
     #[pymodule_export]
-    use crate::xla::xla_handlers;
+    use crate::xla::{xla_forget, xla_handlers};
 }

@@ -1,16 +1,19 @@
 //! The class `Network`: a network in either precision, whose weights may be changed while other threads evaluate it.
 use crate::array::{self, Float};
+use crate::calls;
 use crate::checks;
 use crate::errors::{self, raise};
 use crate::pool;
-use crate::results::{Cotangents, Lent, dictionary, views};
+use crate::results::views;
+use crate::settings::fit;
 use crate::wish::Wish;
 use hessquik::{Architecture, Error, Evaluate, Init, Layer, Prepared, Request};
 use ndarray::{Ix1, Ix2};
-use numpy::{PyArray1, PyArray2, PyReadonlyArrayDyn};
+use numpy::PyReadonlyArrayDyn;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +22,7 @@ const KEPT: usize = 8;
 
 /// A network with the requests that were last resolved against it.
 #[derive(Debug)]
-struct Model<F: Float> {
+pub struct Model<F: Float> {
     network: hessquik::Network<F>,
     prepared: Mutex<Vec<Arc<Prepared<F>>>>,
 }
@@ -30,7 +33,7 @@ impl<F: Float> Model<F> {
     }
 
     /// The request resolved against the network, now or at an earlier call.
-    fn prepare(&self, request: Request<F>) -> Result<Arc<Prepared<F>>, Error> {
+    pub fn prepare(&self, request: Request<F>) -> Result<Arc<Prepared<F>>, Error> {
         let mut kept = lock(&self.prepared);
         if let Some(found) = kept.iter().find(|p| *p.request() == request) {
             return Ok(found.clone());
@@ -116,7 +119,10 @@ impl Network {
         let architecture = Architecture::from_json(architecture).map_err(raise)?;
         let init = &mut seed.map_or_else(Init::zeros, Init::seed);
         Ok(Self(match dtype {
-            "float32" => Precision::F32(Shared::new(architecture.build(init).map_err(raise)?)),
+            "float32" => {
+                fit::<f32>(&architecture).map_err(raise)?;
+                Precision::F32(Shared::new(architecture.build(init).map_err(raise)?))
+            }
             "float64" => Precision::F64(Shared::new(architecture.build(init).map_err(raise)?)),
             other => return Err(errors::dtype("the network", other, "float32 or float64")),
         }))
@@ -124,15 +130,27 @@ impl Network {
 
     #[staticmethod]
     #[pyo3(signature = (path, dtype = None))]
-    fn load(path: PathBuf, dtype: Option<&str>) -> PyResult<Self> {
+    fn load(py: Python<'_>, path: PathBuf, dtype: Option<&str>) -> PyResult<Self> {
+        let file = path.clone();
+        // it may be a pipe that nobody writes to yet
+        let bytes = pool::wait_for(py, move || std::fs::read(file))?;
+        let bytes = bytes.map_err(|source| raise(Error::Io { path: path.clone(), source }))?;
+        let of_file = |error| match error {
+            Error::File { message, .. } => raise(Error::File { path: path.clone(), message }),
+            other => raise(other),
+        };
+        let not_a_model = |message| raise(Error::File { path: path.clone(), message });
         let stored = match dtype {
-            None if hessquik::weights_dtype(&path).map_err(raise)? == "f32" => "float32",
+            None if hessquik::weights_dtype_of_bytes(&bytes).map_err(not_a_model)? == "f32" => "float32",
             None => "float64",
             Some(dtype) => dtype,
         };
         Ok(Self(match stored {
-            "float32" => Precision::F32(Shared::new(hessquik::Network::load(&path).map_err(raise)?)),
-            "float64" => Precision::F64(Shared::new(hessquik::Network::load(&path).map_err(raise)?)),
+            "float32" => {
+                let network = hessquik::Network::<f32>::from_bytes(&bytes).map_err(of_file)?;
+                Precision::F32(Shared::new(fitting(network)?))
+            }
+            "float64" => Precision::F64(Shared::new(hessquik::Network::from_bytes(&bytes).map_err(of_file)?)),
             other => return Err(errors::dtype("the network", other, "float32 or float64")),
         }))
     }
@@ -147,7 +165,9 @@ impl Network {
             (Precision::F32(n), "float32") => Precision::F32(Shared::new(n.get().network.clone())),
             (Precision::F64(n), "float64") => Precision::F64(Shared::new(n.get().network.clone())),
             (Precision::F32(n), "float64") => Precision::F64(Shared::new(n.get().network.cast().map_err(raise)?)),
-            (Precision::F64(n), "float32") => Precision::F32(Shared::new(n.get().network.cast().map_err(raise)?)),
+            (Precision::F64(n), "float32") => {
+                Precision::F32(Shared::new(fitting(n.get().network.cast().map_err(raise)?)?))
+            }
             (_, other) => return Err(errors::dtype("the network", other, "float32 or float64")),
         }))
     }
@@ -194,10 +214,25 @@ impl Network {
         })
     }
 
-    fn set_weight(&self, name: &str, array: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Sets the weights of a dictionary by name, all of them or none; the others stay as they are then, whatever other
+    /// threads change.
+    fn set_some(&self, weights: &Bound<'_, PyDict>) -> PyResult<()> {
         with!(self, shared => {
-            let array = array::read::<F>(&format!("weight {name}"), array)?;
-            shared.change(|network| network.set_weight(name, array.as_array()))
+            let mut given = HashMap::with_capacity(weights.len());
+            for (name, array) in weights {
+                let name: String = name.extract()?;
+                shared.get().network.weight(&name).map_err(raise)?;
+                let array = array::read::<F>(&format!("weight {name}"), &array)?;
+                given.insert(name, array);
+            }
+            shared.change(|network| {
+                let all = network.weights().into_iter().map(|(name, present)| match given.get(&name) {
+                    Some(array) => array.as_array().to_owned(),
+                    None => present.to_owned(),
+                });
+                let all: Vec<_> = all.collect();
+                network.set_weights(&all.iter().map(|w| w.view()).collect::<Vec<_>>())
+            })
         })
     }
 
@@ -259,7 +294,7 @@ impl Network {
         out: Option<&Bound<'py, PyDict>>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        with!(self, shared => evaluate::<F>(py, &shared.get(), x, Wish::parse(request, options)?, out))
+        with!(self, shared => calls::evaluate::<F>(py, &shared.get(), x, Wish::parse(request, options)?, out))
     }
 
     /// The gradients of a loss with respect to all weights, flat, and to the points, from its derivatives with respect
@@ -275,7 +310,7 @@ impl Network {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let keys = cotangents.keys().into_any();
         let request = request.unwrap_or(&keys);
-        with!(self, shared => pullback::<F>(py, &shared.get(), x, Wish::parse(Some(request), options)?, cotangents))
+        with!(self, shared => calls::pullback::<F>(py, &shared.get(), x, Wish::parse(Some(request), options)?, cotangents))
     }
 
     /// The plan and its predicted cost beside the alternatives, as a table and as JSON.
@@ -313,12 +348,12 @@ impl Network {
     /// Derivative checks at points `x`, in double precision: name, verdict, table and JSON of each.
     fn check(&self, py: Python<'_>, x: &Bound<'_, PyAny>, seed: u64) -> PyResult<Vec<checks::Outcome>> {
         let x = array::read::<f64>("x", x)?;
-        let x = array::fixed::<f64, Ix2>("x", x.as_array())?;
+        let x = array::fixed::<f64, Ix2>("x", x.as_array())?.to_owned();
         let network = match &self.0 {
             Precision::F32(shared) => shared.get().network.cast().map_err(raise)?,
             Precision::F64(shared) => shared.get().network.clone(),
         };
-        pool::run(py, false, |_| checks::all(&network, x, seed))?.map_err(raise)
+        pool::run_alone(py, move |_| checks::all(&network, x.view(), seed))?.map_err(raise)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
@@ -339,60 +374,12 @@ impl Network {
     }
 }
 
+/// The network, if single precision can hold its settings.
+fn fitting(network: hessquik::Network<f32>) -> PyResult<hessquik::Network<f32>> {
+    network.architecture().map_or(Ok(()), |a| fit::<f32>(&a)).map_err(raise)?;
+    Ok(network)
+}
+
 fn read_all<'py, F: Float>(arrays: &[Bound<'py, PyAny>]) -> PyResult<Vec<PyReadonlyArrayDyn<'py, F>>> {
     arrays.iter().enumerate().map(|(i, array)| array::read(&format!("weight {i}"), array)).collect()
-}
-
-fn evaluate<'py, F: Float>(
-    py: Python<'py>,
-    model: &Arc<Model<F>>,
-    x: &Bound<'py, PyAny>,
-    wish: Wish<F>,
-    out: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let x = array::read::<F>("x", x)?;
-    let x = array::fixed::<F, Ix2>("x", x.as_array())?;
-    // resolving a request may be work: an operator of a thousand variables, say
-    let prepared = py.detach(|| model.prepare(wish.request)).map_err(raise)?;
-    let small = pool::small(&prepared, x.nrows(), prepared.tile());
-    if let Some(out) = out {
-        let mut lent = Lent::<F>::read(out)?;
-        let view = lent.view_mut()?;
-        pool::run(py, small, |go_on| match small {
-            true => prepared.evaluate_into(&x, view),
-            false => prepared.evaluate_into_while(&x, view, go_on).map(drop),
-        })?
-        .map_err(raise)?;
-        return Ok(out.clone());
-    }
-    let jet = pool::run(py, small, |go_on| match small {
-        true => prepared.evaluate(&x).map(Some),
-        false => prepared.evaluate_while(&x, go_on),
-    })?;
-    let jet = jet.map_err(raise)?.expect("whoever stops the work raises the signal instead");
-    dictionary(py, &wish.names, jet)
-}
-
-fn pullback<'py, F: Float>(
-    py: Python<'py>,
-    model: &Arc<Model<F>>,
-    x: &Bound<'py, PyAny>,
-    wish: Wish<F>,
-    cotangents: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let x = array::read::<F>("x", x)?;
-    let x = array::fixed::<F, Ix2>("x", x.as_array())?;
-    let prepared = py.detach(|| model.prepare(wish.request)).map_err(raise)?;
-    let cotangents = Cotangents::<F>::read(cotangents)?;
-    let view = cotangents.view()?;
-    let tile = py.detach(|| prepared.pullback_tile()).map_err(raise)?;
-    let small = pool::small(&prepared, x.nrows(), tile);
-    let gradients = pool::run(py, small, |go_on| match small {
-        true => prepared.pullback(&x, &view).map(Some),
-        false => prepared.pullback_while(&x, &view, go_on),
-    })?;
-    let gradients = gradients.map_err(raise)?.expect("whoever stops the work raises the signal instead");
-    let weights: Bound<'py, PyArray1<F>> = array::out(py, gradients.weights);
-    let input: Bound<'py, PyArray2<F>> = array::out(py, gradients.input);
-    PyTuple::new(py, [weights.into_any(), input.into_any()])
 }

@@ -1,10 +1,11 @@
 //! Results out, and what is lent for them or pulled back, by name.
 use crate::array::{self, Float};
 use crate::errors;
+use crate::lend::{self, Hold, Use};
 use crate::wish::Name;
 use hessquik::{FactoredHessian, Jet, JetMut, JetView};
-use ndarray::{ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension};
-use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension};
+use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -64,21 +65,45 @@ impl<'py, F: Float> Cotangents<'py, F> {
 
     /// The names, and views to hand to the engine.
     pub fn view(&self) -> PyResult<JetView<'_, F>> {
-        let mut view = JetView::default();
-        for (name, array) in &self.0 {
-            macro_rules! put {
-                ($field:ident) => {
-                    view.$field = Some(array::fixed("a cotangent", array.as_array())?)
-                };
-            }
-            by_name!(name, put, factored: put!(factored));
-        }
-        Ok(view)
+        view(self.0.iter().map(|(name, array)| (*name, array.as_array())))
+    }
+
+    /// Number of entries of all of them.
+    pub fn entries(&self) -> usize {
+        self.0.iter().map(|(_, array)| array.len()).sum()
+    }
+
+    /// Copies that outlive a call.
+    pub fn owned(&self) -> OwnedCotangents<F> {
+        OwnedCotangents(self.0.iter().map(|(name, array)| (*name, array.as_array().to_owned())).collect())
     }
 }
 
+/// Cotangents by name, as copies.
+pub struct OwnedCotangents<F: Float>(Vec<(Name, ArrayD<F>)>);
+
+impl<F: Float> OwnedCotangents<F> {
+    /// The names, and views to hand to the engine.
+    pub fn view(&self) -> PyResult<JetView<'_, F>> {
+        view(self.0.iter().map(|(name, array)| (*name, array.view())))
+    }
+}
+
+fn view<'a, F: Float>(arrays: impl Iterator<Item = (Name, ArrayViewD<'a, F>)>) -> PyResult<JetView<'a, F>> {
+    let mut view = JetView::default();
+    for (name, array) in arrays {
+        macro_rules! put {
+            ($field:ident) => {
+                view.$field = Some(array::fixed("a cotangent", array)?)
+            };
+        }
+        by_name!(name, put, factored: put!(factored));
+    }
+    Ok(view)
+}
+
 /// Arrays lent for results by name.
-pub struct Lent<'py, F: Float>(Vec<(Name, PyReadwriteArrayDyn<'py, F>)>);
+pub struct Lent<'py, F: Float>(Vec<(Name, Bound<'py, PyArrayDyn<F>>)>);
 
 impl<'py, F: Float> Lent<'py, F> {
     /// From a dictionary.
@@ -91,19 +116,38 @@ impl<'py, F: Float> Lent<'py, F> {
         Ok(Self(all))
     }
 
+    /// Holds these arrays, and `x`, from which they are apart.
+    pub fn hold(&self, py: Python<'py>, x: &Bound<'py, PyUntypedArray>) -> PyResult<Hold> {
+        let out = self.0.iter().map(|(name, array)| (format!("out[{:?}]", name.as_str()), array.as_untyped(), true));
+        let uses = std::iter::once(("x".to_string(), x, false)).chain(out);
+        let uses: Vec<_> = uses.map(|(what, array, written)| Use { what, array, written }).collect();
+        lend::hold(py, &uses)
+    }
+
     /// Views to hand to the engine.
-    pub fn view_mut(&mut self) -> PyResult<JetMut<'_, F>> {
+    pub fn view_mut(&mut self, _apart: &Hold) -> PyResult<JetMut<'_, F>> {
         let mut view = JetMut::default();
         for (name, array) in &mut self.0 {
+            // SAFETY: writeable, aligned, and apart from everything that this call or others look at, for as long as it is held.
+            let array = unsafe { array.as_array_mut() };
             macro_rules! put {
                 ($field:ident) => {
-                    view.$field = Some(fixed_mut(*name, array.as_array_mut())?)
+                    view.$field = Some(fixed_mut(*name, array)?)
                 };
             }
-            by_name!(name, put, factored: put!(factored));
+            by_name!(*name, put, factored: put!(factored));
         }
         Ok(view)
     }
+}
+
+/// The arrays lent as a dictionary in the order of `names`, that of the request.
+pub fn in_order<'py>(py: Python<'py>, names: &[Name], out: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for name in names {
+        dict.set_item(name.as_str(), out.get_item(name.as_str())?)?;
+    }
+    Ok(dict)
 }
 
 fn fixed_mut<F: Float, D: Dimension>(name: Name, view: ArrayViewMutD<'_, F>) -> PyResult<ArrayViewMut<'_, F, D>> {

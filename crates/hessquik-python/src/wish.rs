@@ -3,7 +3,6 @@ use crate::array::{self, Float};
 use crate::errors;
 use hessquik::{Mode, Plan, Request};
 use ndarray::{Array2, Ix2};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -96,7 +95,7 @@ impl<'py> Options<'py> {
                 "partials" => &mut options.partials,
                 other => {
                     let known = "directions, outputs, mode, operator, products, block, partials";
-                    return Err(PyTypeError::new_err(format!("unexpected argument {other:?}; options are {known}")));
+                    return Err(errors::argument(format!("unexpected argument {other:?}; options are {known}")));
                 }
             };
             *option = (!value.is_none()).then_some(value);
@@ -208,21 +207,23 @@ fn matrix<F: Float>(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Array2<F>
     Ok(array::fixed::<F, Ix2>(what, array.as_array())?.to_owned())
 }
 
-fn indices<'a, 'py: 'a, T: FromPyObject<'a, 'py>>(
-    what: &str,
-    object: &'a Bound<'py, PyAny>,
-    wanted: &str,
-) -> PyResult<T> {
-    object.extract().map_err(|_| errors::request(format!("{what} is {object}, expected {wanted}")))
+/// Indices of any whole type, in lists, tuples, ranges or arrays, as `T` has them.
+fn indices<T: for<'a, 'py> FromPyObject<'a, 'py>>(what: &str, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<T> {
+    if let Ok(found) = object.extract() {
+        return Ok(found);
+    }
+    let plain = || -> PyResult<T> {
+        let module = PyModule::import(object.py(), "hessquik_rs._arrays")?;
+        module.call_method1("indices", (object,))?.extract().map_err(Into::into)
+    };
+    plain().map_err(|_| errors::request(format!("{what} is {object}, expected {wanted}")))
 }
 
 fn parse_mode(mode: &Bound<'_, PyAny>) -> PyResult<Mode> {
     if let Ok(name) = mode.cast::<PyString>() {
         return name.to_str()?.parse().map_err(errors::raise);
     }
-    let Ok((prefix, pivots)) = mode.extract::<(usize, Vec<usize>)>() else {
-        let wanted = "auto, forward, backward, sites, or a plan (prefix, [pivots])";
-        return Err(errors::request(format!("mode is {mode}, expected {wanted}")));
-    };
+    let wanted = "auto, forward, backward, sites, or a plan (prefix, [pivots])";
+    let (prefix, pivots) = indices::<(usize, Vec<usize>)>("mode", mode, wanted)?;
     Ok(Mode::Plan(Plan::new(prefix, pivots)))
 }

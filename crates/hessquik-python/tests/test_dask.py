@@ -69,6 +69,31 @@ def test_keys_follow_network_points_and_request():
     assert hq.dask.evaluate(network(), x, "value").value.name in keys
 
 
+@pytest.mark.parametrize("scheduler", ["sync", "threads"])
+def test_weights_and_options_are_those_of_the_time_of_asking(scheduler):
+    net, x = network(), points(100)
+    lazy = da.from_array(x, chunks=(30, 3))
+    operator, partials, names = np.eye(3), [(0, 1)], ["value", "hessian"]
+    options = {"operator": operator, "partials": partials}
+    wanted = net.evaluate(x, ("value", "hessian"), operator=np.eye(3), partials=[(0, 1)])
+    first = hq.dask.evaluate(net, lazy, names, **options)
+    key = first.value.name
+    net.set_weights({"0.K": -net.weights()["0.K"], "2.b": np.ones(2)})
+    operator[:] = 7.0
+    partials.append((2, 2))
+    names[:] = ["laplacian"]
+    second = hq.dask.evaluate(net, lazy, ("value", "hessian"), operator=np.eye(3), partials=[(0, 1)])
+    net.set_flat_weights(np.zeros(net.n_weights))
+    for name, found in zip(vars(first), dask.compute(*vars(first).values(), scheduler=scheduler), strict=True):
+        np.testing.assert_allclose(found, getattr(wanted, name), rtol=1e-12, atol=1e-14, err_msg=name)
+    assert second.value.name != key
+    assert not np.allclose(second.value.compute(scheduler=scheduler), wanted.value)
+    # the same key means the same numbers
+    again = hq.dask.evaluate(network(), lazy, ("value", "hessian"), operator=np.eye(3), partials=[(0, 1)])
+    assert again.value.name == key
+    np.testing.assert_array_equal(again.value.compute(scheduler=scheduler), first.value.compute(scheduler=scheduler))
+
+
 def test_errors_come_before_anything_is_computed():
     x = da.from_array(points(10), chunks=(5, 2))
     with pytest.raises(ValueError, match=r"chunks \(2, 1\) along its columns, expected one of 3: rechunk"):

@@ -298,3 +298,18 @@ def test_roots_and_logarithms_of_negative_numbers_are_nan():
         net = hq.Network([hq.single(1, 1, act, bias=False)], seed=0)
         net.set_weights({"0.K": np.ones((1, 1))})
         assert all(np.isnan(result).all() for result in net.evaluate(np.array([[-1.0]])))
+
+
+def test_streams_have_the_weights_of_the_time_of_asking():
+    net, x = network(), points(1000)
+    wanted = net(x)
+    chunks = net.stream(x, "value", chunk=100)
+    net.set_flat_weights(np.zeros(net.n_weights))
+    for at, jet in chunks:
+        net.set_flat_weights(np.full(net.n_weights, float(at.start)))
+        np.testing.assert_allclose(jet.value, wanted[at], rtol=1e-12, atol=1e-14)
+
+
+def test_streams_check_at_once():
+    with pytest.raises(ValueError, match="chunk is 0, expected at least 1"):
+        network().stream(points(), chunk=0)

@@ -332,7 +332,7 @@ macro_rules! plain_fields {
             }
 
             /// The first `samples` samples, and those after them.
-            pub(crate) fn split_at(self, samples: usize) -> (Self, Self) {
+            pub fn split_at(self, samples: usize) -> (Self, Self) {
                 $(let $member = self.$member.map(|a| a.split_at(Axis(0), samples)).unzip();)*
                 let factored = self.factored.map(|a| a.split_at(Axis(0), samples)).unzip();
                 (Self { $($member: $member.0,)* factored: factored.0 }, Self { $($member: $member.1,)* factored: factored.1 })

@@ -101,6 +101,20 @@ impl<F: Real> Prepared<F> {
         Ok(())
     }
 
+    /// As [`Evaluate::zeros`](crate::Evaluate::zeros).
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if the results do not fit.
+    pub fn zeros(&self, points: usize) -> Result<Jet<F>, Error> {
+        Jet::allocate(&self.forward, points, Contents::Zeros)
+    }
+
+    /// That `out` has what [`evaluate_into`](Self::evaluate_into) wants for these points, and nothing else.
+    pub fn check_lent<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, out: &mut JetMut<'_, F>) -> Result<(), Error> {
+        check_points(&self.forward.program, &x.view())?;
+        check_lent(&self.forward, x.nrows(), out)
+    }
+
     /// As [`evaluate`](Self::evaluate), but asks `go_on` at every step of every tile, from the threads that work, and gives
     /// up with `None` once it says no: some milliseconds later, even where one tile takes minutes. The results are the same,
     /// to the last bit.

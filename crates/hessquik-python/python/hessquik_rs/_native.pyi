@@ -7,7 +7,7 @@ from typing import Any, final
 from numpy.typing import ArrayLike
 
 from hessquik_rs.jet import Array
-from hessquik_rs.request import Mode, Names
+from hessquik_rs.request import Block, Mode, Names, Pairs
 
 def num_threads() -> int:
     """The number of threads that evaluations run on."""
@@ -20,6 +20,9 @@ def fail(small: bool) -> None:
 
 def xla_handlers() -> tuple[int, int]:
     """The addresses of the functions that evaluate and pull back, for `jax.ffi.pycapsule`."""
+
+def xla_forget(texts: Sequence[str]) -> None:
+    """Frees the networks that are kept for these specs."""
 
 @final
 class Network:
@@ -41,7 +44,7 @@ class Network:
     def n_weights(self) -> int: ...
     def weight_names(self) -> list[str]: ...
     def weight(self, name: str) -> Array: ...
-    def set_weight(self, name: str, array: ArrayLike) -> None: ...
+    def set_some(self, weights: dict[str, ArrayLike]) -> None: ...
     def flat_weights(self) -> Array: ...
     def set_flat_weights(self, array: ArrayLike) -> None: ...
     def set_weights(self, arrays: Sequence[ArrayLike]) -> None: ...
@@ -57,8 +60,8 @@ class Network:
         mode: Mode | None = None,
         operator: ArrayLike | None = None,
         products: ArrayLike | None = None,
-        block: tuple[Sequence[int], Sequence[int]] | None = None,
-        partials: Sequence[tuple[int, int]] | None = None,
+        block: Block | None = None,
+        partials: Pairs | None = None,
         out: dict[str, Any] | None = None,
     ) -> dict[str, Any]: ...
     def pullback(
@@ -72,8 +75,8 @@ class Network:
         mode: Mode | None = None,
         operator: ArrayLike | None = None,
         products: ArrayLike | None = None,
-        block: tuple[Sequence[int], Sequence[int]] | None = None,
-        partials: Sequence[tuple[int, int]] | None = None,
+        block: Block | None = None,
+        partials: Pairs | None = None,
     ) -> tuple[Array, Array]: ...
     def explain(
         self,
@@ -85,8 +88,8 @@ class Network:
         mode: Mode | None = None,
         operator: ArrayLike | None = None,
         products: ArrayLike | None = None,
-        block: tuple[Sequence[int], Sequence[int]] | None = None,
-        partials: Sequence[tuple[int, int]] | None = None,
+        block: Block | None = None,
+        partials: Pairs | None = None,
     ) -> tuple[str, str]: ...
     def chunk(
         self,
@@ -97,8 +100,8 @@ class Network:
         mode: Mode | None = None,
         operator: ArrayLike | None = None,
         products: ArrayLike | None = None,
-        block: tuple[Sequence[int], Sequence[int]] | None = None,
-        partials: Sequence[tuple[int, int]] | None = None,
+        block: Block | None = None,
+        partials: Pairs | None = None,
     ) -> int: ...
     def check(self, x: ArrayLike, seed: int) -> list[tuple[str, bool, str, str]]: ...
 

@@ -7,14 +7,49 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeAlias
+from operator import index
+from typing import Any, Literal, TypeAlias
+
+from hessquik_rs.errors import ArchitectureError, SettingError
 
 Architecture: TypeAlias = dict[str, Any]
 """A layer, or `{"type": "network", "layers": [...]}`."""
 
-Activation: TypeAlias = str | dict[str, Any]
+ActivationName: TypeAlias = Literal[
+    "anti_tanh",
+    "atan",
+    "celu",
+    "cos",
+    "elu",
+    "erf",
+    "exp",
+    "gaussian",
+    "gelu",
+    "identity",
+    "leaky_relu",
+    "log",
+    "mish",
+    "quadratic",
+    "reciprocal",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softplus",
+    "sqrt",
+    "square",
+    "squareplus",
+    "tanh",
+    "tanh_gelu",
+]
+"""An activation by its name, with its default settings."""
+
+Activation: TypeAlias = ActivationName | dict[str, Any]
 """`"tanh"`, `"anti_tanh"` (ln cosh), `"identity"`, `"quadratic"` (z^2/2), `"square"`, `"sigmoid"`, `"softplus"`,
 `"sin"`, `"cos"`, `"silu"`, `"gelu"`, `"tanh_gelu"`, `"mish"`, `"gaussian"` (exp(-z^2)), `"erf"`, `"atan"`, `"exp"`,
 `"log"`, `"sqrt"`, `"reciprocal"`, `"elu"`, `"celu"`, `"selu"`, `"squareplus"`, `"relu"`, `"leaky_relu"`; or, with
@@ -25,12 +60,81 @@ settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, 
 
 
 def _act(act: Activation) -> dict[str, Any]:
-    return {"type": act} if isinstance(act, str) else act
+    if isinstance(act, str):
+        return {"type": act}
+    if not isinstance(act, dict):
+        wanted = 'a name such as "tanh", or hq.softplus(beta, threshold)'
+        raise ArchitectureError(f"the activation is {_kind(act)}, expected {wanted}")
+    return act
+
+
+def _count(what: str, value: Any) -> int:
+    """A size, of any whole type; that it is large enough is checked where networks are built."""
+    try:
+        number = index(value)
+    except TypeError:
+        raise SettingError(f"{what} is {value!r}, expected a whole number, at least 1") from None
+    if number < 0:
+        raise SettingError(f"{what} is {number}, expected at least 1")
+    return number
+
+
+def _number(what: str, value: Any) -> float:
+    """A setting, of any type of number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise SettingError(f"{what} is {value!r}, expected a number") from None
+    if not math.isfinite(number):
+        raise SettingError(f"{what} is {number}, expected a finite number")
+    return number
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+def as_json(layers: Architecture | Sequence[Architecture]) -> str:
+    """The description of a network, for the engine; what else is given draws an error that says what to do."""
+    if isinstance(layers, dict):
+        return _dump(layers)
+    if isinstance(layers, str):
+        raise ArchitectureError(f"the layers are the text {layers!r}: hq.Network.load reads model files")
+    found: list[Any] = [layers] if hasattr(layers, "forward") or not isinstance(layers, Sequence) else list(layers)
+    for entry in found:
+        if not isinstance(entry, dict):
+            raise ArchitectureError(_not_a_layer(entry))
+    return _dump(network(found))
+
+
+def _not_a_layer(entry: Any) -> str:
+    wanted = 'expected descriptions such as hq.single(2, 16, "tanh")'
+    advice = ""
+    if hasattr(entry, "state_dict"):
+        advice = (
+            "; modules of PyTorch are described layer by layer, nn.Linear(2, 16) and the nn.Tanh() behind it as above, "
+            'and net.set_weights({"0.K": linear.weight.detach().T, "0.b": linear.bias.detach()}) copies its weights'
+        )
+    elif hasattr(entry, "architecture"):
+        advice = "; the description of a network is its attribute architecture"
+    return f"a layer is {_kind(entry)}, {wanted}{advice}"
+
+
+def _dump(description: Architecture) -> str:
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tolist"):  # numbers and arrays of numpy
+            return value.tolist()
+        raise ArchitectureError(f"the description holds {_kind(value)}, expected numbers, texts, lists, dictionaries")
+
+    try:
+        return json.dumps(description, default=plain, allow_nan=False)
+    except ValueError:
+        raise SettingError(f"the description {description} has a number that is not finite") from None
 
 
 def softplus(beta: float = 1.0, threshold: float = 20.0) -> dict[str, Any]:
     """The activation `ln(1 + exp(beta z)) / beta`; its value is `z` where `beta z > threshold`."""
-    return {"type": "softplus", "beta": beta, "threshold": threshold}
+    return {"type": "softplus", "beta": _number("beta", beta), "threshold": _number("threshold", threshold)}
 
 
 def power(p: float) -> dict[str, Any]:
@@ -87,10 +191,10 @@ def single(in_features: int, out_features: int, act: Activation = "identity", *,
     """`act(x K + b)`: `K` (in_features, out_features), `b` (out_features)."""
     return {
         "type": "single",
-        "in_features": in_features,
-        "out_features": out_features,
+        "in_features": _count("in_features", in_features),
+        "out_features": _count("out_features", out_features),
         "act": _act(act),
-        "bias": bias,
+        "bias": bool(bias),
     }
 
 
@@ -101,7 +205,9 @@ def resnet(
 
     One such layer if `depth` is 1, else a network of them.
     """
-    layer: Architecture = {"type": "resnet", "width": width, "h": h, "act": _act(act), "bias": bias}
+    settings = {"width": _count("width", width), "h": _number("h", h), "act": _act(act), "bias": bool(bias)}
+    layer: Architecture = {"type": "resnet", **settings}
+    depth = _count("depth", depth)
     return layer if depth == 1 else network([dict(layer) for _ in range(depth)])
 
 
@@ -128,11 +234,11 @@ def icnn(input_dim: int, widths: Sequence[int], act: Activation = "softplus", *,
         [
             {
                 "type": "icnn",
-                "input_dim": input_dim,
-                "in_features": before,
-                "out_features": width,
+                "input_dim": _count("input_dim", input_dim),
+                "in_features": None if before is None else _count("widths", before),
+                "out_features": _count("widths", width),
                 "act": _act(act),
-                "bias": bias,
+                "bias": bool(bias),
             }
             for before, width in zip(features, widths, strict=True)
         ]
@@ -141,19 +247,21 @@ def icnn(input_dim: int, widths: Sequence[int], act: Activation = "softplus", *,
 
 def quadratic(in_features: int, rank: int) -> Architecture:
     """`x v + mu + x A^T A x^T / 2`, one number: `v` (in_features), `mu` (1), `A` (rank, in_features)."""
-    return {"type": "quadratic", "in_features": in_features, "rank": rank}
+    return {"type": "quadratic", "in_features": _count("in_features", in_features), "rank": _count("rank", rank)}
 
 
 def quadratic_icnn(input_dim: int, in_features: int | None, rank: int) -> Architecture:
     """`u softplus(w) + x v + mu + x A^T A x^T / 2`, one number, of the output `[u, x]` of `icnn`."""
-    return {"type": "quadratic_icnn", "input_dim": input_dim, "in_features": in_features, "rank": rank}
+    features = None if in_features is None else _count("in_features", in_features)
+    sizes = {"input_dim": _count("input_dim", input_dim), "in_features": features, "rank": _count("rank", rank)}
+    return {"type": "quadratic_icnn", **sizes}
 
 
 def log_sum_exp(in_features: int) -> Architecture:
     """`ln sum_i exp(x_i)`, one number."""
-    return {"type": "log_sum_exp", "in_features": in_features}
+    return {"type": "log_sum_exp", "in_features": _count("in_features", in_features)}
 
 
 def softmax(features: int) -> Architecture:
     """`exp(x_i) / sum_j exp(x_j)`."""
-    return {"type": "softmax", "features": features}
+    return {"type": "softmax", "features": _count("features", features)}

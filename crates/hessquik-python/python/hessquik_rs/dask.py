@@ -13,11 +13,16 @@ True
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
+
+try:
+    import dask.array as da
+except ImportError as error:
+    raise ImportError("hessquik_rs.dask needs Dask with its arrays: pip install 'dask[array]>=2024.8'") from error
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
@@ -38,8 +43,11 @@ def evaluate(
     * `x`: chunked along the points only, in chunks of any length, known or not
     * `request`, options: as in `Network.evaluate`, but for the factored Hessian
 
-    A chunk is evaluated once, whichever of its results are computed together. The network goes to each worker once.
+    The weights, and the arrays among the options, are those of this moment: what changes them later has no effect on
+    these results. A chunk is evaluated once, whichever of its results are computed together. The network goes to each
+    worker once.
     """
+    net, request, options = _kept(net, request, options)
     if x.ndim != 2 or x.shape[1] != net.dim_input:
         raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [n_s, {net.dim_input}]")
     if x.numblocks[1] != 1:
@@ -66,6 +74,11 @@ def evaluate(
         chunks = (x.chunks[0], *((n,) for n in rest))
         results[name] = da.Array(HighLevelGraph(layers, dependencies), key, chunks, meta=array)
     return Jet(results)
+
+
+def _kept(net: Network, request: Names, options: Options) -> tuple[Network, Names, Options]:
+    """Copies that belong to the graph alone, since it is computed later than it is made, and maybe more than once."""
+    return net.copy(), request if isinstance(request, str) else tuple(request), copy.deepcopy(options)
 
 
 def _evaluate(net: Network, x: Any, request: Names, options: Options) -> dict[str, Any]:

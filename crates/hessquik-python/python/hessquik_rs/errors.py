@@ -13,6 +13,10 @@ class DtypeError(HessquikError, TypeError):
     """An array has elements of another type than the network, and cannot become one without rounding."""
 
 
+class ArrayError(HessquikError, ValueError):
+    """An array cannot be used as it is: entries are masked, memory was freed, or is used twice at once."""
+
+
 class CompositionError(HessquikError, ValueError):
     """Layers do not fit together, or there are none."""
 

@@ -6,14 +6,17 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
-from hessquik_rs.architecture import Architecture, network
+from hessquik_rs._files import check_replaceable, claim, release
+from hessquik_rs.architecture import Architecture, as_json
 from hessquik_rs.check import Check, Checks
+from hessquik_rs.errors import SettingError
 from hessquik_rs.explanation import Explanation
 from hessquik_rs.jet import Array, Gradients, Jet
 from hessquik_rs.request import Names, Options
@@ -24,6 +27,16 @@ if TYPE_CHECKING:
 
 def _dtype(dtype: DTypeLike) -> str:
     return np.dtype(dtype).name
+
+
+def _seed(seed: int) -> int:
+    try:
+        number = index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**64:
+        raise SettingError(f"the seed is {seed!r}, expected a whole number, at least 0 and less than 2**64")
+    return number
 
 
 class Network:
@@ -43,8 +56,8 @@ class Network:
     (10, 2, 2, 1)
 
     Points are anything that numpy makes an array (n_s, d) of, of any strides, also read-only; arrays of other libraries
-    come by DLPack. Arrays of the precision of the network are not copied; those of a wider one are refused with a
-    `TypeError`, since they would be rounded.
+    come by DLPack. Arrays of the precision of the network are not copied; those of a wider one, and whole numbers too
+    large for it, are refused with a `TypeError`, since they would be rounded. Masked entries are refused, too.
 
     Several threads may use a network; evaluations run without the global interpreter lock, on `num_threads()` threads,
     and Ctrl-C stops them. Forked processes start threads of their own. Networks can be pickled and copied.
@@ -60,9 +73,8 @@ class Network:
         dtype: DTypeLike = np.float64,
         seed: int | None = None,
     ) -> None:
-        architecture = layers if isinstance(layers, dict) else network(layers)
-        seed = secrets.randbits(64) if seed is None else seed
-        self._engine = _native.Network(json.dumps(architecture), _dtype(dtype), seed)
+        number = secrets.randbits(64) if seed is None else _seed(seed)
+        self._engine = _native.Network(as_json(layers), _dtype(dtype), number)
 
     @classmethod
     def _of(cls, native: _native.Network) -> Network:
@@ -85,11 +97,23 @@ class Network:
         >>> (copy.flat_weights() == net.flat_weights()).all()
         np.True_
         """
-        return cls._of(_native.Network.load(path, None if dtype is None else _dtype(dtype)))
+        network = cls._of(_native.Network.load(path, None if dtype is None else _dtype(dtype)))
+        claim(path)
+        return network
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a model file, in the precision of the network."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Writes a model file, in the precision of the network.
+
+        A file that this program saved or loaded is replaced. Another model file is replaced with a warning; a file
+        that is no model draws a `FileExistsError`, and stays.
+
+        * `overwrite`: whether any file may be replaced, without a word
+        """
+        if not overwrite:
+            check_replaceable(path)
+        release(path)
         self._engine.save(path)
+        claim(path)
 
     @property
     def architecture(self) -> Architecture:
@@ -132,12 +156,8 @@ class Network:
         return {name: self._engine.weight(name) for name in self._engine.weight_names()}
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        """Sets these weights by name; the others stay."""
-        present = self.weights()
-        unknown = [name for name in weights if name not in present]
-        if unknown:
-            self._engine.weight(unknown[0])  # raises, with the names that exist
-        self._engine.set_weights([weights.get(name, present[name]) for name in present])
+        """Sets these weights by name, all or none; the others stay, as other threads may have set them meanwhile."""
+        self._engine.set_some(dict(weights))
 
     def flat_weights(self) -> Array:
         """All weights as one vector (n_weights,)."""
@@ -166,7 +186,8 @@ class Network:
         """What `request` asks for at points `x` (n_s, d).
 
         * `request`: names of results, see `Jet`; value, gradient and Hessian if nothing is asked for
-        * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned
+        * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
+          of the request. They share no memory with `x` or each other
         * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken
         * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
         * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (pairs): ask for these results
@@ -236,7 +257,8 @@ class Network:
         * `x` (n_s, d): an array, or anything that gives arrays when it is sliced, such as a `numpy.memmap`
         * `chunk`: number of points, such that results take about 16 MiB unless given
 
-        Results are those of `evaluate`, to the last bit, if `chunk` is a multiple of `explain(..).tile`.
+        Results are those of `evaluate`, to the last bit, if `chunk` is a multiple of `explain(..).tile`. The weights
+        are those of this moment, whatever they become while chunks are taken.
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -245,14 +267,12 @@ class Network:
         >>> sum(jet.hessian.shape[0] for points, jet in net.stream(x, "hessian"))
         100000
         """
-        if chunk is None:
-            chunk = self._engine.chunk(request, **options)
-        elif chunk < 1:
-            raise ValueError(f"chunk is {chunk}, expected at least 1")
-        n = x.shape[0] if hasattr(x, "shape") else len(x)
-        for start in range(0, n, chunk):
-            points = slice(start, min(start + chunk, n))
-            yield points, self.evaluate(x[points], request, **options)
+        size = self._engine.chunk(request, **options) if chunk is None else chunk
+        if size < 1:
+            raise ValueError(f"chunk is {size}, expected at least 1")
+        present, n = self.copy(), x.shape[0] if hasattr(x, "shape") else len(x)
+        slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
+        return ((points, present.evaluate(x[points], request, **options)) for points in slices)
 
     def explain(self, points: int, request: Names | None = None, **options: Unpack[Options]) -> Explanation:
         """How `request` would be computed at this number of points, what it would cost, and the alternatives.
@@ -276,6 +296,7 @@ class Network:
         >>> checks.passed
         True
         """
+        seed = _seed(seed)
         if x is None:
             x = np.random.default_rng(seed).uniform(-1.0, 1.0, (points, self.dim_input))
         outcomes = self._engine.check(x, seed)

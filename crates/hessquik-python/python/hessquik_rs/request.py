@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-Names: TypeAlias = str | Sequence[str]
+from hessquik_rs._several import Several
+
+Name: TypeAlias = Literal[
+    "value",
+    "gradient",
+    "hessian",
+    "packed",
+    "diagonal",
+    "laplacian",
+    "factored",
+    "operator",
+    "products",
+    "block",
+    "partials",
+]
+"""A result; the last four ask for an argument of the same name."""
+
+Names: TypeAlias = Name | Several | Sequence[Name]
 """Results by name: `("value", "laplacian")` or `"value,laplacian"`."""
 
-Mode: TypeAlias = str | tuple[int, Sequence[int]]
+ModeName: TypeAlias = Literal["auto", "forward", "backward", "sites"]
+"""How second derivatives are computed."""
+
+Mode: TypeAlias = ModeName | tuple[int, Sequence[int]]
 """`"auto"`, `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`."""
+
+
+Indices: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+"""Whole numbers."""
+
+Block: TypeAlias = tuple[Indices, Indices] | NDArray[np.integer[Any]]
+"""Rows and columns."""
+
+Pairs: TypeAlias = Sequence[Sequence[int]] | NDArray[np.integer[Any]]
+"""Pairs of indices."""
 
 
 class Options(TypedDict, total=False):
@@ -27,7 +58,7 @@ class Options(TypedDict, total=False):
     """`B` (k, k): asks for `operator`, tr(B H)."""
     products: ArrayLike | None
     """Vectors `w` (kw, d): asks for `products`, `V H w^T`."""
-    block: tuple[Sequence[int], Sequence[int]] | None
+    block: Block | None
     """Rows and columns: asks for `block`, these entries of the Hessian."""
-    partials: Sequence[tuple[int, int]] | None
+    partials: Pairs | None
     """Pairs (a, b): asks for `partials`, `H[a, b]` of each."""

@@ -7,6 +7,7 @@ use crate::results::by_name;
 use crate::wish::Name;
 use hessquik::{JetMut, JetView, Prepared};
 use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, IxDyn};
+use rayon::prelude::*;
 use std::slice::ChunksMut;
 
 /// The leading axes of a batch: those of the results; an argument has 1 in the place of an axis that it does not have.
@@ -157,25 +158,38 @@ pub fn pullback<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
     let weights = weights.iter().map(|&w| Parts::<F>::new(w, axes)).collect::<Result<Vec<_>, _>>()?;
     let cotangents = cotangents.iter().map(|&c| Parts::<F>::new(c, axes)).collect::<Result<Vec<_>, _>>()?;
     let mut out = Results::<F>::all(frame, axes, batch.len())?;
-    F::cache().with(spec, |ready| {
-        for b in 0..batch.len() {
-            let prepared = prepare(ready, &weights, &batch, b)?;
-            let mut view = JetView::default();
-            for (&name, cotangent) in names.iter().zip(&cotangents) {
-                let array = cotangent.at(&batch, b);
-                let axes = logical_axes(array.ndim());
-                macro_rules! put {
-                    ($field:ident) => {
-                        view.$field = Some(array.permuted_axes(axes).into_dimensionality().map_err(text)?)
-                    };
-                }
-                by_name!(name, put, factored: return Err("the factored Hessian has no pullback".into()));
+    let parts = (0..batch.len()).map(|_| out.iter_mut().map(Results::next).collect::<Vec<_>>()).collect::<Vec<_>>();
+    let one = |prepared: &Prepared<F>, b: usize, out: Vec<&mut [F]>| -> Result<(), String> {
+        let mut view = JetView::default();
+        for (&name, cotangent) in names.iter().zip(&cotangents) {
+            let array = cotangent.at(&batch, b);
+            let axes = logical_axes(array.ndim());
+            macro_rules! put {
+                ($field:ident) => {
+                    view.$field = Some(array.permuted_axes(axes).into_dimensionality().map_err(text)?)
+                };
             }
-            let x = points(x.at(&batch, b))?;
-            let small = x.nrows() <= prepared.pullback_tile().map_err(text)?;
-            let gradients = on_threads(small, || prepared.pullback(&x, &view))?.map_err(text)?;
-            let flat = gradients.input.iter().chain(&gradients.weights);
-            out.iter_mut().flat_map(Results::next).zip(flat).for_each(|(to, &from)| *to = from);
+            by_name!(name, put, factored: return Err("the factored Hessian has no pullback".into()));
+        }
+        let gradients = prepared.pullback(&points(x.at(&batch, b))?, &view).map_err(text)?;
+        let flat = gradients.input.iter().chain(&gradients.weights);
+        out.into_iter().flatten().zip(flat).for_each(|(to, &from)| *to = from);
+        Ok(())
+    };
+    F::cache().with(spec, |ready| {
+        if weights.iter().all(Parts::shared) {
+            // a gradient to the same weights for each element of the batch
+            let prepared = prepare(ready, &weights, &batch, 0)?;
+            let small = batch.len() * x.shape[0] <= prepared.pullback_tile().map_err(text)?;
+            return on_threads(small, || match small {
+                true => parts.into_iter().enumerate().try_for_each(|(b, out)| one(prepared, b, out)),
+                false => parts.into_par_iter().enumerate().try_for_each(|(b, out)| one(prepared, b, out)),
+            })?;
+        }
+        for (b, out) in parts.into_iter().enumerate() {
+            let prepared = prepare(ready, &weights, &batch, b)?;
+            let small = x.shape[0] <= prepared.pullback_tile().map_err(text)?;
+            on_threads(small, || one(prepared, b, out))??;
         }
         Ok(())
     })

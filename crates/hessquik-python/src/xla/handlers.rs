@@ -1,6 +1,7 @@
 //! The two functions that XLA calls.
 use super::abi::{Error, Frame};
 use super::call;
+use super::spec::Cached;
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
@@ -39,4 +40,13 @@ fn handle(frame: *mut Frame, single: Work, double: Work) -> Error {
 #[pyfunction]
 pub fn xla_handlers() -> (usize, usize) {
     (evaluate as *const () as usize, pullback as *const () as usize)
+}
+
+/// Frees the networks that are kept for these specs.
+#[pyfunction]
+pub fn xla_forget(texts: Vec<String>) {
+    for text in texts {
+        f32::cache().forget(&text);
+        f64::cache().forget(&text);
+    }
 }

@@ -4,4 +4,4 @@ mod call;
 mod handlers;
 mod spec;
 
-pub use handlers::xla_handlers;
+pub use handlers::{xla_forget, xla_handlers};

@@ -1,11 +1,11 @@
 //! What a compiled call computes, as the text that is kept in the program.
 use crate::array::Float;
+use crate::settings::fit;
 use hessquik::{Architecture, Error, Mode, Network, Plan, Prepared, Request};
 use hessquik::{Init, Layer};
 use ndarray::{Array2, ArrayViewD};
 use serde::Deserialize;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A network without its weights, and a request.
 #[derive(Debug, Deserialize)]
@@ -76,6 +76,7 @@ pub struct Ready<F: Float> {
 impl<F: Float> Ready<F> {
     fn new(text: &str) -> Result<Self, String> {
         let spec: Spec = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        fit::<F>(&spec.architecture).map_err(|e| e.to_string())?;
         let network = spec.architecture.build(&mut Init::zeros()).map_err(|e| e.to_string())?;
         let request = spec.request().map_err(|e| e.to_string())?;
         Ok(Self { network, request, prepared: None })
@@ -95,22 +96,58 @@ impl<F: Float> Ready<F> {
     }
 }
 
-/// Networks that no call uses now, by their specs.
-pub struct Cache<F: Float>(Mutex<Option<HashMap<String, Vec<Ready<F>>>>>);
+/// Weights of all networks that are kept ready: beyond that, those that were not used for longest go.
+const KEPT_WEIGHTS: usize = 4 << 20;
+/// Networks that are kept ready.
+const KEPT_NETWORKS: usize = 64;
+
+/// Networks that no call uses now with their specs, the last used one at the end.
+pub struct Cache<F: Float>(Mutex<Vec<(String, Ready<F>)>>);
 
 impl<F: Float> Cache<F> {
     pub const fn new() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Ready<F>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lends the network of this spec to `work`; several threads get one each.
     pub fn with<R>(&self, text: &str, work: impl FnOnce(&mut Ready<F>) -> Result<R, String>) -> Result<R, String> {
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().as_mut().and_then(|all| all.get_mut(text)).and_then(Vec::pop);
-        let mut ready = kept.map_or_else(|| Ready::new(text), Ok)?;
+        let kept = {
+            let mut all = self.lock();
+            all.iter().rposition(|(key, _)| key == text).map(|i| all.remove(i))
+        };
+        let (key, mut ready) = match kept {
+            Some(kept) => kept,
+            None => (text.into(), Ready::new(text)?),
+        };
         let result = work(&mut ready);
-        lock().get_or_insert_default().entry(text.into()).or_default().push(ready);
+        let mut all = self.lock();
+        all.push((key, ready));
+        let mut weights: usize = all.iter().map(|(_, ready)| ready.network.n_weights()).sum();
+        let mut excess = 0;
+        while all.len() - excess > 1 && (weights > KEPT_WEIGHTS || all.len() - excess > KEPT_NETWORKS) {
+            weights -= all[excess].1.network.n_weights();
+            excess += 1;
+        }
+        let dropped: Vec<_> = all.drain(..excess).collect();
+        // large networks are freed without the lock
+        drop(all);
+        drop(dropped);
         result
+    }
+
+    /// Frees the networks of this spec.
+    pub fn forget(&self, text: &str) {
+        let mut gone = Vec::new();
+        let mut all = self.lock();
+        while let Some(i) = all.iter().rposition(|(key, _)| key == text) {
+            gone.push(all.remove(i));
+        }
+        // large networks are freed without the lock
+        drop(all);
     }
 }
 

@@ -1,0 +1,214 @@
+"""Evaluation of jets, its derivative, and its pullback as primitives of JAX, each with its rules.
+
+Points are `x` (.., n, d), weights `theta` (.., shape), results (.., n, q, ..) in memory order. The leading axes are
+those that `jax.vmap` adds where weights have them; an argument that does not have such an axis has 1 in its place. Axes
+that points alone have are merged with n: a function of one point under `vmap` is one call, and so is its pullback.
+
+| primitive | arguments | results |
+|---|---|---|
+| `evaluate_p` | x, theta | the jet |
+| `tangent_p` | x, theta, tangents of those that have one | the tangent of the jet: linear, there to be transposed |
+| `pullback_p` | x, theta, cotangents | gradients to x, to theta |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from hessquik_rs._jax import sharding
+from hessquik_rs._jax.spec import Spec
+
+Arrays = Sequence[Any]
+Lead = tuple[int, ...]
+"""The leading axes of results."""
+
+
+def _primitive(name: str, abstract: Callable[..., Any]) -> Any:
+    primitive = Primitive(name)
+    primitive.multiple_results = True
+    primitive.def_abstract_eval(abstract)
+    return primitive
+
+
+# --- shapes
+
+
+def _jet_avals(x: Any, *_: Any, spec: Spec, lead: Lead, **__: Any) -> list[Any]:
+    # of the points: precision, the axes along which they are sharded, and those along which devices differ
+    return [x.update(shape=(*lead, x.shape[-2], *spec.shapes[name])) for name in spec.names]
+
+
+def _gradient_avals(x: Any, *rest: Any, spec: Spec, lead: Lead, **_: Any) -> list[Any]:
+    theta = rest[: len(spec.weights)]
+    return [a.update(shape=(*lead, *a.shape[len(lead) :])) for a in (x, *theta)]
+
+
+evaluate_p = _primitive("hessquik_evaluate", _jet_avals)
+tangent_p = _primitive("hessquik_tangent", _jet_avals)
+pullback_p = _primitive("hessquik_pullback", _gradient_avals)
+
+
+def evaluate(x: Any, theta: Arrays, spec: Spec) -> list[Any]:
+    """The jet (n, q, ..) at points `x` (n, d)."""
+    found: list[Any] = evaluate_p.bind(*sharding.agree(x, *theta), spec=spec, lead=())
+    return found
+
+
+# --- what runs
+
+
+def _compiled(primitive: Any) -> Callable[..., Any]:
+    @lru_cache(maxsize=64)
+    def program(parameters: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+        return jax.jit(lambda *arguments: primitive.bind(*arguments, **dict(parameters)))
+
+    return lambda *arguments, **parameters: program(tuple(parameters.items()))(*arguments)
+
+
+def _forward_mode(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError(
+        "forward-mode derivatives (jvp, jacfwd, hessian, linearize) of a jet of hessquik_rs are not there: use reverse "
+        "mode (grad, vjp, jacrev), or ask hq.jax.jet for the derivative itself"
+    )
+
+
+for _p, _work in ((evaluate_p, sharding.evaluate), (pullback_p, sharding.pullback)):
+    _p.def_impl(_compiled(_p))
+    sharding.register_lowering(_p, _work)
+tangent_p.def_impl(_forward_mode)
+mlir.register_lowering(tangent_p, _forward_mode)
+
+
+# --- derivatives
+
+
+def _jvp(primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead) -> tuple[list[Any], list[Any]]:
+    jet = evaluate_p.bind(*primals, spec=spec, lead=lead)
+    has = tuple(not isinstance(t, ad.Zero) for t in tangents)
+    # what all elements of a batch share gets the sum of their gradients: spread here, it is summed by the transpose
+    given = [_full(t, lead) for t, own in zip(tangents, has, strict=True) if own]
+    return jet, tangent_p.bind(*primals, *given, spec=spec, lead=lead, has=has)
+
+
+def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
+    primals, tangents = arguments[: len(has)], arguments[len(has) :]
+    if not all(ad.is_undefined_primal(t) for t in tangents):
+        _forward_mode()
+    nothing: list[Any] = [None] * len(primals)
+    # what the loss does not depend on is not pulled back
+    given = [(name, bar) for name, bar in zip(spec.names, bars, strict=True) if not isinstance(bar, ad.Zero)]
+    if not given:
+        return nothing + [ad.Zero(t.aval) for t in tangents]
+    names = tuple(name for name, _ in given)
+    parameters = {"spec": spec, "lead": lead, "names": names, "to_weights": any(has[1:])}
+    gradients = pullback_p.bind(*primals, *(bar for _, bar in given), **parameters)
+    return nothing + [g for g, own in zip(gradients, has, strict=True) if own]
+
+
+def _second(primals: Arrays, tangents: Arrays, **_: Any) -> Any:
+    raise NotImplementedError(
+        "a jet of hessquik_rs can be differentiated once: ask hq.jax.jet for derivatives with respect to the points "
+        "(gradient, hessian, laplacian, ..) rather than taking them by jax.grad of jax.grad"
+    )
+
+
+ad.primitive_jvps[evaluate_p] = _jvp
+ad.primitive_transposes[tangent_p] = _transpose
+ad.primitive_jvps[tangent_p] = _second
+ad.primitive_jvps[pullback_p] = _second
+
+
+# --- batches
+
+
+def _size(arguments: Arrays, dims: Sequence[int | None]) -> Any:
+    """The number of elements of the batch; in exported programs it may be a symbol."""
+    return next(a.shape[d] for a, d in zip(arguments, dims, strict=True) if d is not None)
+
+
+def _empty(size: Any) -> bool:
+    return isinstance(size, int) and size == 0
+
+
+def _merge(array: Any, dim: int | None, size: Any, at: int) -> Any:
+    """`(*lead, n, ..)`, with the axis of a batch merged with n, which is axis `at`."""
+    if dim is None:
+        array = jnp.broadcast_to(jnp.expand_dims(array, at), (*array.shape[:at], size, *array.shape[at:]))
+    else:
+        array = jnp.moveaxis(array, dim, at)
+    return jnp.reshape(array, (*array.shape[:at], size * array.shape[at + 1], *array.shape[at + 2 :]))
+
+
+def _split(array: Any, size: Any, x: Any, x_dim: int | None, at: int) -> Any:
+    """The reverse of `_merge` of the points, the axis of the batch being axis `at`."""
+    n = x.shape[-2 if x_dim is None or x_dim < x.ndim - 2 else -3]
+    return jnp.reshape(array, (*array.shape[:at], size, n, *array.shape[at + 1 :]))
+
+
+def _leading(array: Any, dim: int | None) -> Any:
+    """The axis of a batch first; an axis of 1 if there is none."""
+    return jnp.expand_dims(array, 0) if dim is None else jnp.moveaxis(array, dim, 0)
+
+
+def _full(array: Any, lead: Lead) -> Any:
+    """With all leading axes: what is linear in an argument has a part for each element of the batch."""
+    return jnp.broadcast_to(array, (*lead, *array.shape[len(lead) :]))
+
+
+def _batch_evaluate(arguments: Arrays, dims: Sequence[int | None], *, spec: Spec, lead: Lead) -> Any:
+    size, at = _size(arguments, dims), len(lead)
+    (x, *theta), (x_dim, *theta_dims) = arguments, dims
+    if all(d is None for d in theta_dims) and not _empty(size):
+        jet = evaluate_p.bind(_merge(x, x_dim, size, at), *theta, spec=spec, lead=lead)
+        return [_split(array, size, x, x_dim, at) for array in jet], [at] * len(jet)
+    moved = [_leading(a, d) for a, d in zip(arguments, dims, strict=True)]
+    jet = evaluate_p.bind(*moved, spec=spec, lead=(size, *lead))
+    return jet, [0] * len(jet)
+
+
+def _batch_tangent(
+    arguments: Arrays, dims: Sequence[int | None], *, spec: Spec, lead: Lead, has: tuple[bool, ...]
+) -> Any:
+    size, at, n = _size(arguments, dims), len(lead), len(has)
+    of_points = [0, n] if has[0] else [0]
+    parameters = {"spec": spec, "has": has}
+    if not _empty(size) and all(d is None for i, d in enumerate(dims) if i not in of_points):
+        merged = [
+            _merge(a, d, size, at) if i in of_points else a
+            for i, (a, d) in enumerate(zip(arguments, dims, strict=True))
+        ]
+        jet = tangent_p.bind(*merged, lead=lead, **parameters)
+        return [_split(array, size, arguments[0], dims[0], at) for array in jet], [at] * len(jet)
+    lead = (size, *lead)
+    moved = [_leading(a, d) for a, d in zip(arguments, dims, strict=True)]
+    jet = tangent_p.bind(*moved[:n], *(_full(a, lead) for a in moved[n:]), lead=lead, **parameters)
+    return jet, [0] * len(jet)
+
+
+def _batch_pullback(
+    arguments: Arrays, dims: Sequence[int | None], *, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool
+) -> Any:
+    size, at, n = _size(arguments, dims), len(lead), 1 + len(spec.weights)
+    parameters = {"spec": spec, "names": names, "to_weights": to_weights}
+    if not _empty(size) and not to_weights and all(d is None for d in dims[1:n]):
+        merged = [
+            a if 0 < i < n else _merge(a, d, size, at) for i, (a, d) in enumerate(zip(arguments, dims, strict=True))
+        ]
+        x_bar, *unused = pullback_p.bind(*merged, lead=lead, **parameters)
+        return [_split(x_bar, size, arguments[0], dims[0], at), *unused], [at, *[None] * len(unused)]
+    lead = (size, *lead)
+    moved = [_leading(a, d) for a, d in zip(arguments, dims, strict=True)]
+    gradients = pullback_p.bind(*moved[:n], *(_full(a, lead) for a in moved[n:]), lead=lead, **parameters)
+    return gradients, [0] * len(gradients)
+
+
+batching.primitive_batchers[evaluate_p] = _batch_evaluate
+batching.primitive_batchers[tangent_p] = _batch_tangent
+batching.primitive_batchers[pullback_p] = _batch_pullback

@@ -1,0 +1,195 @@
+"""The calls of the engine inside a compiled program, each device on its own points.
+
+XLA knows nothing of what a custom call computes, so it would gather points that are sharded over devices. Here it is
+told: each device evaluates its own points, and gradients to weights are summed over the devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+from jax._src import core, dispatch  # for what has no public name, each looked up with `getattr`
+from jax.experimental.custom_partitioning import custom_partitioning
+from jax.interpreters import mlir
+from jax.sharding import NamedSharding, PartitionSpec
+
+from hessquik_rs._jax.spec import Spec
+
+EVALUATE, PULLBACK = "hessquik_evaluate", "hessquik_pullback"
+"""The names by which XLA knows the functions of the engine."""
+
+Arrays = Sequence[Any]
+Lead = tuple[int, ...]
+
+
+def agree(*arrays: Any) -> Arrays:
+    """The same arrays; inside `jax.shard_map`, where some differ from device to device, all are marked to do so.
+
+    Gradients to those that did not differ are summed over the devices by that.
+    """
+    # the name of this function in JAX changed with its versions
+    for name in ("auto_insert_reshard", "standard_insert_pvary", "standard_insert_pbroadcast"):
+        insert = getattr(core, name, None)
+        if insert is not None:
+            marked: Arrays = insert(*arrays)
+            return marked
+    return arrays
+
+
+# --- on one device
+
+
+def _evaluate(x: Any, *theta: Any, spec: Spec, lead: Lead) -> list[Any]:
+    results = [jax.ShapeDtypeStruct((*lead, x.shape[-2], *spec.shapes[name]), x.dtype) for name in spec.names]
+    return list(jax.ffi.ffi_call(EVALUATE, results)(x, *theta, spec=spec.text(spec.names)))
+
+
+def _pullback(x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool) -> list[Any]:
+    theta = rest[: len(spec.weights)]
+    results = [jax.ShapeDtypeStruct((*lead, *a.shape[len(lead) :]), a.dtype) for a in (x, *theta)]
+    return list(jax.ffi.ffi_call(PULLBACK, results)(x, *rest, spec=spec.text(names)))
+
+
+# --- on several devices
+
+
+class _Axes:
+    """Along which axes of a mesh the points are shared, and with that every argument and result."""
+
+    def __init__(self, mesh: Any, points: Any, axis: int) -> None:
+        self.mesh, self.axis = mesh, axis
+        spec = tuple(points.sharding.spec) + (None,) * len(points.shape)
+        found = spec[axis]
+        self.names: tuple[str, ...] = () if found is None else found if isinstance(found, tuple) else (found,)
+        shards = 1
+        for name in self.names:
+            shards *= mesh.shape[name]
+        if points.shape[axis] % shards:
+            # shards of one length only: what would fill up the last ones must not be pulled back
+            self.names = ()
+
+    def of_points(self, array: Any) -> NamedSharding:
+        """Sharded along n, whole along all other axes."""
+        names: list[Any] = [None] * len(array.shape)
+        names[self.axis] = self.names or None
+        return NamedSharding(self.mesh, PartitionSpec(*names))
+
+    def whole(self, _: Any) -> NamedSharding:
+        """The same on every device."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+
+def _partition_evaluate(mesh: Any, arguments: Any, results: Any, *, spec: Spec, lead: Lead) -> Any:
+    (x, *theta) = arguments
+    axes = _Axes(mesh, x, len(lead))
+    work = partial(_evaluate, spec=spec, lead=lead)
+    return (
+        mesh,
+        lambda *local: tuple(work(*local)),
+        tuple(map(axes.of_points, results)),
+        (axes.of_points(x), *map(axes.whole, theta)),
+    )
+
+
+def _partition_pullback(
+    mesh: Any, arguments: Any, results: Any, *, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool
+) -> Any:
+    n = len(spec.weights)
+    x, theta, bars = arguments[0], arguments[1 : 1 + n], arguments[1 + n :]
+    axes = _Axes(mesh, x, len(lead))
+
+    def work(*local: Any) -> Any:
+        x_bar, *theta_bar = _pullback(*local, spec=spec, lead=lead, names=names, to_weights=to_weights)
+        if axes.names and to_weights:
+            theta_bar = [jax.lax.psum(g, axes.names) for g in theta_bar]
+        return (x_bar, *theta_bar)
+
+    return (
+        mesh,
+        work,
+        (axes.of_points(x), *map(axes.whole, theta)),
+        (axes.of_points(x), *map(axes.whole, theta), *map(axes.of_points, bars)),
+    )
+
+
+def _rule(of_points: Sequence[bool], axis: int, arguments: Arrays, results: Arrays) -> Any:
+    """Which axes of arguments and results are one, for the propagation of shardings: n, and no other.
+
+    `of_points` says which of them have it, as axis `axis`.
+    """
+    alone: list[str] = []
+    sides: list[str] = []
+    for points, kind in zip(of_points, [*arguments, *results], strict=True):
+        factors = [f"a{len(alone) + i}" for i in range(len(kind.shape))]
+        if points:
+            factors[axis] = "n"
+        alone += factors
+        sides.append(" ".join(factors))
+    rule = f"{', '.join(sides[: len(arguments)])} -> {', '.join(sides[len(arguments) :])}"
+    return rule, {"need_replication_factors": tuple(name for name in alone if name != "n")}
+
+
+def _shared(
+    work: Callable[..., Any], partition: Callable[..., Any], of_points: Sequence[bool], axis: int
+) -> Callable[..., Any]:
+    shared = custom_partitioning(lambda *arguments: tuple(work(*arguments)))
+
+    def rule(_: Any, arguments: Arrays, results: Arrays) -> Any:
+        return _rule(of_points, axis, arguments, results)
+
+    def infer(mesh: Any, arguments: Any, results: Any) -> Any:
+        return partition(mesh, arguments, results)[2]
+
+    shared.def_partition(partition, infer_sharding_from_operands=infer, sharding_rule=rule)
+    found: Callable[..., Any] = shared
+    return found
+
+
+def evaluate(devices: bool, x: Any, *theta: Any, **parameters: Any) -> Any:
+    """Points x and weights to the jet; on the points of each device if there are several `devices`."""
+    work: Callable[..., Any] = partial(_evaluate, **parameters)
+    if devices:
+        of_points = [True, *[False] * len(theta), *[True] * len(parameters["spec"].names)]
+        partition = partial(_partition_evaluate, **parameters)
+        work = _shared(work, partition, of_points, len(parameters["lead"]))
+    return work(x, *theta)
+
+
+def pullback(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
+    """Points x, weights and cotangents to gradients; on the points of each device if there are several `devices`."""
+    work: Callable[..., Any] = partial(_pullback, **parameters)
+    if devices:
+        n = len(parameters["spec"].weights)
+        of_points = [True, *[False] * n, *[True] * (len(rest) - n), True, *[False] * n]
+        partition = partial(_partition_pullback, **parameters)
+        work = _shared(work, partition, of_points, len(parameters["lead"]))
+    return work(x, *rest)
+
+
+def declare_stable() -> None:
+    """Tells `jax.export` that later versions of this package run the calls of earlier ones, as they do its own."""
+    from jax._src.export import _export
+
+    stable = getattr(_export, "_CUSTOM_CALL_TARGETS_GUARANTEED_STABLE", None)
+    if isinstance(stable, set):
+        stable |= {EVALUATE, PULLBACK}
+
+
+def register_lowering(primitive: Any, work: Callable[..., Any]) -> None:
+    """Makes `work` what a program contains for `primitive`."""
+    # a program is told its devices only if a primitive in it is known to ask for them
+    asking = getattr(dispatch, "prim_requires_devices_during_lowering", None)
+    if asking is not None:
+        asking.add(primitive)
+
+    def lowering(context: Any, *arguments: Any, **parameters: Any) -> Any:
+        # an exported program holds no Python functions, so it cannot ask how to share
+        exported = getattr(context.module_context.lowering_parameters, "for_export", False)
+        known = getattr(context.module_context.axis_context, "device_assignment", None) or ()
+        several = asking is not None and not exported and len(known) > 1
+        return mlir.lower_fun(partial(work, several, **parameters), multiple_results=True)(context, *arguments)
+
+    mlir.register_lowering(primitive, lowering)
