@@ -84,7 +84,8 @@ fn as_accurate_as_the_plain_sum<F: Real>(k: usize) {
                 ndarray::indices(wanted.dim()).into_iter().map(errors).fold(0.0, f64::max)
             };
             let error = |found: &Array2<F>| largest(&|at| (found[at].as_f64() - wanted[at]).abs() / size[at]);
-            let of_plain = error(&summed).max(2.0 * F::epsilon().as_f64());
+            // the error of the Hessian itself differs from mode to mode, by some units
+            let of_plain = error(&summed).max(4.0 * F::epsilon().as_f64());
             for mode in [Mode::Auto, Mode::Sites, Mode::Forward, Mode::Backward] {
                 let request = Request::new().operator(b.clone()).mode(mode.clone());
                 let found = network.evaluate(&x, &request).expect("valid").operator.expect("asked for");

@@ -3,11 +3,17 @@ use hessquik::check::{
     DifferenceOptions, DirectionalOptions, Function, Options, directional_derivative_check, input_derivative_check,
     input_derivative_check_finite_difference, laplacian_check_finite_difference, network_derivative_check,
 };
-use hessquik::{Activation, Error, Init, Jet, Mode, Network, Pointwise, Request, Single, fully_connected};
+use hessquik::{Activation, Error, Init, Jet, Layer, Mode, Network, Pointwise, Request, Single, fully_connected};
 use ndarray::{Array2, ArrayView2};
 
+/// A network with weights `scale` times the initial ones; its last layer is affine, since a saturated one has no derivatives.
 fn steep(widths: &[usize], act: Activation, scale: f64, seed: u64) -> Network<f64> {
-    let mut network = fully_connected(widths, act, &mut Init::seed(seed)).expect("valid");
+    let init = &mut Init::seed(seed);
+    let last = widths.len() - 2;
+    let layer = |(i, w): (usize, &[usize])| -> Box<dyn Layer<f64>> {
+        Box::new(Single::new(w[0], w[1], if i == last { Activation::Identity } else { act.clone() }, init))
+    };
+    let mut network = Network::new(widths.windows(2).enumerate().map(layer).collect()).expect("valid");
     let weights = network.flat_weights() * scale;
     network.set_flat_weights(weights.view()).expect("as many");
     network

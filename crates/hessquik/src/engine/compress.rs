@@ -33,6 +33,20 @@ fn identity<F: Real>(n: usize) -> Vec<F> {
 /// `Y = Q R` with `Q` (k, p) orthonormal, by Gram-Schmidt done twice; where a column depends on those before it, its
 /// column of `Q` and row of `R` are zero.
 fn qr<F: Real>(y: &[F], k: usize, p: usize) -> (Vec<F>, Vec<F>) {
+    // squares of large entries would overflow, and a column of them would pass for one that depends on the others
+    let top = y.iter().fold(F::zero(), |m, x| if x.abs() > m || x.is_nan() { x.abs() } else { m });
+    if top > F::zero() && top.is_finite() {
+        let scale = F::of(top.as_f64().log2().floor().exp2());
+        let scaled: Vec<F> = y.iter().map(|&x| x / scale).collect();
+        let (q, r) = scaled_qr(&scaled, k, p);
+        return (q, r.into_iter().map(|x| x * scale).collect());
+    }
+    let spoiled = if top > F::zero() || top.is_nan() { F::nan() } else { F::zero() };
+    (vec![spoiled; k * p], vec![spoiled; p * p])
+}
+
+/// The same for entries of about 1 at most.
+fn scaled_qr<F: Real>(y: &[F], k: usize, p: usize) -> (Vec<F>, Vec<F>) {
     let mut q = vec![F::zero(); k * p];
     let mut r = vec![F::zero(); p * p];
     let mut column = vec![F::zero(); k];
