@@ -3,10 +3,12 @@
 mod array;
 mod checks;
 mod errors;
+mod memory;
 mod network;
 mod pool;
 mod results;
 mod torch;
+mod watch;
 mod wish;
 mod xla;
 
@@ -21,6 +23,8 @@ mod _native {
     use crate::pool::{fail, num_threads, set_num_threads};
     #[pymodule_export]
     use crate::torch::TorchNetwork;
+    #[pymodule_export]
+    use crate::watch::Watch;
     #[pymodule_export]
     use crate::xla::xla_handlers;
 }

@@ -342,12 +342,12 @@ fn evaluate<'py, F: Float>(
     wish: Wish<F>,
     out: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let x = array::read::<F>("x", x)?;
-    let x = array::fixed::<F, Ix2>("x", x.as_array())?;
+    let points = array::read::<F>("x", x)?;
+    let x = array::fixed::<F, Ix2>("x", points.as_array())?;
     let prepared = model.prepare(wish.request).map_err(raise)?;
     let small = x.nrows() <= prepared.tile();
     if let Some(out) = out {
-        let mut lent = Lent::<F>::read(out)?;
+        let mut lent = Lent::<F>::read(out, &points)?;
         let view = lent.view_mut()?;
         pool::run(py, small, |go_on| match small {
             true => prepared.evaluate_into(&x, view),

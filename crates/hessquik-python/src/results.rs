@@ -1,10 +1,11 @@
 //! Results out, and what is lent for them or pulled back, by name.
 use crate::array::{self, Float};
 use crate::errors;
+use crate::memory;
 use crate::wish::Name;
 use hessquik::{FactoredHessian, Jet, JetMut, JetView};
 use ndarray::{ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension};
-use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -81,12 +82,20 @@ impl<'py, F: Float> Cotangents<'py, F> {
 pub struct Lent<'py, F: Float>(Vec<(Name, PyReadwriteArrayDyn<'py, F>)>);
 
 impl<'py, F: Float> Lent<'py, F> {
-    /// From a dictionary.
-    pub fn read(dict: &Bound<'py, PyDict>) -> PyResult<Self> {
-        let mut all = Vec::with_capacity(dict.len());
+    /// From a dictionary, given the points that are read meanwhile.
+    pub fn read(dict: &Bound<'py, PyDict>, x: &PyReadonlyArrayDyn<'py, F>) -> PyResult<Self> {
+        let mut all: Vec<(Name, PyReadwriteArrayDyn<'py, F>)> = Vec::with_capacity(dict.len());
         for (key, object) in dict {
             let name = Name::parse(&key.extract::<String>()?)?;
-            all.push((name, array::write(&format!("out[{:?}]", name.as_str()), &object)?));
+            let what = format!("out[{:?}]", name.as_str());
+            if let Ok(array) = object.cast::<PyArrayDyn<F>>() {
+                memory::no_entry_twice(&what, array)?;
+                memory::apart(&what, array, "x", x)?;
+                for (other, lent) in &all {
+                    memory::apart(&what, array, &format!("out[{:?}]", other.as_str()), lent)?;
+                }
+            }
+            all.push((name, array::write(&what, &object)?));
         }
         Ok(Self(all))
     }

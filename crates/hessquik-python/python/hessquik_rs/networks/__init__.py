@@ -4,6 +4,8 @@ from .. import _torch as _torch  # isort: skip  (says what to install if there i
 
 from .hessQuik_network import NN as NN  # isort: skip
 from .fully_connected_network import fullyConnectedNN as fullyConnectedNN
+from .from_architecture import from_architecture as from_architecture
+from .from_hessquik import from_hessquik as from_hessquik
 from .hessQuik_network import NNPytorchAD as NNPytorchAD
 from .hessQuik_network import NNPytorchHessian as NNPytorchHessian
 from .icnn_network import ICNN as ICNN
