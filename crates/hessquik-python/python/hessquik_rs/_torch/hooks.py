@@ -46,7 +46,7 @@ def only_look(structure: Structure, module: nn.Module, asked: Asked) -> bool:
                     f"a forward hook of the {type(inside).__name__} inside another layer changes its results, which that "
                     "layer does not look at: register the hook on the outer layer"
                 )
-            inside.__dict__["_alters"] = True
+            inside.__dict__["_alters"] = {*inside._forward_hooks, *inside._forward_pre_hooks}
             structure.watch = None
             return False
     return True

@@ -173,7 +173,8 @@ def json(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    # written like this, compilers take a number as it is now, and compile anew for another one
+    return f'"{value}"' if isinstance(value, str) else f"{value}"
 
 
 def any_act(description: dict[str, Any]) -> dict[str, Any]:
