@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -93,4 +94,9 @@ def _described(architecture: str) -> Any:
     from ..networks.from_architecture import from_architecture
     from .structure import Structure
 
-    return Structure().inspected(from_architecture(json.loads(architecture), device="meta"))
+    def build() -> Any:
+        return Structure().inspected(from_architecture(json.loads(architecture), device="meta"))
+
+    # on a thread of its own, to which transforms and modes of the caller do not reach
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(build).result()

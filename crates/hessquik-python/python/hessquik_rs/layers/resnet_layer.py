@@ -65,7 +65,12 @@ class resnetLayer(formLayer):
         if isinstance(self.h, Tensor) and self.h.numel() != 1:
             return None
         inner = self.layer.architecture()
-        return {"type": "resnet", "width": self.width, "h": float(self.h), "act": inner["act"], "bias": inner["bias"]}
+        return {"type": "resnet", "width": self.width, "h": number(self.h), "act": inner["act"], "bias": inner["bias"]}
 
     def extra_repr(self) -> str:
         return f"width={self.width}, h={self.h}"
+
+
+def number(h: float | Tensor) -> float:
+    """A step size as a number."""
+    return h.item() if isinstance(h, Tensor) else float(h)
