@@ -354,6 +354,7 @@ fn evaluate<'py, F: Float>(
             false => prepared.evaluate_into_while(&x, view, go_on).map(drop),
         })?
         .map_err(raise)?;
+        lent.finish()?;
         return Ok(out.clone());
     }
     let jet = pool::run(py, small, |go_on| match small {

@@ -5,7 +5,7 @@ use crate::memory;
 use crate::wish::Name;
 use hessquik::{FactoredHessian, Jet, JetMut, JetView};
 use ndarray::{ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension};
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{BorrowError, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -79,31 +79,53 @@ impl<'py, F: Float> Cotangents<'py, F> {
 }
 
 /// Arrays lent for results by name.
-pub struct Lent<'py, F: Float>(Vec<(Name, PyReadwriteArrayDyn<'py, F>)>);
+pub struct Lent<'py, F: Float> {
+    arrays: Vec<(Name, PyReadwriteArrayDyn<'py, F>)>,
+    /// Arrays that interleave with others in use: results are written beside them, and copied in the end.
+    later: Vec<[Bound<'py, PyArrayDyn<F>>; 2]>,
+}
 
 impl<'py, F: Float> Lent<'py, F> {
     /// From a dictionary, given the points that are read meanwhile.
     pub fn read(dict: &Bound<'py, PyDict>, x: &PyReadonlyArrayDyn<'py, F>) -> PyResult<Self> {
-        let mut all: Vec<(Name, PyReadwriteArrayDyn<'py, F>)> = Vec::with_capacity(dict.len());
+        let mut lent = Self { arrays: Vec::with_capacity(dict.len()), later: Vec::new() };
+        let mut seen: Vec<(Name, Bound<'py, PyArrayDyn<F>>)> = Vec::with_capacity(dict.len());
         for (key, object) in dict {
             let name = Name::parse(&key.extract::<String>()?)?;
             let what = format!("out[{:?}]", name.as_str());
             if let Ok(array) = object.cast::<PyArrayDyn<F>>() {
                 memory::no_entry_twice(&what, array)?;
                 memory::apart(&what, array, "x", x)?;
-                for (other, lent) in &all {
-                    memory::apart(&what, array, &format!("out[{:?}]", other.as_str()), lent)?;
+                for (other, before) in &seen {
+                    memory::apart(&what, array, &format!("out[{:?}]", other.as_str()), before)?;
+                }
+                seen.push((name, array.clone()));
+                // arrays that are apart in memory, and between one another, are one to numpy's flags
+                if matches!(array.try_readwrite(), Err(BorrowError::AlreadyBorrowed)) {
+                    let beside = PyArrayDyn::<F>::zeros(dict.py(), array.shape(), false);
+                    lent.arrays.push((name, beside.readwrite()));
+                    lent.later.push([array.clone(), beside]);
+                    continue;
                 }
             }
-            all.push((name, array::write(&what, &object)?));
+            lent.arrays.push((name, array::write(&what, &object)?));
         }
-        Ok(Self(all))
+        Ok(lent)
+    }
+
+    /// Puts what was written beside the arrays into them.
+    pub fn finish(self) -> PyResult<()> {
+        drop(self.arrays);
+        for [array, beside] in self.later {
+            PyModule::import(array.py(), "numpy")?.call_method1("copyto", (array, beside))?;
+        }
+        Ok(())
     }
 
     /// Views to hand to the engine.
     pub fn view_mut(&mut self) -> PyResult<JetMut<'_, F>> {
         let mut view = JetMut::default();
-        for (name, array) in &mut self.0 {
+        for (name, array) in &mut self.arrays {
             macro_rules! put {
                 ($field:ident) => {
                     view.$field = Some(fixed_mut(*name, array.as_array_mut())?)

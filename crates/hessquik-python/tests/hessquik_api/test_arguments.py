@@ -16,7 +16,12 @@ FULL = {"do_gradient": True, "do_Hessian": True}
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("do_hessian", "do_Hessian"), ("do_grad", "do_gradient"), ("do_laplacian", "do_Laplacian"), ("forwardmode", "forward_mode")],
+    [
+        ("do_hessian", "do_Hessian"),
+        ("do_grad", "do_gradient"),
+        ("do_laplacian", "do_Laplacian"),
+        ("forwardmode", "forward_mode"),
+    ],
 )
 def test_unknown_keywords_are_refused(name, word, meant):
     build, d = ALL[name]
@@ -54,7 +59,7 @@ def test_every_argument_name_of_hessquik_is_here():
                 continue
             methods = [("", value)] if inspect.isfunction(value) else []
             if isinstance(value, type):
-                methods = [(m, getattr(value, m)) for m in ("__init__", "forward", "backward")if hasattr(value, m)]
+                methods = [(m, getattr(value, m)) for m in ("__init__", "forward", "backward") if hasattr(value, m)]
             for method, function in methods:
                 mine = getattr(here, name) if not method else getattr(getattr(here, name), method)
                 parameters = inspect.signature(mine).parameters
@@ -62,7 +67,10 @@ def test_every_argument_name_of_hessquik_is_here():
                 missing += [
                     f"{name}.{method}({p})"
                     for p, kind in inspect.signature(function).parameters.items()
-                    if p not in parameters and not kwargs and kind.kind is not kind.VAR_KEYWORD and kind.kind is not kind.VAR_POSITIONAL
+                    if p not in parameters
+                    and not kwargs
+                    and kind.kind is not kind.VAR_KEYWORD
+                    and kind.kind is not kind.VAR_POSITIONAL
                 ]
     assert not missing
 
@@ -117,12 +125,20 @@ def test_softplus_of_torch_keeps_its_settings():
         (lambda: ours.lay.singleLayer(2, 3, act=nn.GELU("tanh")), ValueError, "approximate='tanh'"),
         (lambda: ours.lay.singleLayer(2, 3, act=3), TypeError, "act is 3, expected an activation"),
         (lambda: ours.lay.singleLayer(2, 3, act=torch.cos), TypeError, "a subclass of hessQuikActivationFunction"),
-        (lambda: ours.net.NN(nn.Linear(2, 3)), TypeError, r"block 0 is a torch.nn.Linear.*write lay.singleLayer\(2, 3, act"),
+        (
+            lambda: ours.net.NN(nn.Linear(2, 3)),
+            TypeError,
+            r"block 0 is a torch.nn.Linear.*write lay.singleLayer\(2, 3, act",
+        ),
         (lambda: ours.net.NN(ours.lay.singleLayer(2, 3), nn.Tanh()), TypeError, "block 1 is a torch.nn.Tanh"),
         (lambda: ours.net.NN(nn.Sequential(nn.Linear(2, 3))), TypeError, "torch.nn.Sequential.*each linear map"),
         (lambda: ours.net.NN([ours.lay.singleLayer(2, 3)]), TypeError, r"write NN\(\*layers\)"),
         (lambda: ours.net.NN(ours.lay.singleLayer), TypeError, r"the class singleLayer.*write singleLayer\(..\)"),
-        (lambda: ours.net.fullyConnectedNN([2, 1])(torch.ones(1, 2), mode="foward"), ValueError, "did you mean 'forward'"),
+        (
+            lambda: ours.net.fullyConnectedNN([2, 1])(torch.ones(1, 2), mode="foward"),
+            ValueError,
+            "did you mean 'forward'",
+        ),
     ],
 )
 def test_errors_say_what_to_write(call, error, message):

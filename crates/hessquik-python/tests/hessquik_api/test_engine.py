@@ -15,7 +15,9 @@ FULL = {"do_gradient": True, "do_Hessian": True}
 @pytest.fixture
 def f():
     return ours.net.NN(
-        ours.lay.singleLayer(3, 8, act="tanh"), ours.net.resnetNN(8, 2, h=0.5, act="softplus"), ours.lay.singleLayer(8, 2)
+        ours.lay.singleLayer(3, 8, act="tanh"),
+        ours.net.resnetNN(8, 2, h=0.5, act="softplus"),
+        ours.lay.singleLayer(8, 2),
     )
 
 
@@ -153,7 +155,9 @@ def test_forms_go_to_the_engine(name):
     u = f[0](x)[0]
     value = layer.form().next(u, torch.sin(u @ layer.M + settings.get("b", 0.0)))
     close([found[0]], [value])
-    jacobian = torch.stack([torch.autograd.grad(value[:, j].sum(), x, retain_graph=True)[0] for j in range(value.shape[1])], -1)
+    jacobian = torch.stack(
+        [torch.autograd.grad(value[:, j].sum(), x, retain_graph=True)[0] for j in range(value.shape[1])], -1
+    )
     close([found[1]], [jacobian])
     (to_M,) = torch.autograd.grad(found[1].sum(), layer.M)
     close([to_M], torch.autograd.grad(layer_sum(f, x), layer.M), 1e-9)

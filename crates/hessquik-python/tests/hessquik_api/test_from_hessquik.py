@@ -67,7 +67,10 @@ def test_values_derivatives_and_training(name, dtype):
 def test_the_constant_is_exact():
     old = net.NN(lay.singleLayer(2, 3, act=anti()), lay.singleLayer(3, 1))
     new = ours.net.from_hessquik(old)
-    wanted = [sum([math.log(2) * k for k in column], b) for column, b in zip(old[1].K.T.tolist(), old[1].b.tolist(), strict=True)]
+    wanted = [
+        sum([math.log(2) * k for k in column], b)
+        for column, b in zip(old[1].K.T.tolist(), old[1].b.tolist(), strict=True)
+    ]
     assert new[1].b.tolist() == pytest.approx(wanted, rel=1e-15)
 
 

@@ -224,4 +224,13 @@ def test_half_precision_is_right_to_its_precision(dtype):
     for a, b in zip(found, wanted, strict=True):
         b = b.to(dtype)
         assert a.dtype == dtype
-        assert torch.allclose(a.double(), b.double(), rtol=2 * torch.finfo(dtype).eps, atol=1e-3 * b.abs().max().item(), equal_nan=False) or b.isinf().any()
+        assert (
+            torch.allclose(
+                a.double(),
+                b.double(),
+                rtol=2 * torch.finfo(dtype).eps,
+                atol=1e-3 * b.abs().max().item(),
+                equal_nan=False,
+            )
+            or b.isinf().any()
+        )

@@ -10,7 +10,18 @@ from torch_cases import ours
 from hessquik_rs._torch.pointwise import CUT, Pointwise, derivatives, formulas
 
 REFERENCE = Path(__file__).resolve().parents[4] / "tests" / "activations" / "reference.safetensors"
-NAMES = ["anti_tanh", "tanh", "sigmoid", "silu", "gelu", "gaussian", "softplus_0.1", "softplus_1", "softplus_3", "softplus_50"]
+NAMES = [
+    "anti_tanh",
+    "tanh",
+    "sigmoid",
+    "silu",
+    "gelu",
+    "gaussian",
+    "softplus_0.1",
+    "softplus_1",
+    "softplus_3",
+    "softplus_50",
+]
 ACTS = ["tanh", "sigmoid", "silu", "gelu", "gaussian", "softplus", "antiTanh"]
 
 
@@ -53,7 +64,14 @@ def test_lower_precisions_are_rounded_once(name, dtype):
 
 @pytest.mark.parametrize(
     ("name", "at", "order"),
-    [("tanh", 9.5, 2), ("sigmoid", 40.0, 2), ("silu", 40.0, 2), ("antiTanh", -9.5, 2), ("gelu", -9.5, 0), ("gelu", -9.5, 1)],
+    [
+        ("tanh", 9.5, 2),
+        ("sigmoid", 40.0, 2),
+        ("silu", 40.0, 2),
+        ("antiTanh", -9.5, 2),
+        ("gelu", -9.5, 0),
+        ("gelu", -9.5, 1),
+    ],
 )
 def test_the_engine_and_torch_operations_have_the_same_tails(name, at, order):
     """Networks of one site, under vmap, in other strides, and by the engine."""
@@ -90,7 +108,9 @@ def test_derivatives_of_every_order(name):
 
         value, y = at(z)
         (found,) = torch.autograd.grad(value.sum(), y)
-        differences = (8 * (at(z + step)[0] - at(z - step)[0]) - (at(z + 2 * step)[0] - at(z - 2 * step)[0])) / (12 * step)
+        differences = (8 * (at(z + step)[0] - at(z - step)[0]) - (at(z + 2 * step)[0] - at(z - 2 * step)[0])) / (
+            12 * step
+        )
         assert torch.allclose(found, differences.detach(), atol=1e-8), order
     assert torch.autograd.gradgradcheck(lambda x: f(x, do_gradient=True, do_Hessian=True), (z,))
 

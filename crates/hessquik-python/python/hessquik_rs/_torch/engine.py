@@ -85,7 +85,9 @@ def at(structure: Structure, x: Tensor, weights: list[Tensor], call: Call) -> Je
 def away(structure: Structure, x: Tensor, weights: Sequence[Tensor], v: Tensor | None) -> Detour | None:
     """Why the engine is not to read these tensors; ``None`` if it is."""
     if structure.architecture is None:
-        return Detour(structure.reason or "the engine does not know this module", said=isinstance(x, Tensor) and x.is_cpu)
+        return Detour(
+            structure.reason or "the engine does not know this module", said=isinstance(x, Tensor) and x.is_cpu
+        )
     compiling = _compiling()
     if not compiling and type(x) not in PLAIN:
         return Detour(f"x is a {type(x).__name__}")
@@ -120,7 +122,9 @@ def away(structure: Structure, x: Tensor, weights: Sequence[Tensor], v: Tensor |
         if not compiling and type(v) not in PLAIN or not v.is_cpu or v.dtype is not dtype:
             return Detour(f"v is not a plain tensor of {dtype} on the CPU")
         if v.requires_grad:
-            return Detour("the engine has no derivatives with respect to directions v", "detach v if none are wanted", True)
+            return Detour(
+                "the engine has no derivatives with respect to directions v", "detach v if none are wanted", True
+            )
     return None
 
 

@@ -134,4 +134,3 @@ def _looked(module: nn.Module, before: tuple[tuple[Any, ...], dict[str, Any]], o
         result = hook(*given) if output is None else hook(*given, output)
         only = only and result is None
     return only and versions == [t._version for t in seen]
-

@@ -166,7 +166,9 @@ def _differentiated(x, weights, v, bars, bars_of_bars, call):  # type: ignore[no
     if v is not None:
         k, q = (k, v.shape[1]) if outputs else (v.shape[0], q)
     forms, plan = forms_of(architecture), plan_by_name(architecture, results, k, q, mode)
-    bars = [bar if results & bit else None for bar, bit in zip(bars, (VALUE, GRADIENT, HESSIAN | LAPLACIAN), strict=True)]
+    bars = [
+        bar if results & bit else None for bar, bit in zip(bars, (VALUE, GRADIENT, HESSIAN | LAPLACIAN), strict=True)
+    ]
     return pullback_of_pullback(forms, plan, x, weights, bars, bars_of_bars, v, results, outputs)
 
 
@@ -209,9 +211,7 @@ def _(info, in_dims, x, weights, v, value, gradient, second, *call):  # type: ig
         x_bar, _ = op(xs.reshape(-1, xs.shape[2]), weights, v, *flat, *call)
         return (x_bar.unflatten(0, xs.shape[:2]), []), (0, [])
     ws = [_batched(w, d, size) for w, d in zip(weights, w_dims, strict=True)]
-    each = [
-        op(xs[i], [w[i] for w in ws], _entry(vs, i), *[_entry(bar, i) for bar in bars], *call) for i in range(size)
-    ]
+    each = [op(xs[i], [w[i] for w in ws], _entry(vs, i), *[_entry(bar, i) for bar in bars], *call) for i in range(size)]
     x_bars = torch.stack([x_bar for x_bar, _ in each])
     weight_bars = [torch.stack(w) for w in zip(*[w for _, w in each], strict=True)]
     return (x_bars, weight_bars), (0, [0] * len(weight_bars))

@@ -241,7 +241,11 @@ def _horner(x: Tensor, coefficients: tuple[tuple[float, ...], int]) -> Tensor:
 def _parts(like: Tensor, number: tuple[float, float]) -> tuple[float, float]:
     """A number that is given in two doubles, in two parts of the type of a tensor."""
     if like.dtype == torch.float32:
-        head = torch.tensor(number[0], dtype=torch.float32).item() if not torch.compiler.is_compiling() else _f32(number[0])
+        head = (
+            torch.tensor(number[0], dtype=torch.float32).item()
+            if not torch.compiler.is_compiling()
+            else _f32(number[0])
+        )
         return head, (number[0] - head) + number[1]
     return number
 

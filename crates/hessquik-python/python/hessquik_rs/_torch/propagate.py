@@ -15,7 +15,6 @@ from .sites import jet
 from .structure import Structure, check_mode
 from .watch import global_hooks
 
-
 # the keywords of hessQuik's forward calls, and ours
 KEYWORDS = ("do_gradient", "do_Hessian", "do_Laplacian", "forward_mode", "dudx", "d2ud2x", "v", "mode")
 

@@ -27,10 +27,6 @@ def watch(modules: Iterable[nn.Module]) -> _native.Watch:
     return _native.Watch(values, presence, IGNORED)
 
 
-
-
 def global_hooks() -> bool:
     """Whether there are hooks that are called before or after the forward method of every module."""
     return bool(nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks)
-
-

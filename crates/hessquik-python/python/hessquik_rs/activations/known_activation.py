@@ -71,7 +71,5 @@ class knownActivation(hessQuikActivationFunction):
         return not self.__dict__.keys() & _FUNCTIONS and all(_ours(getattr(type(self), name)) for name in _FUNCTIONS)
 
 
-
-
 def _ours(function: Any) -> bool:
     return bool(function.__module__.startswith("hessquik_rs.activations."))

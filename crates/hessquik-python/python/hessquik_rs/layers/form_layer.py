@@ -113,8 +113,6 @@ class formLayer(hessQuikLayer):
         """As :meth:`hessQuikLayer.backward`."""
         return propagate.backward(self, do_Hessian, dgdf, d2gd2f, v, mode)
 
-    def explain(
-        self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto"
-    ) -> str:
+    def explain(self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto") -> str:
         """As :meth:`NN.explain <hessquik_rs.networks.hessQuik_network.NN.explain>`."""
         return explain(of(self), x, do_Hessian, do_Laplacian, mode)

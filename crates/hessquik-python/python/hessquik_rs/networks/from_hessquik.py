@@ -68,7 +68,9 @@ def place_of(f: Any) -> dict[str, Any]:
 
 
 def _icnn(f: Any) -> ICNNLayer:
-    g = ICNNLayer(f.input_dim, f.in_features, f.out_features, act=of_hessquik(f.act), bias=f.b is not None, **place_of(f))
+    g = ICNNLayer(
+        f.input_dim, f.in_features, f.out_features, act=of_hessquik(f.act), bias=f.b is not None, **place_of(f)
+    )
     g.nonneg = f.nonneg
     return g
 
@@ -155,4 +157,3 @@ def take(layer: Any, shift: Tensor) -> None:
 def add(weight: Tensor, change: Tensor) -> None:
     """Adds in double precision, and rounds once."""
     weight.copy_((weight.double().cpu() + change).to(weight.dtype))
-

@@ -221,9 +221,7 @@ class NN(nn.Sequential):
 
         return json(describe(self))
 
-    def explain(
-        self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto"
-    ) -> str:
+    def explain(self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto") -> str:
         """Where points `x` (n_s, d) are evaluated, by the engine or in torch operations, and why; how second derivatives
         are computed, what that costs, and the alternatives. Of a number of points in place of `x` only the latter.
 

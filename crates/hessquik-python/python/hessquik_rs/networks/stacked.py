@@ -11,7 +11,7 @@ from torch import nn
 def check_layers(layers: Sequence[Any]) -> None:
     """Refuses what is no layer, and layers whose sizes do not fit."""
     for i, layer in enumerate(layers):
-        if not (hasattr(layer, "dim_input") and hasattr(layer, "dim_output")):
+        if isinstance(layer, type) or not (hasattr(layer, "dim_input") and hasattr(layer, "dim_output")):
             raise TypeError(f"block {i} is {no_layer(layer)}")
     for i, (before, after) in enumerate(zip(layers[:-1], layers[1:], strict=True)):
         n_out, n_in = before.dim_output(), after.dim_input()
