@@ -62,4 +62,5 @@ class InternalError(HessquikError, RuntimeError):
 
 
 class SlowerWarning(UserWarning):
-    """A PyTorch module is evaluated in torch operations where it could be evaluated by the engine, for the reason given."""
+    """A PyTorch module is evaluated in torch operations where it could be evaluated by the engine, for the reason
+    given."""

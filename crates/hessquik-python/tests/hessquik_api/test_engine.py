@@ -1,4 +1,5 @@
-"""The engine is not left without a word: strides, hooks, forms, transforms, compilers; what leaves it says why, once."""
+"""The engine is not left without a word: strides, hooks, forms, transforms, compilers; what leaves it says why,
+once."""
 
 import warnings
 

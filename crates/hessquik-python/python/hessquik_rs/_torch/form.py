@@ -111,7 +111,8 @@ class Form:
 
     - **M** (n, p) and **b** (p) or ``None``
     - **act** a hessQuik activation; ``None`` is the identity
-    - **S** from n to n' and **W** from p to n': a matrix, a number (that multiple of the identity), a vector (the diagonal
+    - **S** from n to n' and **W** from p to n': a matrix, a number (that multiple of the identity), a vector (the
+      diagonal
       of a diagonal matrix), or a structured map with `times` and `adjoint`
     - **c** (n') or ``None``
 

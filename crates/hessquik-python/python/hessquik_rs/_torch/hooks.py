@@ -43,7 +43,8 @@ def only_look(structure: Structure, module: nn.Module, asked: Asked) -> bool:
         if not _looked(inside, before, after):
             if isinstance(inside, formLayer) and not any(inside is layer for layer in structure.layers):
                 raise RuntimeError(
-                    f"a forward hook of the {type(inside).__name__} inside another layer changes its results, which that "
+                    f"a forward hook of the {type(inside).__name__} inside another layer changes its results, "
+                    f"which that "
                     "layer does not look at: register the hook on the outer layer"
                 )
             inside.__dict__["_alters"] = {*inside._forward_hooks, *inside._forward_pre_hooks}

@@ -22,7 +22,8 @@ def backward_hook(module: nn.Module) -> bool:
 
 
 def hooks_matter(module: nn.Module) -> bool:
-    """Whether the hooks of a module have to be called with it: one was seen to change its results, or wants gradients."""
+    """Whether the hooks of a module have to be called with it: one was seen to change its results, or wants
+    gradients."""
     alters = module.__dict__.get("_alters", ())
     return backward_hook(module) or any(
         [number in alters for name in FORWARD_HOOKS for number in getattr(module, name)]

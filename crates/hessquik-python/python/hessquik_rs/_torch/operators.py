@@ -76,7 +76,8 @@ def pullback(
     mode: str,
     to_weights: bool,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The gradients to the points and, `to_weights`, to each weight, given the cotangents of the results, ``None`` being
+    """The gradients to the points and, `to_weights`, to each weight, given the cotangents of the results, ``None``
+    being
     zero."""
     network = _NETWORKS.get(architecture, weights, x.dtype)
     call = Call(results, v, outputs, mode)

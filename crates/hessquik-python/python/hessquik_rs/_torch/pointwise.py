@@ -1,7 +1,8 @@
 """The activations and their derivatives in torch operations, the one place where they are written down.
 
 No formula subtracts numbers that are nearly equal, so that values, first and second derivatives are right to 4 ulp
-everywhere: in both tails, and at the zeros of the derivatives. Third derivatives follow from these by products alone, and
+everywhere: in both tails, and at the zeros of the derivatives. Third derivatives follow from these by products
+alone, and
 so do all higher ones, through `derivatives`.
 """
 
@@ -30,7 +31,8 @@ Jet = tuple[Tensor, ...]
 
 
 def formulas(f: Pointwise, z: Tensor, order: int) -> Jet:
-    """Value and derivatives up to `order`, 2 at most, each of the shape and type of `z`; torch's autograd is not to look
+    """Value and derivatives up to `order`, 2 at most, each of the shape and type of `z`; torch's autograd is not to
+    look
     into them."""
     if z.dtype == torch.float64:
         return _FORMULAS[f.name](f, z, order)

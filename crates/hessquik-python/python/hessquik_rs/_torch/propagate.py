@@ -132,7 +132,8 @@ def backward(
     structure, u, weights = kept
     if not torch.compiler.is_compiling() and of(module) is not structure:
         raise RuntimeError(
-            f"{type(module).__name__} was changed (its layers, activations, settings or hooks) between the forward call "
+            f"{type(module).__name__} was changed (its layers, activations, settings or hooks) between the "
+            f"forward call "
             "and this backward call, which needs what it was: call forward again"
         )
     results = GRADIENT | HESSIAN if do_Hessian else GRADIENT

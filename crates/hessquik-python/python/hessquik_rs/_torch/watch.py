@@ -1,4 +1,5 @@
-"""Noticing that modules were changed: before every evaluation, what a module holds is compared with what was looked at."""
+"""Noticing that modules were changed: before every evaluation, what a module holds is compared with what was looked
+at."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from .known_activation import knownActivation
 class antiTanhActivation(knownActivation):
     r"""Applies an antiderivative of tanh to each entry, :math:`\sigma(x) = \ln\cosh x + c`.
 
-    - **offset** the constant c. Default: 0.0, which is the function of hessQuik's manual and the one that the engine and
+    - **offset** the constant c. Default: 0.0, which is the function of hessQuik's manual and the one that the engine
+      and
       model files know. hessQuik's code computes :math:`\ln\cosh x + \ln 2`: a network that was trained with it gives
       other values here, without an error, when its state dictionary is loaded. ``networks.from_hessquik(f)`` takes the
       constant back in the biases that follow; ``antiTanhActivation(offset=math.log(2))`` is hessQuik's own function,

@@ -75,7 +75,8 @@ def activation(act: ActivationLike) -> Any:
     if found is not None:
         return found()
     raise TypeError(
-        f"act is {act!r}, expected an activation of hessquik_rs.activations, a module of torch.nn such as nn.Tanh(), or "
+        f"act is {act!r}, expected an activation of hessquik_rs.activations, a module of torch.nn such as "
+        f"nn.Tanh(), or "
         f"a name: {KINDS}; a function of your own is a subclass of hessQuikActivationFunction"
     )
 

@@ -31,8 +31,10 @@ class sigmoidActivation(knownActivation):
         return (sigma,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, of `sigma`, as in hessQuik.
-        Where the value is close to 1 it does not have the digits of its derivatives; `forward` and `backward` look at `x`.
+        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, of `sigma`, as in
+        hessQuik.
+        Where the value is close to 1 it does not have the digits of its derivatives; `forward` and `backward` look
+        at `x`.
         """
         (sigma,) = args
         dsigma = sigma * (1 - sigma)

@@ -31,8 +31,10 @@ class tanhActivation(knownActivation):
         return (sigma,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = 1 - \sigma^2` and :math:`\sigma'' = -2 \sigma (1 - \sigma^2)`, of `sigma`, as in hessQuik. Where
-        the value is close to 1 or -1 it does not have the digits of its derivatives; `forward` and `backward` look at `x`.
+        r""":math:`\sigma' = 1 - \sigma^2` and :math:`\sigma'' = -2 \sigma (1 - \sigma^2)`, of `sigma`, as in
+        hessQuik. Where
+        the value is close to 1 or -1 it does not have the digits of its derivatives; `forward` and `backward` look
+        at `x`.
         """
         (sigma,) = args
         dsigma = (1 - sigma) * (1 + sigma)

@@ -19,11 +19,14 @@ def from_hessquik(f: nn.Module) -> Any:
     weights.
 
     hessQuik's antiTanh is :math:`\ln\cosh x + \ln 2`, and the one here :math:`\ln\cosh x`. The constant goes exactly
-    into the biases of the layers behind it (into `v` and `mu` of quadratic layers); a layer without a bias gets one. Where
-    there is no layer behind it, the activation keeps it, as ``antiTanhActivation(offset=math.log(2))``. hessQuik cuts off
+    into the biases of the layers behind it (into `v` and `mu` of quadratic layers); a layer without a bias gets one.
+    Where
+    there is no layer behind it, the activation keeps it, as ``antiTanhActivation(offset=math.log(2))``. hessQuik
+    cuts off
     the derivatives of its softplus past the threshold, and they are not cut off here.
 
-    - **f** a network or layer of hessQuik: `NN`, `fullyConnectedNN`, `resnetNN`, `ICNN`, nested as one likes, and layers
+    - **f** a network or layer of hessQuik: `NN`, `fullyConnectedNN`, `resnetNN`, `ICNN`, nested as one likes, and
+      layers
 
     >>> import torch, hessQuik.activations, hessQuik.layers, hessQuik.networks, hessquik_rs.networks as net
     >>> old = hessQuik.networks.NN(hessQuik.layers.singleLayer(2, 8, act=hessQuik.activations.antiTanhActivation()),
@@ -45,8 +48,10 @@ def translated(f: nn.Module) -> Any:
     kind = type(f)
     if not kind.__module__.startswith("hessQuik."):
         raise TypeError(
-            f"found the module {kind.__name__} of {kind.__module__}, expected a network or layer of hessQuik: layers of "
-            "your own are subclasses of hessquik_rs.layers.hessQuikLayer or formLayer here, or go into a network as they are"
+            f"found the module {kind.__name__} of {kind.__module__}, expected a network or layer of hessQuik: "
+            f"layers of "
+            "your own are subclasses of hessquik_rs.layers.hessQuikLayer or formLayer here, or go into a "
+            "network as they are"
         )
     if isinstance(f, nn.Sequential):
         g: Any = NN(*[translated(child) for child in f])
@@ -104,7 +109,8 @@ def layers_of(g: Any) -> Iterator[Any]:
 
 
 def fold(layers: list[Any]) -> None:
-    """Takes the offsets of antiTanh out of activations, and adds what that changes to the biases of the layers behind."""
+    """Takes the offsets of antiTanh out of activations, and adds what that changes to the biases of the layers
+    behind."""
     takers = [i for i, layer in enumerate(layers) if not isinstance(layer, resnetLayer)]
     last = takers[-1] if takers else -1  # behind it nothing takes a constant
     shift: Tensor | None = None  # what the state lacks, (n), in double precision

@@ -50,7 +50,8 @@ class NN(nn.Sequential):
         return {**self.__dict__, "ctx": None}
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
-        """As that of :class:`torch.nn.Module`; the prefix ``module.`` that DistributedDataParallel puts before all names
+        """As that of :class:`torch.nn.Module`; the prefix ``module.`` that DistributedDataParallel puts before all
+        names
         is taken off, with a warning."""
         return super().load_state_dict(without_prefix(self, state_dict), *args, **kwargs)
 
@@ -222,7 +223,8 @@ class NN(nn.Sequential):
         return json(describe(self))
 
     def explain(self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto") -> str:
-        """Where points `x` (n_s, d) are evaluated, by the engine or in torch operations, and why; how second derivatives
+        """Where points `x` (n_s, d) are evaluated, by the engine or in torch operations, and why; how second
+        derivatives
         are computed, what that costs, and the alternatives. Of a number of points in place of `x` only the latter.
 
         >>> import torch, hessquik_rs.networks as net
@@ -245,7 +247,8 @@ def check_keywords(function: str, keywords: dict[str, Any]) -> None:
 
 
 def ignored_keywords(function: str, keywords: dict[str, Any]) -> None:
-    """Refuses keywords that a wrapper of automatic differentiation does not have; `forward_mode` means nothing to it."""
+    """Refuses keywords that a wrapper of automatic differentiation does not have; `forward_mode` means nothing to
+    it."""
     unknown = {k: v for k, v in keywords.items() if k != "forward_mode"}
     no_others(function, unknown, ("do_gradient", "do_Hessian", "forward_mode"))
 

@@ -29,8 +29,10 @@ def no_layer(found: Any) -> str:
     wanted = "expected a layer of hessquik_rs.layers, or a network"
     if isinstance(found, nn.Linear):
         return (
-            f"a {name}, {wanted}: write lay.singleLayer({found.in_features}, {found.out_features}, act=nn.Tanh()) for a "
-            f"linear map and the activation behind it (its K is the transposed weight), or leave out act for the map alone"
+            f"a {name}, {wanted}: write lay.singleLayer({found.in_features}, {found.out_features}, "
+            f"act=nn.Tanh()) for a "
+            f"linear map and the activation behind it (its K is the transposed weight), or leave out act for "
+            f"the map alone"
         )
     if isinstance(found, (list, tuple, nn.ModuleList)):
         return f"a {name}, {wanted}: write NN(*layers)"
