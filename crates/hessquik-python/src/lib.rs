@@ -10,6 +10,7 @@ mod pool;
 mod results;
 mod settings;
 mod torch;
+mod watch;
 mod wish;
 mod xla;
 
@@ -24,6 +25,8 @@ mod _native {
     use crate::pool::{fail, num_threads, set_num_threads};
     #[pymodule_export]
     use crate::torch::TorchNetwork;
+    #[pymodule_export]
+    use crate::watch::Watch;
     #[pymodule_export]
     use crate::xla::{xla_forget, xla_handlers};
 }

@@ -194,6 +194,11 @@ impl TorchNetwork {
         Ok(Self { architecture, state, dims })
     }
 
+    /// Numbers of inputs and outputs.
+    fn dims(&self) -> (usize, usize) {
+        self.dims
+    }
+
     /// Names and shapes of the weights, in the order in which calls have them.
     fn weight_shapes(&self) -> Vec<(String, Vec<usize>)> {
         self.architecture.weight_shapes()

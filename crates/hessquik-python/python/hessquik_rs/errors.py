@@ -63,3 +63,8 @@ class OutOfMemoryError(HessquikError, MemoryError):
 
 class InternalError(HessquikError, RuntimeError):
     """The engine failed, which is a bug."""
+
+
+class SlowerWarning(UserWarning):
+    """A PyTorch module is evaluated in torch operations where it could be evaluated by the engine, for the reason
+    given."""

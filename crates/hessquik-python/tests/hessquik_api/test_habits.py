@@ -175,7 +175,8 @@ def test_no_stale_weights(f, x):
         for layer in (m for m in layers if m not in inner):
             u, df, d2f = layer(u, **FULL, dudx=df, d2ud2x=d2f)
         close(found, (u, df, d2f))
-        assert not all(torch.equal(a, b) for a, b in zip(found, seen, strict=True)), how
+        if how != "by a parametrization":  # which leaves the weights as they are, to the last bit
+            assert not all(torch.equal(a, b) for a, b in zip(found, seen, strict=True)), how
         seen = found
 
 

@@ -117,7 +117,7 @@ for name in ("activations", "layers", "networks", "utils"):
     try:
         __import__(f"hessquik_rs.{name}")
     except ImportError as error:
-        assert "need PyTorch: pip install 'hessquik-rs[torch]'" in str(error), error
+        assert "need PyTorch: pip install 'torch>=2.5'" in str(error), error
     else:
         raise AssertionError(name)
 """

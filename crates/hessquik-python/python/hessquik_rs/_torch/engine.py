@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 
-from .sites import jet
-from .structure import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Structure
-from .track import Tracked, epoch
+from ..errors import SlowerWarning
+from . import operators as operators
+from .again import pullback_of_pullback
+from .arguments import check_directions, check_points
+from .native import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Call, Jet, evaluated, pulled_back_by_engine
+from .sites import Plan, derivatives
+from .structure import Structure, check_mode
 
-Jet = tuple[Tensor | None, Tensor | None, Tensor | None]
-CPU = torch.device("cpu")
-PLAIN = (Tensor, torch.nn.Parameter)
+PLAIN = (Tensor, nn.Parameter)
+HALF = (torch.float16, torch.bfloat16)
 transforms = torch._C._are_functorch_transforms_active
+_compiling = torch.compiler.is_compiling
+
+
+class Detour(NamedTuple):
+    """Why a call is evaluated in torch operations, what would change that, and whether it is said unasked."""
+
+    reason: str
+    cure: str = ""
+    said: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.reason}{'; ' if self.cure else ''}{self.cure}"
 
 
 def evaluate(
@@ -27,102 +44,131 @@ def evaluate(
     - **x** (n_s, d)
     - **v** input directions (k, d), or, with `outputs`, output directions (m, q) of the derivatives
     """
-    weights = structure.weights()
-    if v is not None:
-        v = check_directions(v, structure.dims[outputs], outputs)
-    if not native(structure, x, weights, v):
-        return differentiable(structure, x, weights, results, v, outputs, mode)
-    if outputs and v is not None and results & VALUE:
+    check_mode(mode)
+    return at(structure, x, structure.weights(), Call(results, v, outputs, mode))
+
+
+def at(structure: Structure, x: Tensor, weights: list[Tensor], call: Call) -> Jet:
+    """The same, at these weights."""
+    if call.v is not None:
+        call = call._replace(v=check_directions(call.v, structure.dims[call.outputs], call.outputs))
+    if isinstance(x, Tensor) and x.dtype in HALF and all([w.dtype is x.dtype for w in weights]):
+        # two or three digits are kept of results, not of what they are made of
+        single = call if call.v is None else call._replace(v=call.v.float())
+        value, *rest = at(structure, x.float(), [w.float() for w in weights], single)
+        gradient, second = (None if r is None else r.to(x.dtype) for r in rest)
+        return None if value is None else value.to(x.dtype), gradient, second
+    detour = away(structure, x, weights, call.v)
+    if detour is not None:
+        if detour.said and not _compiling():
+            say(structure, detour)
+        check_points(structure, x, weights)
+        return differentiable(structure, x, weights, *call)
+    if call.outputs and call.v is not None and call.results & VALUE:
         # the engine's value is that of f v, hessQuik's that of f
-        value = evaluate(structure, x, VALUE, mode=mode)[0]
-        return (value, *evaluate(structure, x, results & ~VALUE, v, outputs, mode)[1:])
+        value = at(structure, x, weights, Call(VALUE, mode=call.mode))[0]
+        return (value, *at(structure, x, weights, call._replace(results=call.results & ~VALUE))[1:])
+    if _compiling() or transforms():
+        what = (structure.architecture, call.results, call.outputs, call.mode)
+        if _compiling():
+            jet = torch.ops.hessquik.evaluate(x, weights, call.v, *what)
+        else:
+            jet = operators.Evaluate.apply(x, call.v, *what, *weights)
+        wanted = (VALUE, GRADIENT, HESSIAN | LAPLACIAN)
+        value, gradient, second = [r if call.results & bit else None for r, bit in zip(jet, wanted, strict=True)]
+        return value, gradient, second
     if torch.is_grad_enabled() and (x.requires_grad or any(w.requires_grad for w in weights)):
-        return Evaluate.apply((structure, results, v, outputs, mode), x, *weights)  # type: ignore[no-any-return]
-    return lent(structure, x, weights, results, v, outputs, mode)
+        return Evaluate.apply((structure, call), x, *weights)  # type: ignore[no-any-return]
+    return evaluated(structure.network(x.dtype), structure.dims, x, weights, call)
 
 
-def native(structure: Structure, x: Tensor, weights: list[Tensor], v: Tensor | None) -> bool:
-    """Whether the engine can read these tensors where they are."""
-    if torch.compiler.is_compiling() or type(x) not in PLAIN:
-        return False
+def away(structure: Structure, x: Tensor, weights: Sequence[Tensor], v: Tensor | None) -> Detour | None:
+    """Why the engine is not to read these tensors; ``None`` if it is."""
+    if structure.architecture is None:
+        return Detour(
+            structure.reason or "the engine does not know this module", said=isinstance(x, Tensor) and x.is_cpu
+        )
+    compiling = _compiling()
+    if not compiling and type(x) not in PLAIN:
+        return Detour(f"x is a {type(x).__name__}")
     dtype = x.dtype
-    if (
-        structure.architecture is None
-        or not x.is_cpu
-        or not (dtype is torch.float64 or dtype is torch.float32)
-        or x.dim() != 2
-        or x.shape[1] != structure.dims[0]
-        or x.shape[0] == 0
-        or x.layout is not torch.strided
-        or x.is_neg()
-        or transforms()
-        or forward_ad._current_level >= 0
-    ):
-        return False
-    for w in weights:
-        if w.dtype is not dtype or not w.is_cpu or not w.is_contiguous() or type(w) not in PLAIN:
-            return False
-    if structure.shapes is None:
-        structure.network(dtype)
-    if [w.shape for w in weights] != structure.shapes:
-        return False
-    return v is None or (type(v) in PLAIN and v.is_cpu and v.dtype is dtype and not v.requires_grad)
-
-
-def lent(
-    structure: Structure,
-    x: Tensor,
-    weights: Sequence[Tensor],
-    results: int,
-    v: Tensor | None,
-    outputs: bool,
-    mode: str,
-) -> Jet:
-    """The engine's results, in tensors whose memory is lent to it: the output axis stands behind the sample axis."""
-    n, dtype = x.shape[0], x.dtype
-    k, q = structure.dims
+    if not x.is_cpu:
+        return Detour(f"x is on {x.device.type}, and the engine computes on the CPU")
+    if not (dtype is torch.float64 or dtype is torch.float32):
+        return Detour(f"x is {dtype}, and the engine computes in float32 and float64")
+    if x.dim() != 2 or x.shape[1] != structure.dims[0] or x.layout is not torch.strided:
+        return Detour(f"x has shape {list(x.shape)} and layout {x.layout}")
+    if forward_ad._current_level >= 0 or (not compiling and transforms() and _has_jvp()):
+        return Detour(
+            "the engine has no forward mode of torch.func (jvp, jacfwd, hessian)",
+            "ask for do_gradient and do_Hessian, or nest jacrev",
+            True,
+        )
+    if compiling:
+        known = [w.dtype is dtype and w.is_cpu for w in weights]
+    else:
+        known = [w.dtype is dtype and w.is_cpu and type(w) in PLAIN for w in weights]
+    if not all(known):
+        return Detour(f"not all weights are plain tensors of {dtype} on the CPU")
+    if compiling:
+        shapes = operators.shapes(structure.architecture)
+    else:
+        if structure.shapes is None:
+            structure.network(dtype)
+        shapes = structure.shapes or []
+    if [tuple(w.shape) for w in weights] != shapes:
+        return Detour("the weights have other shapes than the settings of their layers say")
     if v is not None:
-        v = v.contiguous()
-        k, q = (k, v.shape[1]) if outputs else (v.shape[0], q)
-    value = gradient = second = None
-    at_value = at_gradient = at_second = 0
-    if results & VALUE:
-        value = torch.empty(n, q, dtype=dtype, device=CPU)
-        at_value = value.data_ptr()
-    if results & GRADIENT:
-        gradient = torch.empty_strided((n, k, q), (k * q, 1, k), dtype=dtype, device=CPU)
-        at_gradient = gradient.data_ptr()
-    if results & HESSIAN:
-        second = torch.empty_strided((n, k, k, q), (k * k * q, k, 1, k * k), dtype=dtype, device=CPU)
-        at_second = second.data_ptr()
-    elif results & LAPLACIAN:
-        second = torch.empty(n, 1, q, dtype=dtype, device=CPU)
-        at_second = second.data_ptr()
-    structure.network(dtype).evaluate(
-        [w.data_ptr() for w in weights],
-        (x.data_ptr(), n, *x.stride()),
-        (results, mode, None if v is None else (v.data_ptr(), *v.shape, outputs)),
-        (at_value, at_gradient, at_second),
-    )
-    return value, gradient, second
+        if not compiling and type(v) not in PLAIN or not v.is_cpu or v.dtype is not dtype:
+            return Detour(f"v is not a plain tensor of {dtype} on the CPU")
+        if v.requires_grad:
+            return Detour(
+                "the engine has no derivatives with respect to directions v", "detach v if none are wanted", True
+            )
+    return None
+
+
+def _has_jvp() -> bool:
+    return any(i.key() == torch._C._functorch.TransformType.Jvp for i in retrieve_all_functorch_interpreters())
+
+
+def say(structure: Structure, detour: Detour) -> None:
+    """Warns, once for each reason."""
+    if detour.reason in structure.warned:
+        return
+    structure.warned.add(detour.reason)
+    warnings.warn(f"evaluated in torch operations, not by the engine: {detour}", SlowerWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """How many calls up the first one from outside this package and torch's modules is."""
+    import sys
+
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("hessquik_rs", "torch.")):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def differentiable(
-    structure: Structure, x: Tensor, weights: list[Tensor], results: int, v: Tensor | None, outputs: bool, mode: str
+    structure: Structure, x: Tensor, weights: Sequence[Tensor], results: int, v: Tensor | None, outputs: bool, mode: str
 ) -> Jet:
     """The same in torch operations, on every device, by the plan of the engine."""
-    check_points(structure, x, weights)
-    d, m = structure.dims
-    forms = structure.forms(weights)
-    T = G = None
-    k, q = d, m
-    if v is not None:
-        (T, G) = (None, v.mT.unsqueeze(0)) if outputs else (v.unsqueeze(0), None)
-        k, q = (k, v.shape[1]) if outputs else (v.shape[0], q)
-    order = 2 if results & (HESSIAN | LAPLACIAN) else 1 if results & GRADIENT else 0
-    plan = structure.plan(results, k, q, mode)
-    value, gradient, second = jet(forms, x, order, T=T, G=G, trace=bool(results & LAPLACIAN), plan=plan)
-    return value if results & VALUE else None, gradient, second
+    plan = plan_of(structure, Call(results, v, outputs, mode))
+    return derivatives(structure.forms(weights), x, results, v, outputs, plan)
+
+
+def native(structure: Structure, x: Tensor, weights: Sequence[Tensor], v: Tensor | None) -> bool:
+    """Whether the engine can read these tensors."""
+    return away(structure, x, weights, v) is None
+
+
+def plan_of(structure: Structure, call: Call) -> Plan:
+    """The engine's plan of a call."""
+    k, q = structure.dims
+    if call.v is not None:
+        k, q = (k, call.v.shape[1]) if call.outputs else (call.v.shape[0], q)
+    return structure.plan(call.results, k, q, call.mode)
 
 
 class Evaluate(torch.autograd.Function):
@@ -130,77 +176,47 @@ class Evaluate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Any, x: Tensor, *weights: Tensor) -> Jet:
-        structure, *rest = ctx.call = call
+        structure, request = ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, *weights)
-        return lent(structure, x, weights, *rest)
+        return evaluated(structure.network(x.dtype), structure.dims, x, weights, request)
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor | None) -> Any:
         x, *weights = ctx.saved_tensors
-        structure, results, v, outputs, mode = ctx.call
-        # backward of a backward, and after a program put other data into a weight: once more in torch operations
-        if torch.is_grad_enabled() or not native(structure, x, weights, v):
-            return (None, *pulled_back(x, weights, bars, *ctx.call))
-        if v is not None:
-            v = v.contiguous()
-        x_bar = torch.empty(x.shape, dtype=x.dtype, device=CPU)
-        weight_bars = [torch.empty_like(w) for w in weights]
-        structure.network(x.dtype).pullback(
-            [w.data_ptr() for w in weights],
-            (x.data_ptr(), x.shape[0], *x.stride()),
-            (results, mode, None if v is None else (v.data_ptr(), *v.shape, outputs)),
-            [None if bar is None else (bar.data_ptr(), bar.stride()) for bar in bars],
-            (x_bar.data_ptr(), [bar.data_ptr() for bar in weight_bars]),
+        # a Function of its own, since it may be differentiated in turn
+        return None, *Pullback.apply(ctx.call, x, *bars, *weights)
+
+
+class Pullback(torch.autograd.Function):
+    """The engine's pullback as an operation of autograd, whose backward is made of torch operations."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Any, x: Tensor, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        structure, request = ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, *tensors)
+        bars, weights = tensors[:3], [w for w in tensors[3:] if w is not None]
+        return tuple(pulled_back_by_engine(structure.network(x.dtype), x, weights, bars, request))
+
+    @staticmethod
+    def backward(ctx: Any, *bars_of_bars: Tensor | None) -> Any:
+        x, *tensors = ctx.saved_tensors
+        bars, weights = tensors[:3], tensors[3:]
+        structure, call = ctx.call
+        plan = plan_of(structure, call)
+        found = pullback_of_pullback(
+            structure.forms, plan, x, weights, bars, bars_of_bars, call.v, call.results, call.outputs
         )
-        return None, x_bar, *weight_bars
+        to_x, to_weights, to_bars = found
+        return None, to_x, *to_bars, *to_weights
 
 
-def pulled_back(
-    x: Tensor, weights: list[Tensor], bars: tuple[Tensor | None, ...], structure: Structure, *call: Any
-) -> tuple[Tensor, ...]:
-    """The pullback as a differentiable function of points, weights and cotangents."""
-
-    def f(x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
-        return tuple(r for r in differentiable(structure, x, list(weights), *call) if r is not None)
-
-    results, pull = torch.func.vjp(f, x, *weights)[:2]
-    # one cotangent for each result that there is
-    given = [bar for bar, bit in zip(bars, (VALUE, GRADIENT, HESSIAN | LAPLACIAN), strict=True) if call[0] & bit]
-    full = tuple(torch.zeros_like(r) if bar is None else bar for r, bar in zip(results, given, strict=True))
-    gradients: tuple[Tensor, ...] = pull(full)
-    return gradients
-
-
-def check_points(structure: Structure, x: Tensor, weights: list[Tensor]) -> None:
-    """Says what is wrong with points that neither way can take."""
-    d = structure.dims[0]
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x is a {type(x).__name__}, wanted a torch.Tensor of shape [n_s, {d}]")
-    if x.dim() != 2 or x.shape[1] != d:
-        raise ValueError(f"x has shape {list(x.shape)}, wanted [n_s, {d}]")
-    for w in weights:
-        if w.device != x.device:
-            raise ValueError(f"x is on {x.device}, but the weights are on {w.device}: move one, with .to(device)")
-        if w.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise TypeError(f"x is {x.dtype}, but the weights are {w.dtype}: convert one, with .to(dtype)")
-
-
-def check_directions(v: Tensor, n: int, outputs: bool) -> Tensor:
-    """Directions as a matrix: rows of length d, or columns of length m."""
-    if v.dim() == 1:
-        v = v.unsqueeze(1 if outputs else 0)
-    if v.dim() != 2 or v.shape[0 if outputs else 1] != n:
-        wanted = f"[{n}, q], output directions" if outputs else f"[k, {n}], input directions"
-        raise ValueError(f"v has shape {list(v.shape)}, wanted {wanted}")
-    return v
-
-
-def of(module: Tracked) -> Structure:
-    """What is known about a module, looked up again if some module of ours changed since."""
-    if torch.compiler.is_compiling():  # compilers watch the modules themselves
+def of(module: nn.Module) -> Structure:
+    """What is known about a module, looked up again if something that it holds changed since."""
+    if _compiling():  # compilers watch the modules themselves
         return Structure().inspected(module)
     structure: Structure = module._structure  # type: ignore[assignment]
-    if structure.epoch != epoch[0]:
+    if not structure.holds():
         structure = module.__dict__["_structure"] = structure.inspected(module)
     return structure

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..activations import hessQuikActivationFunction
+from .membership import hooks_matter
 
 
 class Linear(Protocol):
@@ -79,17 +81,21 @@ Map = Linear | Tensor | float
 
 
 def times(t: Tensor, m: Map) -> Tensor | float:
-    """`t m`: `m` a structured map, a matrix (n, n'), or a number that stands for a multiple of the identity."""
+    """`t m`: `m` a structured map, a matrix (n, n'), or a number or a vector, the diagonal of a diagonal matrix."""
     if isinstance(m, (int, float)):
         return 0.0 if m == 0 else t if m == 1 else t * m
-    return t @ m if isinstance(m, Tensor) else m.times(t)
+    if isinstance(m, Tensor):
+        return t @ m if m.dim() == 2 else t * m
+    return m.times(t)
 
 
 def adjoint(g: Tensor, m: Map) -> Tensor | float:
     """`g m^T`, for `m` as in `times`."""
     if isinstance(m, (int, float)):
         return 0.0 if m == 0 else g if m == 1 else g * m
-    return g @ m.mT if isinstance(m, Tensor) else m.adjoint(g)
+    if isinstance(m, Tensor):
+        return g @ m.mT if m.dim() == 2 else g * m
+    return m.adjoint(g)
 
 
 def add(a: Tensor | float, b: Tensor | float) -> Tensor:
@@ -105,8 +111,9 @@ class Form:
 
     - **M** (n, p) and **b** (p) or ``None``
     - **act** a hessQuik activation; ``None`` is the identity
-    - **S** from n to n' and **W** from p to n': a matrix, a number (that multiple of the identity), or a structured map
-      with `times` and `adjoint`
+    - **S** from n to n' and **W** from p to n': a matrix, a number (that multiple of the identity), a vector (the
+      diagonal
+      of a diagonal matrix), or a structured map with `times` and `adjoint`
     - **c** (n') or ``None``
 
     >>> import torch
@@ -129,7 +136,9 @@ class Form:
             z = z + self.b
         if self.act is None:
             return z, None, None
-        jet: tuple[Tensor, Tensor | None, Tensor | None] = self.act(z, do_gradient=order > 0, do_Hessian=order > 1)
+        # hooks that only look have been called already; what they see is not what is computed here
+        call = self.act if torch.compiler.is_compiling() or hooks_matter(self.act) else self.act.forward
+        jet: tuple[Tensor, Tensor | None, Tensor | None] = call(z, do_gradient=order > 0, do_Hessian=order > 1)
         return jet
 
     def next(self, u: Tensor, act_z: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .form import Form, add, adjoint, times
+from .native import GRADIENT, HESSIAN, LAPLACIAN, VALUE
 
 
 class Plan(NamedTuple):
@@ -74,8 +75,9 @@ def jet(
         if order == 2 and (H is not None or s2 is not None):
             h = None if H is None else over(H @ f.M, s1)
             if s2 is not None:
-                own = (A * A).sum(1, keepdim=True) if trace else A.unsqueeze(1) * A.unsqueeze(2)
-                h = over(own, s2) if h is None else h + over(own, s2)
+                C = scaled(A, s2)  # first, since A . A may overflow where A . A . act'' does not
+                own = (A * C).sum(1, keepdim=True) if trace else C.unsqueeze(1) * A.unsqueeze(2)
+                h = own if h is None else h + own
             carried = 0.0 if H is None else times(H, f.S)
             H = add(carried, times(h, f.W)) if h is not None else None
         T = add(times(T, f.S), times(scaled(A, s1), f.W))
@@ -112,6 +114,18 @@ def jet(
         return u, gradient, u.new_zeros((samples, 1, q) if trace else (samples, k, k, q))
     second = add(0.0 if H is None else H, 0.0 if K is None else K)
     return u, gradient, second.expand(samples, *second.shape[1:])
+
+
+def derivatives(
+    forms: Sequence[Form], x: Tensor, results: int, v: Tensor | None, outputs: bool, plan: Plan
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Value, gradient, and Hessian or Laplacian, as `results` says, along directions `v` of the input or the output."""
+    T = G = None
+    if v is not None:
+        T, G = (None, v.mT.unsqueeze(0)) if outputs else (v.unsqueeze(0), None)
+    order = 2 if results & (HESSIAN | LAPLACIAN) else 1 if results & GRADIENT else 0
+    value, gradient, second = jet(forms, x, order, T=T, G=G, trace=bool(results & LAPLACIAN), plan=plan)
+    return value if results & VALUE else None, gradient if results & GRADIENT else None, second
 
 
 def identity(u: Tensor) -> Tensor:

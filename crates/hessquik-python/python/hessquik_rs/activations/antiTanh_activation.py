@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .hessQuik_activation_function import hessQuikActivationFunction
+from .._torch.pointwise import Pointwise
+from .known_activation import knownActivation
 
 
-class antiTanhActivation(hessQuikActivationFunction):
-    r"""Applies the antiderivative of tanh to each entry, :math:`\sigma(x) = \ln\cosh x`.
+class antiTanhActivation(knownActivation):
+    r"""Applies an antiderivative of tanh to each entry, :math:`\sigma(x) = \ln\cosh x + c`.
 
-    >>> import torch, hessquik_rs.activations as act
+    - **offset** the constant c. Default: 0.0, which is the function of hessQuik's manual and the one that the engine
+      and
+      model files know. hessQuik's code computes :math:`\ln\cosh x + \ln 2`: a network that was trained with it gives
+      other values here, without an error, when its state dictionary is loaded. ``networks.from_hessquik(f)`` takes the
+      constant back in the biases that follow; ``antiTanhActivation(offset=math.log(2))`` is hessQuik's own function,
+      evaluated in torch operations.
+
+    >>> import math, torch, hessquik_rs.activations as act
     >>> act_func = act.antiTanhActivation()
     >>> sigma, dsigma, d2sigma = act_func(torch.randn(10, 4), do_gradient=True, do_Hessian=True)
     >>> d2sigma.shape
     torch.Size([10, 4])
     >>> round(act_func(torch.tensor(1.0))[0].item(), 6)
     0.433781
+    >>> round(act.antiTanhActivation(offset=math.log(2))(torch.tensor(1.0))[0].item(), 6)
+    1.126928
     """
 
-    def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = \ln\cosh x` of each entry."""
-        return torch.logaddexp(x, -x) - math.log(2)
+    def __init__(self, offset: float = 0.0) -> None:
+        super().__init__()
+        self.offset = offset
 
-    def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = \tanh x` and :math:`\sigma'' = 1 - \tanh^2 x`, of `x`."""
-        (x,) = args
-        dsigma = torch.tanh(x)
-        return dsigma, 1 - dsigma**2 if do_Hessian else None
+    def pointwise(self) -> Pointwise:
+        """The name of this function without its offset."""
+        return Pointwise("anti_tanh")
 
-    def architecture(self) -> dict[str, Any]:
-        """The name of this activation in model files."""
-        return {"type": "anti_tanh"}
+    def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
+        """Value and derivatives up to `order`, 2 at most."""
+        value, *rest = super().jet(x, order)
+        return (value + self.offset if offset_of(self) else value, *rest)
+
+    def architecture(self) -> dict[str, Any] | None:
+        """The name of this activation in model files; ``None`` with an offset, which they do not know."""
+        return None if offset_of(self) else {"type": "anti_tanh"}
+
+    def extra_repr(self) -> str:
+        return f"offset={self.offset}" if offset_of(self) else ""
+
+
+def offset_of(act: antiTanhActivation) -> bool:
+    """Whether there is an offset; tensors may change, and count as one."""
+    return isinstance(act.offset, Tensor) or act.offset != 0

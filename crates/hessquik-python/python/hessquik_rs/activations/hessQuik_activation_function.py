@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from .._torch.track import Tracked
+Jet = tuple[Tensor, Tensor | None, Tensor | None]
 
 
-class hessQuikActivationFunction(Tracked):
+class hessQuikActivationFunction(nn.Module):
     r"""Base class of all activations: a pointwise function with two derivatives.
 
     An activation of one's own gives `value` and `compute_derivatives`; it works in every layer and network:
@@ -29,14 +29,26 @@ class hessQuikActivationFunction(Tracked):
     """
 
     ctx: tuple[Tensor, ...] | None
+    points: Tensor | None
 
     def __init__(self) -> None:
         super().__init__()
         self.ctx = None
+        self.points = None
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, x: Tensor, do_gradient: bool = ..., do_Hessian: bool = ..., forward_mode: bool | None = ...
+        ) -> Jet: ...
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what a forward pass left for its backward pass belongs to a graph, and is not copied or pickled
+        return {**self.__dict__, "ctx": None, "points": None}
 
     def forward(
         self, x: Tensor, do_gradient: bool = False, do_Hessian: bool = False, forward_mode: bool | None = True
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    ) -> Jet:
         r"""Applies the function to each entry.
 
         - **x** of any shape
@@ -45,12 +57,15 @@ class hessQuikActivationFunction(Tracked):
 
         Returns value, first and second derivative, each of the shape of `x`, or ``None``.
         """
+        if forward_mode is None and (do_gradient or do_Hessian):
+            x = x.clone()  # so that the backward call does not see what becomes of the points
         sigma = self.value(x)
         if not (do_gradient or do_Hessian):
             return sigma, None, None
         saved = self.saves(x, sigma)
         if forward_mode is None:
-            self.ctx = saved
+            # nor what becomes of the value
+            self.ctx, self.points = tuple(s.clone() if s is sigma else s for s in saved), x
             return sigma, None, None
         return (sigma, *self.compute_derivatives(*saved, do_Hessian=do_Hessian))
 

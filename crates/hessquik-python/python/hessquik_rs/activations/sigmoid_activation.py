@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .hessQuik_activation_function import hessQuikActivationFunction
+from .._torch.pointwise import Pointwise
+from .known_activation import knownActivation
 
 
-class sigmoidActivation(hessQuikActivationFunction):
+class sigmoidActivation(knownActivation):
     r"""Applies the logistic function to each entry, :math:`\sigma(x) = 1 / (1 + e^{-x})`.
 
     >>> import torch, hessquik_rs.activations as act
@@ -22,16 +22,20 @@ class sigmoidActivation(hessQuikActivationFunction):
     0.5
     """
 
-    def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = 1 / (1 + e^{-x})` of each entry."""
-        return torch.sigmoid(x)
+    def pointwise(self) -> Pointwise:
+        """The name of this function."""
+        return Pointwise("sigmoid")
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
-        """The value, of which the derivatives are made."""
+        """The value, which `compute_derivatives` is given."""
         return (sigma,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, of `sigma`."""
+        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, of `sigma`, as in
+        hessQuik.
+        Where the value is close to 1 it does not have the digits of its derivatives; `forward` and `backward` look
+        at `x`.
+        """
         (sigma,) = args
         dsigma = sigma * (1 - sigma)
         return dsigma, dsigma * (1 - 2 * sigma) if do_Hessian else None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from .hessQuik_activation_function import hessQuikActivationFunction
+from .._torch.pointwise import Pointwise
+from .known_activation import knownActivation
 
 
-class siluActivation(hessQuikActivationFunction):
+class siluActivation(knownActivation):
     r"""Applies the SiLU (swish) to each entry, :math:`\sigma(x) = x / (1 + e^{-x})`.
 
     >>> import torch, hessquik_rs.activations as act
@@ -22,18 +20,9 @@ class siluActivation(hessQuikActivationFunction):
     0.731059
     """
 
-    def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = x / (1 + e^{-x})` of each entry."""
-        return torch.nn.functional.silu(x)
-
-    def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = s (1 + x (1 - s))` and :math:`\sigma'' = s (1 - s) (2 + x (1 - 2 s))` with
-        :math:`s = 1 / (1 + e^{-x})`, of `x`.
-        """
-        (x,) = args
-        s = torch.sigmoid(x)
-        dsigma = s * (1 + x * (1 - s))
-        return dsigma, s * (1 - s) * (2 + x * (1 - 2 * s)) if do_Hessian else None
+    def pointwise(self) -> Pointwise:
+        """The name of this function."""
+        return Pointwise("silu")
 
     def architecture(self) -> dict[str, Any]:
         """The name of this activation in model files."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .hessQuik_activation_function import hessQuikActivationFunction
+from .._torch.pointwise import Pointwise, derivatives
+from .known_activation import knownActivation
 
 
-class softplusActivation(hessQuikActivationFunction):
+class softplusActivation(knownActivation):
     r"""Applies the softplus to each entry, :math:`\sigma(x) = \frac{1}{\beta} \ln(1 + e^{\beta x})`.
 
     - **beta** steepness. Default: 1.0
-    - **threshold** the value is `x` itself where :math:`\beta x` is above it; derivatives have no cut. Default: 20.0
+    - **threshold** below 15, the function is the identity, with derivatives 1 and 0, where :math:`\beta x` is above it;
+      from 15 on it is the softplus itself everywhere, since there the two hardly differ. Default: 20.0
+
+    Both may be tensors, and `beta` a parameter that is trained; torch operations evaluate it then.
 
     >>> import torch, hessquik_rs.activations as act
     >>> act_func = act.softplusActivation(beta=2.0)
@@ -26,21 +28,23 @@ class softplusActivation(hessQuikActivationFunction):
     0.346574
     """
 
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+    def __init__(self, beta: float | Tensor = 1.0, threshold: float | Tensor = 20.0) -> None:
         super().__init__()
         self.beta = beta
         self.threshold = threshold
 
-    def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = \frac{1}{\beta} \ln(1 + e^{\beta x})` of each entry."""
-        return F.softplus(x, beta=self.beta, threshold=self.threshold)
+    def pointwise(self) -> Pointwise:
+        """The name and the settings of this function."""
+        return Pointwise("softplus", float(self.beta), float(self.threshold))
 
-    def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = s = 1 / (1 + e^{-\beta x})` and :math:`\sigma'' = \beta s (1 - s)`, of `x`."""
-        (x,) = args
-        s = torch.sigmoid(self.beta * x)
-        # 1 - s as a sigmoid of its own is exact in the right tail too
-        return s, self.beta * s * torch.sigmoid(-self.beta * x) if do_Hessian else None
+    def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
+        """Value and derivatives up to `order`, 2 at most."""
+        if not isinstance(self.beta, Tensor):
+            return super().jet(x, order)
+        # of the softplus with beta = 1, so that derivatives with respect to beta follow
+        beta = self.beta.to(x.dtype)
+        value, *rest = derivatives(Pointwise("softplus", 1.0, float(self.threshold)), beta * x, order)
+        return (value / beta, *rest[:1], *[beta * second for second in rest[1:]])
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .hessQuik_activation_function import hessQuikActivationFunction
+from .._torch.pointwise import Pointwise
+from .known_activation import knownActivation
 
 
-class tanhActivation(hessQuikActivationFunction):
+class tanhActivation(knownActivation):
     r"""Applies the hyperbolic tangent to each entry, :math:`\sigma(x) = \tanh x`.
 
     >>> import torch, hessquik_rs.activations as act
@@ -22,18 +22,22 @@ class tanhActivation(hessQuikActivationFunction):
     0.761594
     """
 
-    def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = \tanh x` of each entry."""
-        return torch.tanh(x)
+    def pointwise(self) -> Pointwise:
+        """The name of this function."""
+        return Pointwise("tanh")
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
-        """The value, of which the derivatives are made."""
+        """The value, which `compute_derivatives` is given."""
         return (sigma,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = 1 - \sigma^2` and :math:`\sigma'' = -2 \sigma (1 - \sigma^2)`, of `sigma`."""
+        r""":math:`\sigma' = 1 - \sigma^2` and :math:`\sigma'' = -2 \sigma (1 - \sigma^2)`, of `sigma`, as in
+        hessQuik. Where
+        the value is close to 1 or -1 it does not have the digits of its derivatives; `forward` and `backward` look
+        at `x`.
+        """
         (sigma,) = args
-        dsigma = 1 - sigma**2
+        dsigma = (1 - sigma) * (1 + sigma)
         return dsigma, -2 * sigma * dsigma if do_Hessian else None
 
     def architecture(self) -> dict[str, Any]:

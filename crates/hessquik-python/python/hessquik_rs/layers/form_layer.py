@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from .._torch import propagate
-from .._torch.engine import Jet
+from .._torch.arguments import no_others
+from .._torch.engine import of
+from .._torch.explain import explain
 from .._torch.form import Form
+from .._torch.native import Jet, Mode
 from .._torch.structure import Structure
 from .hessQuik_layer import hessQuikLayer
 
@@ -38,12 +41,21 @@ class formLayer(hessQuikLayer):
     torch.Size([10, 2, 2, 1])
     """
 
-    # names of the weights that `form` is given, in the order of the engine
     names: tuple[str, ...] = ()
+    """Names of the weights that `form` is given, in the order of the engine."""
+    _redefined = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # a form of a user's own is not what the architecture of the class above says
+        if "architecture" in cls.__dict__:
+            cls._redefined = False
+        elif "form" in cls.__dict__ or "names" in cls.__dict__:
+            cls._redefined = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.ctx: Tensor | None = None
+        self.ctx: propagate.Kept | None = None
         self._structure = Structure()
 
     def form(self, *weights: Any) -> Form:
@@ -53,6 +65,21 @@ class formLayer(hessQuikLayer):
     def architecture(self) -> dict[str, Any] | None:
         """The layer without its weights, as model files describe it; ``None`` if the engine does not know it."""
         return None
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self,
+            u: Tensor,
+            do_gradient: bool = ...,
+            do_Hessian: bool = ...,
+            do_Laplacian: bool = ...,
+            forward_mode: bool | None = ...,
+            dudx: Tensor | None = ...,
+            d2ud2x: Tensor | None = ...,
+            v: Tensor | None = ...,
+            mode: Mode = ...,
+        ) -> Jet: ...
 
     def forward(
         self,
@@ -64,10 +91,16 @@ class formLayer(hessQuikLayer):
         dudx: Tensor | None = None,
         d2ud2x: Tensor | None = None,
         v: Tensor | None = None,
-        mode: str = "auto",
+        mode: Mode = "auto",
+        **unknown: Any,
     ) -> Jet:
         """As :meth:`hessQuikLayer.forward`; `mode` forces a plan: ``auto``, ``forward``, ``backward`` or ``sites``."""
+        if unknown:
+            no_others(f"{type(self).__name__}.forward", unknown, propagate.KEYWORDS)
+        propagate.look(self, u, do_gradient, do_Hessian, do_Laplacian, forward_mode, mode)
         return propagate.forward(self, u, do_gradient, do_Hessian, do_Laplacian, forward_mode, dudx, d2ud2x, v, mode)
+
+    _forward = forward  # of which the engine knows what it does
 
     def backward(
         self,
@@ -75,7 +108,11 @@ class formLayer(hessQuikLayer):
         dgdf: Tensor | None = None,
         d2gd2f: Tensor | None = None,
         v: Tensor | None = None,
-        mode: str = "auto",
+        mode: Mode = "auto",
     ) -> tuple[Tensor, Tensor | None]:
         """As :meth:`hessQuikLayer.backward`."""
         return propagate.backward(self, do_Hessian, dgdf, d2gd2f, v, mode)
+
+    def explain(self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto") -> str:
+        """As :meth:`NN.explain <hessquik_rs.networks.hessQuik_network.NN.explain>`."""
+        return explain(of(self), x, do_Hessian, do_Laplacian, mode)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
-from .._torch.track import Tracked
+from torch import Tensor, nn
 
 
-class hessQuikLayer(Tracked):
+class hessQuikLayer(nn.Module):
     r"""Base class of all layers. A layer of your own gives `dim_input`, `dim_output`, `forward`, `backward` with the
     arguments below, and then composes with every other layer; or see
     :class:`formLayer <hessquik_rs.layers.form_layer.formLayer>`, where nothing is derived by hand.
@@ -44,6 +42,10 @@ class hessQuikLayer(Tracked):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what a forward pass left for its backward pass belongs to a graph, and is not copied or pickled
+        return {**self.__dict__, "ctx": None} if "ctx" in self.__dict__ else self.__dict__.copy()
 
     def dim_input(self) -> int:
         """Number of input features."""

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._torch.form import Form, Place, Tail, Then
-from ..activations import hessQuikActivationFunction, softplusActivation
+from .._torch.native import Jet
+from ..activations import ActivationLike, activation, softplusActivation
 from .form_layer import formLayer
 from .single_layer import pointwise
 
@@ -42,16 +43,15 @@ class ICNNLayer(formLayer):
         input_dim: int,
         in_features: int | None,
         out_features: int,
-        act: hessQuikActivationFunction | None = None,
+        act: ActivationLike | None = None,
         bias: bool = True,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.input_dim = input_dim
-        self.in_features = in_features
-        self.out_features = out_features
-        self.act = softplusActivation() if act is None else act
+        self.input_dim, self.out_features = input_dim, out_features = int(input_dim), int(out_features)
+        self.in_features = in_features = None if in_features is None else int(in_features)
+        self.act = softplusActivation() if act is None else activation(act)
         self.nonneg = F.softplus
         self.K = nn.Parameter(torch.empty(input_dim, out_features, device=device, dtype=dtype))
         if in_features is not None:
@@ -63,6 +63,9 @@ class ICNNLayer(formLayer):
         else:
             self.register_parameter("b", None)
         self.reset_parameters()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, activation(value) if name == "act" else value)
 
     def reset_parameters(self) -> None:
         """Draws new weights, as hessQuik does."""
@@ -84,6 +87,12 @@ class ICNNLayer(formLayer):
         """Number of output features beside `x`, and the dimension of `x`."""
         return self.out_features + self.input_dim
 
+    def forward(self, ux: Tensor, *args: Any, **kwargs: Any) -> Jet:  # type: ignore[override]
+        """As :meth:`hessQuikLayer.forward`, of the features and `x` side by side, (n_s, n_in + d)."""
+        return super().forward(ux, *args, **kwargs)
+
+    _forward = forward
+
     def form(self, K: Tensor, L: Tensor | None, b: Tensor | None) -> Form:
         """M = [L+; K], S selects x and puts it last, W puts the features first."""
         M = K if L is None else torch.cat((self.nonneg(L), K))
@@ -99,6 +108,6 @@ class ICNNLayer(formLayer):
             "input_dim": self.input_dim,
             "in_features": self.in_features,
             "out_features": self.out_features,
-            "act": self.act.architecture(),
+            "act": activation(self.act).architecture(),
             "bias": self.b is not None,
         }

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._torch.form import Form, Sum
+from .._torch.native import Jet
 from ..activations import quadraticActivation
 from .form_layer import formLayer
 
@@ -38,9 +39,8 @@ class quadraticICNNLayer(formLayer):
         self, input_dim: int, in_features: int | None, rank: int, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
-        self.input_dim = input_dim
-        self.in_features = in_features
-        self.rank = rank
+        self.input_dim, self.rank = input_dim, rank = int(input_dim), int(rank)
+        self.in_features = in_features = None if in_features is None else int(in_features)
         self.nonneg = F.softplus
         if in_features is not None:
             self.w = nn.Parameter(torch.empty(in_features, device=device, dtype=dtype))
@@ -68,6 +68,12 @@ class quadraticICNNLayer(formLayer):
     def dim_output(self) -> int:
         """One."""
         return 1
+
+    def forward(self, ux: Tensor, *args: Any, **kwargs: Any) -> Jet:  # type: ignore[override]
+        """As :meth:`hessQuikLayer.forward`, of the features and `x` side by side, (n_s, n_in + d)."""
+        return super().forward(ux, *args, **kwargs)
+
+    _forward = forward
 
     def form(self, w: Tensor | None, v: Tensor, mu: Tensor, A: Tensor) -> Form:
         """M = [0; A^T], act = z^2 / 2, S = [w+; v], W sums, c = mu."""

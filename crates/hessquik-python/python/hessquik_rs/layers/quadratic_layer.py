@@ -33,8 +33,7 @@ class quadraticLayer(formLayer):
 
     def __init__(self, in_features: int, rank: int, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.rank = rank
+        self.in_features, self.rank = in_features, rank = int(in_features), int(rank)
         self.v = nn.Parameter(torch.empty(in_features, device=device, dtype=dtype))
         self.mu = nn.Parameter(torch.empty(1, device=device, dtype=dtype))
         self.A = nn.Parameter(torch.empty(rank, in_features, device=device, dtype=dtype))

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from .._torch.form import Form
-from ..activations import hessQuikActivationFunction
+from ..activations import ActivationLike
 from .form_layer import formLayer
 from .single_layer import singleLayer
 
@@ -16,7 +16,8 @@ class resnetLayer(formLayer):
     r"""The layer :math:`f(u) = u + h \sigma(u K + b)`.
 
     - **width** number of input and output features, w
-    - **h** step size. Default: 1.0
+    - **h** step size, a number; or a tensor or parameter of one entry, or one for each feature, which torch operations
+      evaluate. Default: 1.0
     - **act** activation. Default: a new ``identityActivation()``
     - **bias** whether there is an additive `b`. Default: ``True``
 
@@ -35,14 +36,14 @@ class resnetLayer(formLayer):
     def __init__(
         self,
         width: int,
-        h: float = 1.0,
-        act: hessQuikActivationFunction | None = None,
+        h: float | Tensor = 1.0,
+        act: ActivationLike | None = None,
         bias: bool = True,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.width = width
+        self.width = width = int(width)
         self.h = h
         self.layer = singleLayer(width, width, act=act, bias=bias, device=device, dtype=dtype)
 
@@ -59,10 +60,17 @@ class resnetLayer(formLayer):
         inner = self.layer.form(K, b)
         return Form(inner.M, inner.b, inner.act, S=1.0, W=self.h)
 
-    def architecture(self) -> dict[str, Any]:
-        """The layer as model files describe it."""
+    def architecture(self) -> dict[str, Any] | None:
+        """The layer as model files describe it; ``None`` if `h` is a vector."""
+        if isinstance(self.h, Tensor) and self.h.numel() != 1:
+            return None
         inner = self.layer.architecture()
-        return {"type": "resnet", "width": self.width, "h": float(self.h), "act": inner["act"], "bias": inner["bias"]}
+        return {"type": "resnet", "width": self.width, "h": number(self.h), "act": inner["act"], "bias": inner["bias"]}
 
     def extra_repr(self) -> str:
         return f"width={self.width}, h={self.h}"
+
+
+def number(h: float | Tensor) -> float:
+    """A step size as a number."""
+    return h.item() if isinstance(h, Tensor) else float(h)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._torch.form import Form
-from ..activations import hessQuikActivationFunction, identityActivation
+from ..activations import ActivationLike, activation, hessQuikActivationFunction, identityActivation
 from .form_layer import formLayer
 
 
@@ -36,21 +36,23 @@ class singleLayer(formLayer):
         self,
         in_features: int,
         out_features: int,
-        act: hessQuikActivationFunction | None = None,
+        act: ActivationLike | None = None,
         bias: bool = True,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
-        self.act = identityActivation() if act is None else act
+        self.in_features, self.out_features = in_features, out_features = int(in_features), int(out_features)
+        self.act = identityActivation() if act is None else activation(act)
         self.K = nn.Parameter(torch.empty(in_features, out_features, device=device, dtype=dtype))
         if bias:
             self.b = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype))
         else:
             self.register_parameter("b", None)
         self.reset_parameters()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, activation(value) if name == "act" else value)
 
     def reset_parameters(self) -> None:
         """Draws new weights, as hessQuik does."""
@@ -78,7 +80,7 @@ class singleLayer(formLayer):
             "type": "single",
             "in_features": self.in_features,
             "out_features": self.out_features,
-            "act": self.act.architecture(),
+            "act": activation(self.act).architecture(),
             "bias": self.b is not None,
         }
 
@@ -86,6 +88,7 @@ class singleLayer(formLayer):
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
-def pointwise(act: hessQuikActivationFunction) -> hessQuikActivationFunction | None:
+def pointwise(act: Any) -> hessQuikActivationFunction | None:
     """The activation of a form, where the identity is ``None``."""
-    return None if type(act) is identityActivation else act
+    found: hessQuikActivationFunction = act if hasattr(act, "compute_derivatives") else activation(act)
+    return None if type(found) is identityActivation else found

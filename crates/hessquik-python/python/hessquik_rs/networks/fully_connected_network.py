@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-from ..activations import hessQuikActivationFunction, softplusActivation
+from ..activations import ActivationLike, activation, softplusActivation
 from ..layers import singleLayer
 from .hessQuik_network import NN
 
@@ -27,10 +27,10 @@ class fullyConnectedNN(NN):
     def __init__(
         self,
         widths: Sequence[int],
-        act: hessQuikActivationFunction | None = None,
+        act: ActivationLike | None = None,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        act = softplusActivation() if act is None else act
+        act = softplusActivation() if act is None else activation(act)
         pairs = zip(widths[:-1], widths[1:], strict=True)
         super().__init__(*[singleLayer(n, m, act=deepcopy(act), device=device, dtype=dtype) for n, m in pairs])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import grad
 from torch.autograd.functional import hessian
 
-from .. import _native
 from .._torch import propagate
-from .._torch.engine import Jet, of
-from .._torch.structure import GRADIENT, HESSIAN, LAPLACIAN, VALUE, Structure, json
-from .._torch.track import Tracked, changed
+from .._torch.arguments import no_others, one_second_order
+from .._torch.engine import Detour, of, say
+from .._torch.explain import explain
+from .._torch.native import Jet, Mode
+from .._torch.structure import Structure, json
+from .._torch.weights import without_prefix
+from .stacked import check_layers
 
 
-class NN(Tracked, nn.Sequential):
+class NN(nn.Sequential):
     r"""Layers one after another; itself a layer, so networks nest.
 
     - **args** layers and networks, where each has as many inputs as the one before has outputs
@@ -37,27 +40,25 @@ class NN(Tracked, nn.Sequential):
 
     def __init__(self, *args: Any) -> None:
         layers = list(args[0].values()) if len(args) == 1 and isinstance(args[0], dict) else list(args)
-        for i, (before, after) in enumerate(zip(layers[:-1], layers[1:], strict=True)):
-            n_out, n_in = before.dim_output(), after.dim_input()
-            if n_out != n_in:
-                raise ValueError(
-                    f"incompatible composition for block {i} to block {i + 1}: "
-                    f"block {i} has {n_out} outputs, block {i + 1} wants {n_in} inputs"
-                )
+        check_layers(layers)
         super().__init__(*args)
-        self.ctx: Tensor | None = None
+        self.ctx: propagate.Kept | None = None
         self._structure = Structure()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what a forward pass left for its backward pass belongs to a graph, and is not copied or pickled
+        return {**self.__dict__, "ctx": None}
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """As that of :class:`torch.nn.Module`; the prefix ``module.`` that DistributedDataParallel puts before all
+        names
+        is taken off, with a warning."""
+        return super().load_state_dict(without_prefix(self, state_dict), *args, **kwargs)
 
     def __getitem__(self, idx: Any) -> Any:
         if isinstance(idx, slice):
             return NN(*list(self)[idx])
         return super().__getitem__(idx)
-
-    def insert(self, index: int, module: nn.Module) -> NN:
-        """Puts a layer before the one at `index`."""
-        changed()
-        super().insert(index, module)
-        return self
 
     def dim_input(self) -> int:
         """Number of input features."""
@@ -74,13 +75,29 @@ class NN(Tracked, nn.Sequential):
         - ``False``: they are those of the output
         - ``None``: derivatives are left to a later call of `backward`, which lets networks compose
 
-        How derivatives are computed does not hang on it: the cheapest plan is found for each kind of call, and every
+        How derivatives are computed does not depend on it: the cheapest plan is found for each kind of call, and every
         plan gives the same numbers. ``mode="forward"``, ``"backward"`` or ``"sites"`` forces one; see `explain`.
         """
         if "forward_mode" in kwargs:
             mode: bool | None = kwargs["forward_mode"]
             return mode
         return self.dim_input() < self.dim_output()
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self,
+            x: Tensor,
+            do_gradient: bool = ...,
+            do_Hessian: bool = ...,
+            do_Laplacian: bool = ...,
+            dudx: Tensor | None = ...,
+            d2ud2x: Tensor | None = ...,
+            v: Tensor | None = ...,
+            *,
+            forward_mode: bool | None = ...,
+            mode: Mode = ...,
+        ) -> Jet: ...
 
     def forward(  # type: ignore[override]
         self,
@@ -96,7 +113,7 @@ class NN(Tracked, nn.Sequential):
         r"""Value and derivatives.
 
         - **x** points (n_s, d)
-        - **do_gradient**, **do_Hessian**, **do_Laplacian**: which derivatives are computed
+        - **do_gradient**, **do_Hessian**, **do_Laplacian**: which derivatives are computed; one of the last two
         - **dudx** (n_s, d, n_in) and **d2ud2x** (n_s, d, d, n_in): derivatives of the features that `x` stands for with
           respect to the input of an outer network
         - **v** directions of the input (k, d), or with ``forward_mode=False`` of the output (m, k)
@@ -106,10 +123,12 @@ class NN(Tracked, nn.Sequential):
         Returns **f** (n_s, m), **dfdx** (n_s, d, m) or ``None``, and **d2fd2x** (n_s, d, d, m), or the Laplacian
         (n_s, 1, m), or ``None``; with directions, k takes the place of d or m.
         """
-        if of(self).blocks is None:
-            # a call that says nothing about modes keeps nothing for a backward call either
-            forward_mode = self.setup_forward_mode(**kwargs) if kwargs or v is not None else True
-            mode = kwargs.get("mode", "auto")
+        if kwargs:
+            check_keywords(f"{type(self).__name__}.forward", kwargs)
+        # a call that says nothing about modes keeps nothing for a backward call either
+        forward_mode = self.setup_forward_mode(**kwargs) if kwargs or v is not None else True
+        mode = kwargs.get("mode", "auto")
+        if propagate.look(self, x, do_gradient, do_Hessian, do_Laplacian, forward_mode, mode).blocks is None:
             return propagate.forward(
                 self, x, do_gradient, do_Hessian, do_Laplacian, forward_mode, dudx, d2ud2x, v, mode
             )
@@ -127,8 +146,12 @@ class NN(Tracked, nn.Sequential):
         **kwargs: Any,
     ) -> Jet:
         """A network with layers of users' own: block by block, in hessQuik's protocol."""
+        one_second_order(do_Hessian, do_Laplacian)
+        if not torch.compiler.is_compiling():
+            structure = of(self)
+            say(structure, Detour(f"{structure.reason}, so the network is evaluated layer by layer"))
         forward_mode = self.setup_forward_mode(**kwargs)
-        if do_Laplacian and not do_Hessian:
+        if do_Laplacian:
             forward_mode = True
             if not all("do_Laplacian" in inspect.signature(b.forward).parameters for b in self._blocks()):
                 f, df, d2f = self._composed(x, True, True, False, dudx, None, v, forward_mode=True)
@@ -171,6 +194,8 @@ class NN(Tracked, nn.Sequential):
 
         Returns **dgdx** (n_s, d, m), and **d2gd2x** (n_s, d, d, m) or ``None``.
         """
+        if kwargs:
+            no_others(f"{type(self).__name__}.backward", {k: w for k, w in kwargs.items() if k != "mode"}, BACKWARD)
         if of(self).blocks is None:
             return propagate.backward(self, do_Hessian, dgdf, d2gd2f, v, kwargs.get("mode", "auto"))
         options = {} if v is None else {"v": v}
@@ -197,19 +222,35 @@ class NN(Tracked, nn.Sequential):
 
         return json(describe(self))
 
-    def explain(self, points: int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: str = "auto") -> str:
-        """How the engine computes second derivatives at so many points, what that costs, and the alternatives.
+    def explain(self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto") -> str:
+        """Where points `x` (n_s, d) are evaluated, by the engine or in torch operations, and why; how second
+        derivatives
+        are computed, what that costs, and the alternatives. Of a number of points in place of `x` only the latter.
 
-        >>> import hessquik_rs.networks as net
+        >>> import torch, hessquik_rs.networks as net
         >>> f = net.fullyConnectedNN([784, 64, 64, 10])
+        >>> print(f.explain(torch.zeros(1000, 784)).splitlines()[0])
+        evaluated by the engine, in torch.float32
         >>> "pivots" in f.explain(1000)
         True
         """
-        results = VALUE | GRADIENT | (HESSIAN if do_Hessian else 0) | (LAPLACIAN if do_Laplacian else 0)
-        planner = of(self).planner
-        if planner is None:
-            raise ValueError("the engine does not know every layer of this network, and has no plan for it")
-        return _native.TorchNetwork(planner, False).explain(points, results, mode)
+        return explain(of(self), x, do_Hessian, do_Laplacian, mode)
+
+
+BACKWARD = ("do_Hessian", "dgdf", "d2gd2f", "v", "mode")
+
+
+def check_keywords(function: str, keywords: dict[str, Any]) -> None:
+    """Refuses keywords that a forward call of a network does not have."""
+    unknown = {k: v for k, v in keywords.items() if k not in ("forward_mode", "mode")}
+    no_others(function, unknown, propagate.KEYWORDS)
+
+
+def ignored_keywords(function: str, keywords: dict[str, Any]) -> None:
+    """Refuses keywords that a wrapper of automatic differentiation does not have; `forward_mode` means nothing to
+    it."""
+    unknown = {k: v for k, v in keywords.items() if k != "forward_mode"}
+    no_others(function, unknown, ("do_gradient", "do_Hessian", "forward_mode"))
 
 
 class NNPytorchAD(nn.Module):
@@ -228,7 +269,8 @@ class NNPytorchAD(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor, do_gradient: bool = False, do_Hessian: bool = False, **kwargs: Any) -> Jet:
-        """Value (n_s, m), gradient (n_s, d, m) and Hessian (n_s, d, d, m), or ``None``; other options are ignored."""
+        """Value (n_s, m), gradient (n_s, d, m) and Hessian (n_s, d, d, m), or ``None``; `forward_mode` is ignored."""
+        ignored_keywords(f"{type(self).__name__}.forward", kwargs)
         if not (do_gradient or do_Hessian):
             return self.net(x)[0], None, None
         differentiable = torch.is_grad_enabled()
@@ -271,7 +313,8 @@ class NNPytorchHessian(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor, do_gradient: bool = False, do_Hessian: bool = False, **kwargs: Any) -> Jet:
-        """Value (n_s, 1), gradient (n_s, d, 1) and Hessian (n_s, d, d, 1), or ``None``; other options are ignored."""
+        """Value (n_s, 1), gradient (n_s, d, 1) and Hessian (n_s, d, d, 1), or ``None``; `forward_mode` is ignored."""
+        ignored_keywords(f"{type(self).__name__}.forward", kwargs)
         df = d2f = None
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-from ..activations import hessQuikActivationFunction, softplusActivation
+from ..activations import ActivationLike, activation, softplusActivation
 from ..layers import ICNNLayer
 from .hessQuik_network import NN
 
@@ -30,11 +30,11 @@ class ICNN(NN):
         self,
         input_dim: int,
         widths: Sequence[int | None],
-        act: hessQuikActivationFunction | None = None,
+        act: ActivationLike | None = None,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        act = softplusActivation() if act is None else act
+        act = softplusActivation() if act is None else activation(act)
         layers = []
         for before, after in zip(widths[:-1], widths[1:], strict=True):
             if after is None:

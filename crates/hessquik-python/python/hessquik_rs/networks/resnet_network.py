@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from ..activations import hessQuikActivationFunction, softplusActivation
+from ..activations import ActivationLike, activation, softplusActivation
 from ..layers import resnetLayer
 from .hessQuik_network import NN
 
@@ -30,11 +30,11 @@ class resnetNN(NN):
         width: int,
         depth: int,
         h: float = 1.0,
-        act: hessQuikActivationFunction | None = None,
+        act: ActivationLike | None = None,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        act = softplusActivation() if act is None else act
+        act = softplusActivation() if act is None else activation(act)
         super().__init__(
-            *[resnetLayer(width, h=h, act=deepcopy(act), device=device, dtype=dtype) for _ in range(depth)]
+            *[resnetLayer(width, h=h, act=deepcopy(act), device=device, dtype=dtype) for _ in range(int(depth))]
         )
