@@ -24,6 +24,8 @@ macro_rules! by_name {
             Name::Products => $action!(products),
             Name::Block => $action!(block),
             Name::Partials => $action!(partials),
+            Name::Directional => $action!(directional),
+            Name::Bilaplacian => $action!(bilaplacian),
             Name::Factored => $factored,
         }
     };

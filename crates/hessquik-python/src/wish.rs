@@ -21,10 +21,12 @@ pub enum Name {
     Block,
     Partials,
     Factored,
+    Directional,
+    Bilaplacian,
 }
 
 impl Name {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Value,
         Self::Gradient,
         Self::Hessian,
@@ -36,6 +38,8 @@ impl Name {
         Self::Block,
         Self::Partials,
         Self::Factored,
+        Self::Directional,
+        Self::Bilaplacian,
     ];
 
     /// As users write it.
@@ -52,6 +56,8 @@ impl Name {
             Self::Block => "block",
             Self::Partials => "partials",
             Self::Factored => "factored",
+            Self::Directional => "directional",
+            Self::Bilaplacian => "bilaplacian",
         }
     }
 
@@ -79,6 +85,7 @@ struct Options<'py> {
     products: Option<Bound<'py, PyAny>>,
     block: Option<Bound<'py, PyAny>>,
     partials: Option<Bound<'py, PyAny>>,
+    directional: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Options<'py> {
@@ -93,8 +100,9 @@ impl<'py> Options<'py> {
                 "products" => &mut options.products,
                 "block" => &mut options.block,
                 "partials" => &mut options.partials,
+                "directional" => &mut options.directional,
                 other => {
-                    let known = "directions, outputs, mode, operator, products, block, partials";
+                    let known = "directions, outputs, mode, operator, products, block, partials, directional";
                     return Err(errors::argument(format!("unexpected argument {other:?}; options are {known}")));
                 }
             };
@@ -123,6 +131,7 @@ impl<F: Float> Wish<F> {
             (Name::Products, options.products.is_some()),
             (Name::Block, options.block.is_some()),
             (Name::Partials, options.partials.is_some()),
+            (Name::Directional, options.directional.is_some()),
         ];
         for (name, given) in given {
             match (given, wish.names.contains(&name)) {
@@ -147,7 +156,8 @@ impl<F: Float> Wish<F> {
                 Name::Diagonal => request.diagonal(),
                 Name::Laplacian => request.laplacian(),
                 Name::Factored => request.factored(),
-                Name::Operator | Name::Products | Name::Block | Name::Partials => request,
+                Name::Bilaplacian => request.bilaplacian(),
+                Name::Operator | Name::Products | Name::Block | Name::Partials | Name::Directional => request,
             };
         }
         if let Some(b) = &options.operator {
@@ -162,8 +172,11 @@ impl<F: Float> Wish<F> {
             request = request.block(&rows, &cols);
         }
         if let Some(pairs) = &options.partials {
-            let pairs: Vec<(usize, usize)> = indices("partials", pairs, "a list of pairs of indices")?;
-            request = request.partials(&pairs);
+            let axes: Vec<Vec<usize>> = indices("partials", pairs, "a list of tuples of indices")?;
+            request = request.any_partials(&axes);
+        }
+        if let Some(order) = &options.directional {
+            request = request.directional(indices("directional", order, "an order, a whole number")?);
         }
         if let Some(v) = &options.directions {
             request = request.directions(matrix("directions", v)?);

@@ -62,6 +62,7 @@ class Network:
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
+        directional: int | None = None,
         out: dict[str, Any] | None = None,
     ) -> dict[str, Any]: ...
     def pullback(
@@ -77,6 +78,7 @@ class Network:
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
+        directional: int | None = None,
     ) -> tuple[Array, Array]: ...
     def explain(
         self,
@@ -90,6 +92,7 @@ class Network:
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
+        directional: int | None = None,
     ) -> tuple[str, str]: ...
     def chunk(
         self,
@@ -102,6 +105,7 @@ class Network:
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
+        directional: int | None = None,
     ) -> int: ...
     def check(self, x: ArrayLike, seed: int) -> list[tuple[str, bool, str, str]]: ...
 

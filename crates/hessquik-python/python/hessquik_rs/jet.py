@@ -75,7 +75,9 @@ class Jet:
     | `operator` | tr(B H) | (n_s, q) |
     | `products` | `V H w^T` | (n_s, k, kw, q) |
     | `block` | `H[rows, cols]` | (n_s, rows, cols, q) |
-    | `partials` | `H[a, b]` of each pair | (n_s, pairs, q) |
+    | `partials` | the mixed partial of each tuple of axes | (n_s, p, q) |
+    | `directional` | orders 1 to K along each direction | (n_s, K, k, q) |
+    | `bilaplacian` | the Laplacian of the Laplacian | (n_s, q) |
     | `factored` | the Hessian in factors, a `FactoredHessian` | |
 
     Arrays own the memory that the engine wrote: no copy is made. There the output axis stands right after the sample
@@ -101,6 +103,8 @@ class Jet:
     products: Array
     block: Array
     partials: Array
+    directional: Array
+    bilaplacian: Array
     factored: FactoredHessian
 
     def __init__(self, results: dict[str, Any]) -> None:

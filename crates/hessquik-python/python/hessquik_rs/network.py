@@ -190,7 +190,8 @@ class Network:
           of the request. They share no memory with `x` or each other
         * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken
         * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
-        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (pairs): ask for these results
+        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any
+          order up to 8), `directional` (an order): ask for these results
 
         >>> import numpy as np
         >>> import hessquik_rs as hq

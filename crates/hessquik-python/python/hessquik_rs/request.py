@@ -22,8 +22,10 @@ Name: TypeAlias = Literal[
     "products",
     "block",
     "partials",
+    "directional",
+    "bilaplacian",
 ]
-"""A result; the last four ask for an argument of the same name."""
+"""A result; operator, products, block, partials and directional need an argument of the same name."""
 
 Names: TypeAlias = Name | Several | Sequence[Name]
 """Results by name: `("value", "laplacian")` or `"value,laplacian"`."""
@@ -42,7 +44,7 @@ Block: TypeAlias = tuple[Indices, Indices] | NDArray[np.integer[Any]]
 """Rows and columns."""
 
 Pairs: TypeAlias = Sequence[Sequence[int]] | NDArray[np.integer[Any]]
-"""Pairs of indices."""
+"""Tuples of indices."""
 
 
 class Options(TypedDict, total=False):
@@ -61,4 +63,6 @@ class Options(TypedDict, total=False):
     block: Block | None
     """Rows and columns: asks for `block`, these entries of the Hessian."""
     partials: Pairs | None
-    """Pairs (a, b): asks for `partials`, `H[a, b]` of each."""
+    """Tuples of axes, such as `[(0, 1), (1, 1, 1, 1)]`: asks for `partials`, the mixed partial of each, of order 1 to 8."""
+    directional: int | None
+    """An order, 1 to 8: asks for `directional`, the derivatives up to this order along each direction."""

@@ -19,7 +19,8 @@ pub struct Spec {
     operator: Option<Vec<Vec<f64>>>,
     products: Option<Vec<Vec<f64>>>,
     block: Option<(Vec<usize>, Vec<usize>)>,
-    partials: Option<Vec<(usize, usize)>>,
+    partials: Option<Vec<Vec<usize>>>,
+    directional: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -31,8 +32,14 @@ enum SpecMode {
 
 impl Spec {
     fn request<F: Float>(&self) -> Result<Request<F>, Error> {
-        let plain = self.names.split(',').any(|n| !matches!(n, "operator" | "products" | "block" | "partials" | ""));
-        let mut names = self.names.split(',').filter(|n| !matches!(*n, "operator" | "products" | "block" | "partials"));
+        let plain = self
+            .names
+            .split(',')
+            .any(|n| !matches!(n, "operator" | "products" | "block" | "partials" | "directional" | ""));
+        let mut names = self
+            .names
+            .split(',')
+            .filter(|n| !matches!(*n, "operator" | "products" | "block" | "partials" | "directional"));
         let names = names.by_ref().collect::<Vec<_>>().join(",");
         let mut request = if plain { Request::parse(&names)? } else { Request::new() };
         if let Some(b) = &self.operator {
@@ -45,7 +52,10 @@ impl Spec {
             request = request.block(rows, cols);
         }
         if let Some(pairs) = &self.partials {
-            request = request.partials(pairs);
+            request = request.any_partials(pairs);
+        }
+        if let Some(order) = self.directional {
+            request = request.directional(order);
         }
         if let Some(v) = &self.directions {
             request = request.directions(matrix(v));

@@ -15,7 +15,7 @@ from hessquik_rs.errors import RequestError
 from hessquik_rs.network import Network
 from hessquik_rs.request import Names, Options
 
-_NEEDS_ARGUMENT = ("operator", "products", "block", "partials")
+_NEEDS_ARGUMENT = ("operator", "products", "block", "partials", "directional")
 
 
 class Spec:
@@ -46,7 +46,7 @@ class Spec:
         for name in ("directions", "outputs", "operator", "products"):
             if name in found:
                 found[name] = np.asarray(found[name], np.float64).tolist()
-        for name in ("block", "partials"):
+        for name in ("block", "partials", "directional"):
             if name in found:
                 found[name] = indices(found[name])
         if not isinstance(found["mode"], str):
