@@ -1,7 +1,7 @@
 //! Layers so wide that their weights pass the caches in blocks, and their gradients are summed where the result has them.
 use crate::common::points;
 use hessquik::{
-    Activation, Error, Evaluate, Gradients, Icnn, Init, Layer, Network, QuadraticIcnn, Real, Request, Single, resnet,
+    Activation, Error, Evaluate, Gradients, Icnn, Init, Network, QuadraticIcnn, Real, Request, Single, resnet,
 };
 use ndarray::{Array1, Array2};
 
