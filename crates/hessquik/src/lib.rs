@@ -30,9 +30,10 @@
 //!
 //! The book, `docs` in the repository, derives all of this and has worked problems.
 //!
-//! # Two ways to add a layer
-//! A layer that is linear - pointwise - linear, with a linear skip, gives a [`Form`]; everything else follows from it. One
-//! that is not gives a [`SmoothMap`] of five operations. Both are shown in [`layer`] and in the examples.
+//! # How to add a layer
+//! A layer is its forward pass on a [`Var`], [`Layer::forward_pass`]: values, every derivative, mode and pullback follow, and model
+//! files keep it. One that is linear - pointwise - linear, with a linear skip, may give a [`Form`] instead, which goes by the
+//! engine's own sweeps; a [`SmoothMap`] of five operations is the last resort.
 //!
 //! # The mathematics
 //! With `T` the tangents of the states along the input directions and `G` the adjoints of the outputs,

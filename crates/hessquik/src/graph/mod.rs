@@ -117,7 +117,7 @@ pub(crate) struct Node<F> {
 
 /// What a network computes: nodes in an order in which parents stand before their children.
 ///
-/// It is made by the forward pass of a layer, [`Layer::forward`](crate::Layer::forward_pass), on a [`Var`].
+/// It is made by the forward pass of a layer, [`Layer::forward_pass`](crate::Layer::forward_pass), on a [`Var`].
 #[derive(Clone, Debug)]
 pub struct Graph<F> {
     pub(crate) nodes: Vec<Node<F>>,

@@ -9,7 +9,7 @@ use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 use std::panic::Location;
 use std::sync::Arc;
 
-/// Numbers of one point on their way through a network, with a shape: what [`Layer::forward`](crate::Layer::forward_pass)
+/// Numbers of one point on their way through a network, with a shape: what [`Layer::forward_pass`](crate::Layer::forward_pass)
 /// computes with. Nothing is computed yet; what is done with it becomes a [`Graph`](super::Graph), from which values,
 /// derivatives and gradients follow.
 ///

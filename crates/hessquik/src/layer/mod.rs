@@ -49,7 +49,7 @@ pub enum Parts<'a, F> {
     Smooth(Arc<dyn SmoothMap<F>>),
     /// Layers one after another.
     Chain(&'a [Box<dyn Layer<F>>]),
-    /// Its forward pass, [`Layer::forward`].
+    /// Its forward pass, [`Layer::forward_pass`].
     Forward,
 }
 
