@@ -276,6 +276,9 @@ impl<F: Real> GraphCall<F> {
         let tile = memory.tile;
         for (reading, out) in plan.readings.iter().zip(out) {
             let (at, entries) = (plan.offsets[reading.from], reading.places.len());
+            if entries == 0 {
+                continue;
+            }
             if plan.buffers[reading.from].shared {
                 for out in out.chunks_exact_mut(entries) {
                     out.iter_mut().zip(&reading.places).for_each(|(out, &place)| *out = self.fixed[at + place]);
@@ -305,6 +308,9 @@ impl<F: Real> GraphCall<F> {
             let (at, entries) = (plan.offsets[seed], reading.places.len());
             // samples that fill up the last vector have no cotangents
             tile[at * width..][..plan.buffers[seed].len() * width].fill(F::zero());
+            if entries == 0 {
+                continue;
+            }
             for (block, bar) in bar.chunks(BLOCK * entries).enumerate() {
                 let samples = bar.len() / entries;
                 for (e, &place) in reading.places.iter().enumerate() {

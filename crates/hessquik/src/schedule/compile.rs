@@ -283,7 +283,8 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
                 lists.iter().flat_map(|(_, _, list)| list.iter().map(|&(a, b)| (a.min(b), a.max(b)))).collect();
             unique.sort_unstable();
             unique.dedup();
-            let (from, places) = self.pairs(&unique);
+            // lists without entries have nothing to read
+            let (from, places) = if unique.is_empty() { (self.zeros(1), Vec::new()) } else { self.pairs(&unique) };
             for (field, shape, list) in lists {
                 let find =
                     |&(a, b): &(usize, usize)| unique.binary_search(&(a.min(b), a.max(b))).expect("collected above");
