@@ -226,10 +226,4 @@ mod tests {
         packed_right::<f32>();
         packed_right::<f64>();
     }
-
-    #[test]
-    fn matrices_are_packed_right() {
-        packed_right::<f32>();
-        packed_right::<f64>();
-    }
 }

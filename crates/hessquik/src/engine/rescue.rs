@@ -71,7 +71,7 @@ impl<F: Real> Call<F> {
         }
         let (program, ns, q) = (&*self.program, ws.tape.ns, self.q);
         let sums = self.tasks.iter().filter(|task| task.kind.len() <= program.depth() || self.went_across(ws));
-        if !sums.flat_map(|task| &task.sinks).all(|&(field, _)| finite(&out[field])) {
+        if !sums.flat_map(|task| &task.sinks).all(|&(field, _)| finite(out[field])) {
             return true;
         }
         if self.went_across(ws) {

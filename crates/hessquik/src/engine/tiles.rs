@@ -97,7 +97,7 @@ mod tests {
         let sizes: Vec<usize> = [2].into_iter().chain(std::iter::repeat_n(width, depth)).chain([1]).collect();
         let network = fully_connected::<F>(&sizes, Activation::Tanh, &mut Init::seed(0)).unwrap();
         let program = Arc::new(Program::lower(&network).unwrap());
-        Call::new(program, &Request::new().value().gradient().laplacian(), reverse).unwrap()
+        Call::new(program, &Request::new().value().gradient().laplacian(), reverse, false).unwrap()
     }
 
     /// No neighbouring width falls back to tiles of a few points, for which all weights would pass the caches.

@@ -103,10 +103,9 @@ impl<F: Real> Plan<F> {
     fn reversed(list: &mut List<F>, readings: &[Reading]) -> (Pullback<F>, usize) {
         let seeds: Vec<(Id, Id)> = readings
             .iter()
-            .enumerate()
-            .map(|(i, r)| {
+            .map(|r| {
                 let (n, rows) = (list.buffers[r.from].n, list.buffers[r.from].rows);
-                (r.from, list.source(n, rows, Source::Given(i)))
+                (r.from, list.source(n, rows, Source::Given))
             })
             .collect();
         let of = |list: &List<F>, f: &dyn Fn(&Source<F>) -> bool| -> Vec<Id> {
@@ -210,7 +209,7 @@ impl<F: Real> GraphCall<F> {
                 Source::Units(units) => {
                     units.iter().enumerate().for_each(|(row, &i)| own[at + i * buffer.rows + row] = F::one());
                 }
-                Source::Steps | Source::Points | Source::Given(_) => {}
+                Source::Steps | Source::Points | Source::Given => {}
             }
         }
         let mut scratch = Scratch::default();

@@ -91,13 +91,13 @@ impl Form {
     }
 
     /// Its adjoint `g` to the first factor.
-    pub fn to_a<F>(&self, g: Id, b: Id, rows: Triples<F>) -> Op<F> {
+    pub fn adjoint_a<F>(&self, g: Id, b: Id, rows: Triples<F>) -> Op<F> {
         let place = if self.transposed { Place::Y } else { Place::A };
         Op::Product { place, a: g, b, dims: self.dims, rows }
     }
 
     /// Its adjoint `g` to the second factor; rows of `a` and of `g`, in this order.
-    pub fn to_b<F: Copy>(&self, a: Id, g: Id, rows: Triples<F>) -> Op<F> {
+    pub fn adjoint_b<F: Copy>(&self, a: Id, g: Id, rows: Triples<F>) -> Op<F> {
         if self.transposed {
             let swap = |t: &crate::schedule::Triple<F>| crate::schedule::Triple { a: t.b, b: t.a, ..*t };
             let rows = rows.map(|rows| rows.iter().map(swap).collect());

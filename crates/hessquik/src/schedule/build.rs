@@ -23,7 +23,7 @@ impl<F> Default for List<F> {
 impl<F: Real> List<F> {
     /// A buffer that somebody else fills.
     pub fn source(&mut self, n: usize, rows: usize, source: Source<F>) -> Id {
-        let shared = !matches!(source, Source::Points | Source::Given(_));
+        let shared = !matches!(source, Source::Points | Source::Given);
         self.buffer(Buffer { n, rows, shared, source })
     }
 

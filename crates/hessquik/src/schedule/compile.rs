@@ -45,6 +45,9 @@ pub(crate) enum Way {
     Products,
 }
 
+/// A result that is a list of entries of the Hessian: its name, its shape without the outputs, and the entries.
+type Entries = (Field, Vec<usize>, Vec<(usize, usize)>);
+
 /// The sizes of a request, checked.
 struct Sizes {
     k: usize,
@@ -248,7 +251,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         }
         let upper = |k: usize| (0..k).flat_map(move |a| (a..k).map(move |b| (a, b)));
         // entries (a, b): off the full Hessian if it is there, else in a list of their own
-        let mut lists: Vec<(Field, Vec<usize>, Vec<(usize, usize)>)> = Vec::new();
+        let mut lists: Vec<Entries> = Vec::new();
         if request.diagonal {
             lists.push((Field::Diagonal, vec![k], (0..k).map(|a| (a, a)).collect()));
         }
@@ -455,7 +458,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
                     let triples = (0..q).flat_map(|r| (0..k).map(move |b| (r, b)));
                     let triples = triples.map(|(r, b)| Triple { y: r * k + b, a: r, b, c: F::one() }).collect();
                     let na = self.graph().nodes[*a].n;
-                    let gb = self.list().one(na, q * k, form.to_a(gi, tb, Some(triples)));
+                    let gb = self.list().one(na, q * k, form.adjoint_a(gi, tb, Some(triples)));
                     let x = self.list().one(q * k * k, 1, Op::Dot { place: DotPlace::D, a: gb, b: ta });
                     let mirrored = (0..q * k * k).map(|e| {
                         let (r, a, b) = (e / (k * k), e / k % k, e % k);

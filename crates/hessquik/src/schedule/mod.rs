@@ -10,5 +10,5 @@ mod sweeps;
 pub(crate) use build::List;
 pub(crate) use compile::{Reading, compile};
 pub(crate) use cost::of as operations;
-pub(crate) use reverse::{push, reverse};
+pub(crate) use reverse::reverse;
 pub(crate) use step::{Block, Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step, Triple, Triples};

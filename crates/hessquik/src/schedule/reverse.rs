@@ -1,9 +1,8 @@
-//! A list of steps reversed, and pushed forward: one rule for each kind of step.
+//! A list of steps reversed: one rule for each kind of step.
 //!
 //! Every step but the derivatives of activations is a multilinear form with one place missing. Its reverse gives, to each
-//! operand, the same form with that operand's place missing and the cotangent of its result in place of the result. Its
-//! push gives the same form with one operand replaced by its change, summed over the operands. The rule of an activation's
-//! derivative is the next derivative.
+//! operand, the same form with that operand's place missing and the cotangent of its result in place of the result. The rule of
+//! an activation's derivative is the next derivative.
 use super::build::{List, backwards, scaled};
 use super::step::{DotPlace, GramPlace, Id, Op, Place, Triple, Triples};
 use crate::{Activation, Real};
@@ -180,74 +179,5 @@ fn next_derivatives<F: Real>(list: &mut List<F>, moves: impl Fn(Id) -> bool, cou
         let (n, shared) = (list.buffers[z].n, list.buffers[z].shared);
         let out = list.fresh(n, 1, shared);
         list.insert(i + 1, out, Op::Act { z, act, order: order + 1 });
-    }
-}
-
-/// Adds to `list` the steps that take changes of the buffers `seeds` (each of which somebody fills) to those of all
-/// buffers that depend on them: for each buffer, its change.
-pub(crate) fn push<F: Real>(list: &mut List<F>, seeds: &[(Id, Id)]) -> Vec<Option<Id>> {
-    let count = list.buffers.len();
-    let mut moves = vec![false; count];
-    seeds.iter().for_each(|&(id, _)| moves[id] = true);
-    for step in &list.steps {
-        if step.op.operands().iter().any(|&id| moves[id]) {
-            moves[step.out] = true;
-        }
-    }
-    next_derivatives(list, |z| moves[z], count);
-    let mut dots: Vec<Option<Id>> = vec![None; count];
-    seeds.iter().for_each(|&(of, dot)| dots[of] = Some(dot));
-    for at in 0..list.steps.len() {
-        let (op, out) = (list.steps[at].op.clone(), list.steps[at].out);
-        if out >= count {
-            continue;
-        }
-        for op in push_step(list, &op, &dots) {
-            let to = *dots[out].get_or_insert_with(|| {
-                let (n, rows, shared) = (list.buffers[out].n, list.buffers[out].rows, list.buffers[out].shared);
-                list.fresh(n, rows, shared)
-            });
-            list.push(to, op);
-        }
-    }
-    dots
-}
-
-fn push_step<F: Real>(list: &List<F>, op: &Op<F>, dots: &[Option<Id>]) -> Vec<Op<F>> {
-    let dot = |id: Id| dots.get(id).copied().flatten();
-    match op {
-        Op::Add { .. } => vec![],
-        Op::Move { x, c, blocks, rows } => {
-            let term = |x| Op::Move { x, c: *c, blocks: blocks.clone(), rows: rows.clone() };
-            dot(*x).map(term).into_iter().collect()
-        }
-        Op::Lower { x, .. } => dot(*x).map(|x| scaled(x, F::one())).into_iter().collect(),
-        Op::Act { z, act, order } => match dot(*z) {
-            Some(dz) => {
-                let next = derivative(list, *z, *order + 1, act).expect("added before");
-                vec![Op::Times { a: dz, b: next, c: F::one(), rows: None }]
-            }
-            None => vec![],
-        },
-        Op::Times { a, b, c, rows } => {
-            let term = |a, b| Op::Times { a, b, c: *c, rows: rows.clone() };
-            dot(*a).map(|da| term(da, *b)).into_iter().chain(dot(*b).map(|db| term(*a, db))).collect()
-        }
-        Op::Product { place, a, b, dims, rows } => {
-            let term = |a, b| Op::Product { place: *place, a, b, dims: *dims, rows: rows.clone() };
-            dot(*a).map(|da| term(da, *b)).into_iter().chain(dot(*b).map(|db| term(*a, db))).collect()
-        }
-        Op::Dot { place, a, b } => {
-            let term = |a, b| Op::Dot { place: *place, a, b };
-            dot(*a).map(|da| term(da, *b)).into_iter().chain(dot(*b).map(|db| term(*a, db))).collect()
-        }
-        Op::Gram { place, operands, c } => {
-            let replaced = (0..3).filter_map(|i| {
-                let mut operands = *operands;
-                operands[i] = dot(operands[i])?;
-                Some(Op::Gram { place: *place, operands, c: *c })
-            });
-            replaced.collect()
-        }
     }
 }

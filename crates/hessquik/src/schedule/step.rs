@@ -5,8 +5,8 @@
 //! one for each output.
 //!
 //! Every step but [`Op::Act`] and [`Op::Lower`] is a form that is linear in each of its places, with one of them missing:
-//! `out` gets the derivative of the form with respect to that place. So reversing a step gives steps of the same kind (the
-//! missing place and another change roles), and pushing a change forward gives the same step with one operand replaced.
+//! `out` gets the derivative of the form with respect to that place. So reversing a step gives steps of the same kind: the
+//! missing place and another change roles.
 //!
 //! | kind | form | with respect to |
 //! |---|---|---|
@@ -48,8 +48,8 @@ pub(crate) enum Source<F> {
     Steps,
     /// The points of the tile: `d` features.
     Points,
-    /// An array given with the points, one for each sample: directions (d, k), or cotangents of a result.
-    Given(usize),
+    /// An array given with the points, one for each sample: the cotangents of a result.
+    Given,
     /// The flat vector of weights from this entry on.
     Weight(usize),
     /// Constants, `n * rows` of them.

@@ -174,10 +174,10 @@ impl<'g, F: Real> Sweeps<'g, F> {
                 }
                 Kind::Product { a, b, form } => {
                     if varies(*a) {
-                        to(*a, form.to_a(gi, u(*b), None));
+                        to(*a, form.adjoint_a(gi, u(*b), None));
                     }
                     if varies(*b) {
-                        to(*b, form.to_b(u(*a), gi, None));
+                        to(*b, form.adjoint_b(u(*a), gi, None));
                     }
                 }
             }
@@ -227,10 +227,10 @@ impl<'g, F: Real> Sweeps<'g, F> {
                 Kind::Product { a, b, form } => {
                     let mut out = vec![];
                     if let (Some(tb), true) = (t[*b], graph.nodes[*a].varies) {
-                        out.push((*a, form.to_a(gi, tb, Some(by_adjoint.clone()))));
+                        out.push((*a, form.adjoint_a(gi, tb, Some(by_adjoint.clone()))));
                     }
                     if let (Some(ta), true) = (t[*a], graph.nodes[*b].varies) {
-                        out.push((*b, form.to_b(ta, gi, Some(by_tangent.clone()))));
+                        out.push((*b, form.adjoint_b(ta, gi, Some(by_tangent.clone()))));
                     }
                     out
                 }

@@ -132,7 +132,8 @@ impl<F: Real> WithSimd for Move<'_, F> {
         for block in blocks {
             next = if block.to == next { next + block.len } else { usize::MAX };
         }
-        if !onto && !(next == n && rows.covers(y.rows)) {
+        let covered = next == n && rows.covers(y.rows);
+        if !(onto || covered) {
             y.data.fill(F::zero());
             onto = true;
         }

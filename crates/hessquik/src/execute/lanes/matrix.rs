@@ -74,8 +74,8 @@ pub(super) struct Form<'a, F> {
 impl<F: Real> Form<'_, F> {
     fn run(self, scratch: &mut Scratch<F>) {
         match (self.x.shared, self.z.shared, self.out.shared) {
-            (true, false, false) => self.from_left(scratch),
-            (false, true, false) => self.t().from_left(scratch),
+            (true, false, false) => self.left_shared(scratch),
+            (false, true, false) => self.t().left_shared(scratch),
             (false, false, true) => self.along_samples(scratch),
             (false, false, false) if self.width == 1 => self.once(scratch),
             (false, false, false) => self.blocks(),
@@ -94,7 +94,7 @@ impl<F: Real> Form<'_, F> {
 
     /// `x` the same for all samples: its product with matrices whose columns are samples, for all columns of `z` at once
     /// where they lie side by side.
-    fn from_left(self, scratch: &mut Scratch<F>) {
+    fn left_shared(self, scratch: &mut Scratch<F>) {
         let Self { size: (m, n, k), x, z, out, width, c, onto } = self;
         let mut x = x.mat(m, k);
         if c != F::one() {
