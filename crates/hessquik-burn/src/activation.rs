@@ -229,6 +229,8 @@ pub(crate) const NEVER: f64 = f32::MAX as f64;
 /// beta is a few leading bits and a rest, and so is |z|; the product of the heads is exact.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bend {
+    // the tensor operations take its two parts
+    #[cfg_attr(not(feature = "kernels"), expect(dead_code))]
     pub beta: f64,
     /// The ten leading bits of beta, and what they lack.
     pub head: f64,
@@ -373,7 +375,7 @@ mod tests {
         let device = Device::flex();
         let z = Tensor::<2>::from_data(TensorData::new(z.to_vec(), [1, z.len()]), (&device, dtype));
         let all = derivatives(act, z, 4).expect("built in");
-        all.into_iter().map(|f| f.into_data().convert::<f64>().to_vec().expect("numbers")).collect()
+        all.into_iter().map(|f| f.into_data().convert::<f64>().try_to_vec::<f64>().expect("numbers")).collect()
     }
 
     /// The tensors beside the library, whose own errors are a few units: to `bound` units of the entry itself, in both tails,

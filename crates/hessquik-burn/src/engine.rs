@@ -56,6 +56,8 @@ enum Field {
     Products,
     Block,
     Partials,
+    Directional,
+    Bilaplacian,
 }
 
 const KEPT: usize = 8;
@@ -142,11 +144,13 @@ impl<F: Precision> State<F> {
 fn cast<F: Real>(request: &Request<f64>) -> Request<F> {
     let Request { value, gradient, hessian, packed, diagonal, laplacian, factored, .. } = *request;
     let Request { operator, products, block, partials, directions, outputs, mode, .. } = request.clone();
+    let Request { directional, bilaplacian, .. } = *request;
     let matrix = |a: Option<ndarray::Array2<f64>>| a.map(|a| a.mapv(F::of));
     let mut cast = Request::new();
     (cast.value, cast.gradient, cast.hessian, cast.packed) = (value, gradient, hessian, packed);
     (cast.diagonal, cast.laplacian, cast.factored) = (diagonal, laplacian, factored);
     (cast.operator, cast.products, cast.block, cast.partials) = (matrix(operator), matrix(products), block, partials);
+    (cast.directional, cast.bilaplacian) = (directional, bilaplacian);
     (cast.directions, cast.outputs, cast.mode) = (matrix(directions), matrix(outputs), mode);
     cast
 }
@@ -155,7 +159,8 @@ fn cast<F: Real>(request: &Request<f64>) -> Request<F> {
 macro_rules! each_field {
     ($call:ident) => {
         $call!(Value value, Gradient gradient, Hessian hessian, Packed packed, Diagonal diagonal, Laplacian laplacian,
-            Operator operator, Products products, Block block, Partials partials)
+            Operator operator, Products products, Block block, Partials partials, Directional directional,
+            Bilaplacian bilaplacian)
     };
 }
 
@@ -254,6 +259,8 @@ impl Layout {
                 Field::Hessian => jets.hessian = Some(tensor4(now, samples, shape)),
                 Field::Products => jets.products = Some(tensor4(now, samples, shape)),
                 Field::Block => jets.block = Some(tensor4(now, samples, shape)),
+                Field::Directional => jets.directional = Some(tensor4(now, samples, shape)),
+                Field::Bilaplacian => jets.bilaplacian = Some(now.reshape([samples, shape[0]])),
             }
         }
         jets

@@ -26,8 +26,12 @@ pub struct Jets {
     pub products: Option<Tensor<4>>,
     /// (n_s, rows, cols, q)
     pub block: Option<Tensor<4>>,
-    /// (n_s, pairs, q)
+    /// (n_s, p, q)
     pub partials: Option<Tensor<3>>,
+    /// (n_s, K, k, q): orders 1 to K along each direction
+    pub directional: Option<Tensor<4>>,
+    /// (n_s, q)
+    pub bilaplacian: Option<Tensor<2>>,
     /// `H = outer core outer^T`
     pub factored: Option<FactoredHessian>,
 }

@@ -70,6 +70,7 @@ impl Structure {
         if is_cpu(&x.device()) && !request.factored {
             return engine::evaluate(&self.engine, weights.flat(), x, request);
         }
+        up_to_second(request)?;
         #[cfg(feature = "kernels")]
         if x.dims()[0] > 0 {
             self.plan(request)?;
@@ -88,6 +89,7 @@ impl Structure {
         request: &Request<f64>,
     ) -> Result<Jets, Error> {
         self.check(&weights, &x)?;
+        up_to_second(request)?;
         let plan = self.plan(request)?;
         if x.dims()[0] == 0 {
             let layout = Layout::new(&self.skeleton.zeros(0, request)?);
@@ -222,7 +224,7 @@ fn collect(
                 collect(&**inner, &inner_prefix, weight, like, out)?;
             }
         }
-        Parts::Smooth(_) => {
+        Parts::Smooth(_) | Parts::Forward => {
             return Err(Error::Unsupported {
                 what: format!("layer {prefix}{}", layer.name()),
                 message: "it does not fit the one form; evaluate on the device cpu".into(),
@@ -230,6 +232,19 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// An error for orders that only the engine has.
+fn up_to_second(request: &Request<f64>) -> Result<(), Error> {
+    let other = |axes: &Vec<usize>| axes.len() != 2;
+    let higher = request.directional.is_some() || request.bilaplacian || request.partials.iter().flatten().any(other);
+    if !higher {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: "a derivative of another order than two among the partials, or along directions".into(),
+        message: "on this device there are values, gradients and second derivatives; evaluate on the device cpu".into(),
+    })
 }
 
 /// The request in terms of sums over sites, and its results from them.
@@ -263,7 +278,7 @@ fn jets(forms: &[TensorForm], x: Tensor<2>, request: &Request<f64>, plan: &Plan)
         add(true, Contract::All, Some(rows(&mut left.iter().copied(), k)), Some(rows(&mut right.iter().copied(), k)))
     });
     let partials = request.partials.as_ref().and_then(|pairs| {
-        let (left, right) = (&mut pairs.iter().map(|p| p.0), &mut pairs.iter().map(|p| p.1));
+        let (left, right) = (&mut pairs.iter().map(|p| p[0]), &mut pairs.iter().map(|p| p[1]));
         add(true, Contract::Rows, Some(rows(left, k)), Some(rows(right, k)))
     });
 
@@ -303,6 +318,8 @@ fn jets(forms: &[TensorForm], x: Tensor<2>, request: &Request<f64>, plan: &Plan)
         products,
         block: at(block),
         partials: column(partials),
+        directional: None,
+        bilaplacian: None,
         factored,
     })
 }

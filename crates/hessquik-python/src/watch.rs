@@ -75,11 +75,10 @@ impl Watch {
                     }
                 }
                 Remembered::Presence(kept) => {
-                    let same =
-                        |((key, value), (k, none)): ((Bound<'_, PyAny>, Bound<'_, PyAny>), &(Py<PyAny>, bool))| {
-                            key.is(k) && value.is_none() == *none
-                        };
-                    if dict.len() != kept.len() || !dict.iter().zip(kept).all(same) {
+                    let mut pairs = dict.iter().zip(kept);
+                    if dict.len() != kept.len()
+                        || !pairs.all(|((key, value), (k, none))| key.is(k) && value.is_none() == *none)
+                    {
                         return Ok(false);
                     }
                 }

@@ -165,7 +165,9 @@ fn results(all: Tensor<3>, rows: Rows, request: &Request<f64>) -> Jets {
         operator,
         products,
         block: request.block.as_ref().map(|(left, right)| table(left, right)),
-        partials: request.partials.as_ref().map(|pairs| pick(pairs.iter().map(|&(a, b)| row(a, b)).collect())),
+        partials: request.partials.as_ref().map(|pairs| pick(pairs.iter().map(|axes| row(axes[0], axes[1])).collect())),
+        directional: None,
+        bilaplacian: None,
         factored: None,
     }
 }

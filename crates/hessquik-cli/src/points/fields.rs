@@ -50,7 +50,7 @@ pub fn number(field: &str, comma: bool) -> Result<f64, &'static str> {
         return Err("is a missing value; remove the row, or fill it in");
     }
     let plain = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | ',');
-    let fortran = field.starts_with(&plain) && field.bytes().filter(|b| matches!(b, b'd' | b'D')).count() == 1;
+    let fortran = field.starts_with(plain) && field.bytes().filter(|b| matches!(b, b'd' | b'D')).count() == 1;
     let parsed = if fortran && field.chars().all(|c| plain(c) || matches!(c, 'd' | 'D')) {
         parse(&field.replace(['d', 'D'], "e"), comma)
     } else {
