@@ -191,6 +191,13 @@ fn derivatives(act: &Activation, z: Tensor<2>, wanted: usize) -> Result<Vec<Tens
             next!(z.zeros_like());
             next!(z.zeros_like());
         }
+        Activation::Step => {
+            let positive = z.clone().greater_scalar(0.0);
+            next!(z.zeros_like().mask_fill(positive, 1.0));
+            for _ in 0..3 {
+                next!(z.zeros_like());
+            }
+        }
         Activation::Scaled { act, a, b } => {
             let mut factor = *a;
             for derivative in derivatives(act, z * *b, wanted)? {

@@ -323,6 +323,11 @@ fn domains_and_kinks() {
         (power(-1.0), -0.0, [-INF; 4]),
         (Activation::Relu, 0.0, [0.0; 4]),
         (Activation::LeakyRelu { slope: 0.25 }, 0.0, [0.0, 0.25, 0.0, 0.0]),
+        (Activation::Step, 0.0, [0.0; 4]),
+        (Activation::Step, -0.0, [0.0; 4]),
+        (Activation::Step, 0.5, [1.0, 0.0, 0.0, 0.0]),
+        (Activation::Step, -2.0, [0.0; 4]),
+        (Activation::Step, INF, [1.0, 0.0, 0.0, 0.0]),
         (Activation::Elu { alpha: 2.0 }, 0.0, [0.0, 2.0, 2.0, 2.0]),
         (Activation::Celu { alpha: 2.0 }, 0.0, [0.0, 1.0, 0.5, 0.25]),
     ] {

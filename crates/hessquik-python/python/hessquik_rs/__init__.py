@@ -11,7 +11,9 @@
 | module | is |
 |---|---|
 | `hessquik_rs` | networks on numpy arrays; everything below this line is optional |
+| `hessquik_rs.var` | networks written as formulas |
 | `hessquik_rs.activations`, `.layers`, `.networks`, `.utils` | hessQuik's own API on PyTorch |
+| `hessquik_rs.torch` | jets of your own PyTorch modules |
 | `hessquik_rs.jax` | jets as JAX functions |
 | `hessquik_rs.dask` | evaluation of chunked arrays, on a cluster |
 | `hessquik_rs.errors` | the exceptions |
@@ -21,8 +23,9 @@ The book, `docs` in the repository, has derivations, how-tos and worked problems
 
 from importlib.metadata import version as _version
 
-from hessquik_rs import errors
+from hessquik_rs import errors, var
 from hessquik_rs._native import num_threads, set_num_threads
+from hessquik_rs._var import Var, input, weight
 from hessquik_rs.architecture import (
     Activation,
     Architecture,
@@ -63,11 +66,13 @@ __all__ = [
     "Network",
     "Options",
     "Plan",
+    "Var",
     "celu",
     "elu",
     "errors",
     "fully_connected",
     "icnn",
+    "input",
     "leaky_relu",
     "log_sum_exp",
     "num_threads",
@@ -81,4 +86,6 @@ __all__ = [
     "softmax",
     "softplus",
     "squareplus",
+    "var",
+    "weight",
 ]

@@ -44,6 +44,7 @@ ActivationName: TypeAlias = Literal[
     "sqrt",
     "square",
     "squareplus",
+    "step",
     "tanh",
     "tanh_gelu",
 ]
@@ -52,9 +53,9 @@ ActivationName: TypeAlias = Literal[
 Activation: TypeAlias = ActivationName | dict[str, Any]
 """`"tanh"`, `"anti_tanh"` (ln cosh), `"identity"`, `"quadratic"` (z^2/2), `"square"`, `"sigmoid"`, `"softplus"`,
 `"sin"`, `"cos"`, `"silu"`, `"gelu"`, `"tanh_gelu"`, `"mish"`, `"gaussian"` (exp(-z^2)), `"erf"`, `"atan"`, `"exp"`,
-`"log"`, `"sqrt"`, `"reciprocal"`, `"elu"`, `"celu"`, `"selu"`, `"squareplus"`, `"relu"`, `"leaky_relu"`; or, with
-settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`, `leaky_relu(slope)`,
-`scaled(act, a, b)`.
+`"log"`, `"sqrt"`, `"reciprocal"`, `"elu"`, `"celu"`, `"selu"`, `"squareplus"`, `"relu"`, `"leaky_relu"`, `"step"`; or,
+with settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`,
+`leaky_relu(slope)`, `scaled(act, a, b)`.
 
 `"log"`, `"sqrt"` and powers that are no integers give NaN for negative z. The second derivatives of ReLU are zero."""
 

@@ -45,6 +45,10 @@ class ArchitectureError(HessquikError, ValueError):
     """A description of an architecture is not valid."""
 
 
+class OperationError(HessquikError, NotImplementedError):
+    """A user's network does something that cannot be taken; the message names the operation and the line."""
+
+
 class ModelFileError(HessquikError, ValueError):
     """A file was read, but does not hold what it should."""
 

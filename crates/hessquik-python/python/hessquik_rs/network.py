@@ -14,14 +14,17 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
 from hessquik_rs._files import check_replaceable, claim, release
+from hessquik_rs._var import Var, graph
+from hessquik_rs._var import weights as listed_weights
 from hessquik_rs.architecture import Architecture, as_json
 from hessquik_rs.check import Check, Checks
-from hessquik_rs.errors import SettingError
+from hessquik_rs.errors import SettingError, ShapeError, UnknownWeightError
 from hessquik_rs.explanation import Explanation
 from hessquik_rs.jet import Array, Gradients, Jet
 from hessquik_rs.request import Names, Options
 
 if TYPE_CHECKING:
+    from torch import nn
     from typing_extensions import Unpack
 
 
@@ -81,6 +84,58 @@ class Network:
         self = cls.__new__(cls)
         self._engine = native
         return self
+
+    @classmethod
+    def from_var(
+        cls, output: Var, *, dtype: DTypeLike = np.float64, weights: Mapping[str, ArrayLike] | None = None
+    ) -> Network:
+        """The network of a formula, with the weights that it was written with.
+
+        * `output`: what was made of `hessquik_rs.input(d)`; its entries in C order are the outputs
+        * `weights`: values of weights that were given by their shapes alone
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> x = hq.input(3)
+        >>> net = hq.Network.from_var(hq.var.tanh(x @ hq.weight("K", np.ones((3, 2)))).sum() ** 2)
+        >>> net(np.zeros((4, 3))).shape
+        (4, 1)
+        """
+        given = {} if weights is None else dict(weights)
+        values: dict[str, ArrayLike] = {}
+        for w in listed_weights(output):
+            value = given.pop(w.name, w.values)
+            if value is None:
+                raise ShapeError(
+                    f"weight {w.name!r} has a shape {list(w.shape)}, but no values: give them by `weights`"
+                )
+            values[w.name] = np.asarray(value, dtype)
+        if given:
+            raise UnknownWeightError(f"no weight is named {next(iter(given))!r}; the formula has {', '.join(values)}")
+        net = cls(graph(output), dtype=dtype, seed=0)
+        net.set_weights(values)
+        return net
+
+    @classmethod
+    def from_torch(cls, model: nn.Module, d: int, *, dtype: DTypeLike | None = None) -> Network:
+        """The network of a PyTorch module with the weights that it has now: without PyTorch, to save and to serve.
+
+        * `model`: maps `(n, d)` to `(n, m)`, each row from its own point; see `hessquik_rs.torch.jet`
+        * `d`: number of features of the points
+        * `dtype`: that of the parameters unless given
+
+        >>> import torch
+        >>> import hessquik_rs as hq
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.SiLU(), torch.nn.Linear(16, 1))
+        >>> hq.Network.from_torch(model, 2)
+        Network(2 -> 1, 65 weights, float32)
+        """
+        from hessquik_rs._torch.freeze import frozen
+
+        graph, weights, own = frozen(model, d)
+        net = cls(graph, dtype=own if dtype is None else dtype, seed=0)
+        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
+        return net
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:

@@ -298,6 +298,10 @@ activations! {
         /// The slope for negative z: finite.
         slope = 0.01 "hundredth"
     } "leaky_relu" => relu::Relu::new(*slope);
+
+    /// f = 1 for z > 0, else 0; f', f'' and f''' are taken to be zero everywhere. For branches that are constant near a
+    /// point.
+    Step "step" => relu::Step;
 }
 
 /// `NAME` or `NAME:setting=number,...`, as the command line takes them: `tanh`, `softplus:beta=2`, `power:p=1.5`.

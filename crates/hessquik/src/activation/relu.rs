@@ -1,4 +1,4 @@
-//! The rectified linear unit, leaky or not.
+//! The rectified linear unit, leaky or not, and the step.
 use super::sweep::Kernel;
 use super::table::{Higher, Row, Table};
 use crate::Real;
@@ -33,6 +33,27 @@ impl<F: Real> Kernel<F> for Relu<F> {
 }
 
 impl<F: Real> Higher<F> for Relu<F> {
+    #[inline(always)]
+    fn higher(self, order: usize, _z: &Row<F>, d: &mut Table<F>) {
+        for j in 4..=order {
+            d[j] = d[3];
+        }
+    }
+}
+
+/// 1 for z > 0, else 0; the derivatives are taken to be zero everywhere.
+#[derive(Clone, Copy)]
+pub(super) struct Step;
+
+impl<F: Real> Kernel<F> for Step {
+    #[inline(always)]
+    fn jet(self, z: F) -> [F; 4] {
+        let zero = if z.is_nan() { z } else { F::zero() };
+        [if z > F::zero() { F::one() } else { zero }, zero, zero, zero]
+    }
+}
+
+impl<F: Real> Higher<F> for Step {
     #[inline(always)]
     fn higher(self, order: usize, _z: &Row<F>, d: &mut Table<F>) {
         for j in 4..=order {

@@ -237,6 +237,7 @@ fn every_activation() -> Vec<ActivationSpec> {
         A::TanhGelu,
         A::Mish,
         A::LeakyRelu { slope: 0.1 },
+        A::Step,
         A::Elu { alpha: 0.7 },
         A::Celu { alpha: 1.5 },
         A::Selu,

@@ -232,6 +232,8 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
         }
         ActivationSpec::Relu if z.re() > 0.0 => z,
         ActivationSpec::Relu => z * 0.0,
+        ActivationSpec::Step if z.re() > 0.0 => z * 0.0 + 1.0,
+        ActivationSpec::Step => z * 0.0,
         ActivationSpec::LeakyRelu { slope } => z * if z.re() > 0.0 { 1.0 } else { slope },
         ActivationSpec::Elu { .. } | ActivationSpec::Celu { .. } if z.re() > 0.0 => z,
         ActivationSpec::Elu { alpha } => z.exp_m1() * alpha,

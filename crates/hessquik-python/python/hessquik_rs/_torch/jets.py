@@ -1,0 +1,248 @@
+"""Jets of a user's module: its graph on the engine, as an operation of autograd."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
+
+from .. import _native
+from ..errors import DtypeError, OperationError, RequestError, SettingError, ShapeError
+from ..jet import Jet
+from ..request import Names, Options
+from . import by_torch
+from .replay import Replay
+from .trace import Traced, across, called, exported, line_of, own, trace
+
+HALF = (torch.float16, torch.bfloat16)
+transforms = torch._C._are_functorch_transforms_active
+
+
+class Call:
+    """A request of the graph of a module."""
+
+    def __init__(self, traced: Traced, request: Names | None, options: dict[str, Any]) -> None:
+        self.traced, self.request, self.options = traced, request, options
+        self.description = json.dumps(traced.graph)
+        self.networks: dict[torch.dtype, _native.Network] = {}
+        self.replay: Replay | None = None
+        d = traced.graph["inputs"]
+        # the engine says what is wrong with a request, and which results it has
+        sample = self.network(torch.float64).evaluate(np.zeros((1, d)), request, **options)
+        self.names = tuple(sample)
+        if "factored" in self.names:
+            raise RequestError("request: the factored Hessian is not a plain tensor; ask for the Hessian")
+
+    def network(self, dtype: torch.dtype) -> _native.Network:
+        """The engine's network of this precision."""
+        network = self.networks.get(dtype)
+        if network is None:
+            name = "float64" if dtype is torch.float64 else "float32"
+            network = self.networks[dtype] = _native.Network(self.description, name, 0)
+        return network
+
+    def bound(self, dtype: torch.dtype, weights: Sequence[Tensor]) -> _native.Network:
+        """The same with these weights."""
+        return self.network(dtype).with_weights([w.detach().numpy() for w in weights])
+
+    def in_torch(self, x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The results in torch operations."""
+        if self.replay is None:
+            self.replay = Replay(self.traced.graph)
+        replay = self.replay
+        return tuple(by_torch.evaluated(lambda p: replay(p, weights), x, self.names, self.options))
+
+    def __call__(self, x: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
+        """The results at points (n, d), on the engine where it can read the tensors."""
+        plain = x.is_cpu and x.dtype in (torch.float32, torch.float64) and all(w.is_cpu for w in weights)
+        if not plain or transforms() or forward_ad._current_level >= 0:
+            return self.in_torch(x, weights)
+        return Evaluate.apply(self, x, *weights)  # type: ignore[no-any-return]
+
+
+class Evaluate(torch.autograd.Function):
+    """The engine's results, whose backward is the engine's pullback."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, *weights)
+        points = x.detach().resolve_neg().numpy()
+        results = call.bound(x.dtype, weights).evaluate(points, call.request, **call.options)
+        return tuple(torch.from_numpy(results[name]) for name in call.names)
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor | None) -> Any:
+        x, *weights = ctx.saved_tensors
+        call: Call = ctx.call
+        if torch.is_grad_enabled():  # to be differentiated once more
+            results, pull = torch.func.vjp(lambda x, *w: call.in_torch(x, w), x, *weights)[:2]
+            filled = tuple(torch.zeros_like(r) if bar is None else bar for r, bar in zip(results, bars, strict=True))
+            return (None, *pull(filled))
+        given = {name: bar.numpy() for name, bar in zip(call.names, bars, strict=True) if bar is not None}
+        if not given:
+            return (None,) * (2 + len(weights))
+        options = {k: v for k, v in call.options.items() if k not in by_torch.OF_OPTIONS or k in given}
+        points = x.detach().resolve_neg().numpy()
+        flat, to_x = call.bound(x.dtype, weights).pullback(points, None, given, **options)
+        parts = torch.from_numpy(flat).split([w.numel() for w in weights])
+        to_weights = [p.reshape(w.shape) for p, w in zip(parts, weights, strict=True)]
+        return (None, torch.from_numpy(to_x), *to_weights)
+
+
+class Jets:
+    """What `hessquik_rs.torch.jet` gives: a function of points."""
+
+    def __init__(self, module: nn.Module, request: Names | None, unsupported: str, options: Options) -> None:
+        if not isinstance(module, nn.Module):
+            raise SettingError(f"the network is a {type(module).__name__}, expected a torch.nn.Module")
+        if unsupported not in ("error", "torch"):
+            raise SettingError(f'unsupported is {unsupported!r}, expected "error" or "torch"')
+        self.module, self.request, self.unsupported = module, request, unsupported
+        self.options = {k: v for k, v in options.items() if v is not None}
+        self.calls: dict[Any, Call | None] = {}
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def __call__(self, x: Tensor) -> Jet:
+        """The jet at points (n, d)."""
+        if not isinstance(x, Tensor) or x.dim() != 2:
+            shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ShapeError(f"the points are {shape}, expected a tensor (n, d)")
+        if not x.is_floating_point():
+            raise DtypeError(f"the points have dtype {x.dtype}, expected a floating type")
+        call = self.call(x)
+        if call is None:
+            names = by_torch.names_of(self.request, self.options)
+            results = by_torch.evaluated(lambda p: self.module(p.unsqueeze(0)).flatten(), x, names, self.options)
+            return Jet(dict(zip(names, results, strict=True)))
+        weights = call.traced.weights(self.module)
+        check(x, weights, call.traced.names)
+        if x.dtype in HALF:
+            # digits are lost in results, not in what they are made of
+            found = [r.to(x.dtype) for r in call(x.float(), [w.float() for w in weights])]
+        else:
+            found = list(call(x, [w.to(x.dtype) for w in weights]))
+        if call.traced.flat and self.options.get("outputs") is None:
+            found = [r.squeeze(-1) for r in found]
+        return Jet(dict(zip(call.names, found, strict=True)))
+
+    def call(self, x: Tensor) -> Call | None:
+        """The request of the graph for such points; `None` if the engine does not take the module."""
+        key = (x.shape[1], tuple(part.training for part in self.module.modules()))
+        if key not in self.calls:
+            self.calls[key] = self.found(x)
+        return self.calls[key]
+
+    def found(self, x: Tensor) -> Call | None:
+        try:
+            with temporarily_clear_interpreter_stack():  # a first call may be inside torch.func's transforms
+                traced = pointwise(self.module, x.shape[1])
+        except OperationError as error:
+            if self.unsupported == "error" or getattr(error, "across", False):
+                raise
+            warnings.warn(f"computed by torch.func, not by the engine: {error}", stacklevel=4)
+            return None
+        return Call(traced, self.request, self.options)
+
+
+def check(x: Tensor, weights: Sequence[Tensor], names: Sequence[str]) -> None:
+    """Points and parameters are of one type, on one device."""
+    for name, w in zip(names, weights, strict=True):
+        if w.device != x.device:
+            raise ShapeError(f"x is on {x.device}, but {name} is on {w.device}: move one, with .to(device)")
+        if w.dtype is not x.dtype and {w.dtype, x.dtype} <= {torch.float32, torch.float64}:
+            raise DtypeError(f"x is {x.dtype}, but {name} is {w.dtype}: convert one, with .to(dtype)")
+
+
+def kind(module: nn.Module) -> tuple[torch.dtype, torch.device]:
+    """Type and device of a module's parameters."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            return tensor.dtype, tensor.device
+    return torch.get_default_dtype(), torch.device("cpu")
+
+
+def pointwise(module: nn.Module, d: int) -> Traced:
+    """The graph of a module, once it is known to compute each point for itself."""
+    dtype, device = kind(module)
+    traced = trace(module, d, dtype)
+    x = torch.randn(3, d, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+    state = {name: tensor.clone() for name, tensor in module.named_buffers()}
+    with torch.no_grad():
+        expected = torch.func.functional_call(module, state, (x,))
+        weights = [w.detach() for w in traced.weights(module)] if not traced.changed else None
+        if weights is None:
+            return traced  # whose buffers change from call to call
+        replay = Replay(traced.graph)
+        found = torch.stack([replay(p, weights) for p in x])
+    expected = expected.reshape(3, -1) if expected.numel() == found.numel() else expected
+    tolerance = {torch.float64: 1e-8, torch.float32: 1e-3}.get(dtype, 0.1)
+    if found.shape == expected.shape and torch.allclose(found, expected, tolerance, tolerance, equal_nan=True):
+        return traced
+    raise mixing(module, d, dtype, x)
+
+
+def mixing(module: nn.Module, d: int, dtype: torch.dtype, x: Tensor) -> OperationError:
+    """The error of the first operation that mixes points."""
+    cure = "compute each row from its own point"
+    both, one = exported(module, d, dtype, 2), exported(module, d, dtype, 1)
+    values = [recorded(one, module, x[:1]), recorded(one, module, x[1:2]), recorded(both, module, x[:2])]
+    singles = [node for node in one.graph.nodes if node.op == "call_function"]
+    batched = [node for node in both.graph.nodes if node.op == "call_function"]
+    for single, batch in zip(singles, batched, strict=False):
+        first, second, together = (v.get(n) for v, n in zip(values, (single, single, batch), strict=True))
+        if isinstance(first, Tensor) and isinstance(second, Tensor) and isinstance(together, Tensor):
+            if not beside(first, second, together):
+                return across(f"{called(batch)}{line_of(batch)}", cure)
+    return across(f"{type(module).__name__}", cure)
+
+
+def recorded(program: Any, module: nn.Module, x: Tensor) -> dict[Any, Any]:
+    """The values of all nodes of an exported program."""
+    values: dict[Any, Any] = {}
+
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, node: torch.fx.Node) -> Any:
+            values[node] = super().run_node(node)
+            return values[node]
+
+    state = {**module.state_dict(), **dict(module.named_parameters()), **dict(module.named_buffers())}
+    inputs = []
+    for spec in program.graph_signature.input_specs:
+        if spec.target is None:
+            inputs.append(x)
+        else:
+            name = own(spec.target)
+            inputs.append(state[name] if name in state else program.constants[spec.target])
+    with torch.no_grad():
+        Recorder(program.graph_module).run(*inputs)
+    return values
+
+
+def beside(first: Tensor, second: Tensor, together: Tensor) -> bool:
+    """Whether the values of two points stand beside each other in those of both, or are the same for all points."""
+
+    def close(a: Tensor, b: Tensor) -> bool:
+        return a.shape == b.shape and torch.allclose(a.double(), b.double(), 1e-6, 1e-6, equal_nan=True)
+
+    if close(first, together) and close(second, together):
+        return True
+    if together.numel() != 2 * first.numel():
+        return False
+    for axis in range(together.dim()):
+        length = together.shape[axis]
+        if first.dim() != together.dim() or length != 2 * first.shape[axis]:
+            continue
+        if close(torch.cat([first, second], axis), together):
+            return True
+        if close(torch.stack([first, second], axis + 1).flatten(axis, axis + 1), together):
+            return True
+    return False
