@@ -156,7 +156,8 @@ def _back_pullback(ctx, x_bar, weight_bars):  # type: ignore[no-untyped-def]
     x, v, value, gradient, second, *weights = ctx.saved_tensors
     *what, to_weights = ctx.call
     given = (x_bar, *(weight_bars if to_weights else [None] * len(weights)))
-    to_x, to_w, to_bars = _differentiated(x, weights, v, (value, gradient, second), given, what)
+    bars = (value, gradient, second)
+    to_x, to_w, to_bars = _differentiated(x, weights, v, bars, given, what)  # type: ignore[no-untyped-call]
     return to_x, to_w, None, *to_bars, None, None, None, None, None
 
 
@@ -176,6 +177,13 @@ def _differentiated(x, weights, v, bars, bars_of_bars, call):  # type: ignore[no
 torch.library.register_autograd(_PULLBACK, _back_pullback, setup_context=_keep_pullback)
 
 
+def _present(x: Tensor, dim: int | None, size: int) -> Tensor:
+    """The batch axis first, of a tensor that there is."""
+    batched = _batched(x, dim, size)
+    assert batched is not None
+    return batched
+
+
 def _batched(tensor: Tensor | None, dim: int | None, size: int) -> Tensor | None:
     """The batch axis first; a tensor without one is the same for the whole batch."""
     if tensor is None:
@@ -187,13 +195,13 @@ def _batched(tensor: Tensor | None, dim: int | None, size: int) -> Tensor | None
 def _(info, in_dims, x, weights, v, *call):  # type: ignore[no-untyped-def]
     """One call for all points where they alone are batched, else one for each entry of the batch."""
     size, (x_dim, w_dims, v_dim) = info.batch_size, in_dims[:3]
-    xs = _batched(x, x_dim, size)
+    xs = _present(x, x_dim, size)
     op = torch.ops.hessquik.evaluate
     if v_dim is None and all(d is None for d in w_dims):
         flat = op(xs.reshape(-1, xs.shape[2]), weights, v, *call)
         jet = tuple(r.unflatten(0, (size, xs.shape[1])) if r.dim() > 1 else r for r in flat)
         return jet, tuple(0 if r.dim() > 1 else None for r in flat)
-    ws = [_batched(w, d, size) for w, d in zip(weights, w_dims, strict=True)]
+    ws = [_present(w, d, size) for w, d in zip(weights, w_dims, strict=True)]
     vs = _batched(v, v_dim, size)
     each = [op(xs[i], [w[i] for w in ws], _entry(vs, i), *call) for i in range(size)]
     return tuple(torch.stack(r) for r in zip(*each, strict=True)), (0, 0, 0)
@@ -204,14 +212,14 @@ def _(info, in_dims, x, weights, v, value, gradient, second, *call):  # type: ig
     """One call for the whole batch where no gradients of weights have to be told apart, else one for each entry."""
     size = info.batch_size
     (x_dim, w_dims, v_dim), bar_dims = in_dims[:3], in_dims[3:6]
-    xs, vs = _batched(x, x_dim, size), _batched(v, v_dim, size)
+    xs, vs = _present(x, x_dim, size), _batched(v, v_dim, size)
     bars = [_batched(bar, d, size) for bar, d in zip((value, gradient, second), bar_dims, strict=True)]
     op, to_weights = torch.ops.hessquik.pullback, call[-1]
     if v_dim is None and not to_weights and all(d is None for d in w_dims):
         flat = [None if bar is None else bar.reshape(-1, *bar.shape[2:]) for bar in bars]
         x_bar, _ = op(xs.reshape(-1, xs.shape[2]), weights, v, *flat, *call)
         return (x_bar.unflatten(0, xs.shape[:2]), []), (0, [])
-    ws = [_batched(w, d, size) for w, d in zip(weights, w_dims, strict=True)]
+    ws = [_present(w, d, size) for w, d in zip(weights, w_dims, strict=True)]
     each = [op(xs[i], [w[i] for w in ws], _entry(vs, i), *[_entry(bar, i) for bar in bars], *call) for i in range(size)]
     x_bars = torch.stack([x_bar for x_bar, _ in each])
     weight_bars = [torch.stack(w) for w in zip(*[w for _, w in each], strict=True)]
@@ -267,5 +275,6 @@ class Pullback(torch.autograd.Function):
         x, v, value, gradient, second, *weights = ctx.saved_tensors
         *what, to_weights = ctx.call
         given = bars_of_bars if to_weights else (bars_of_bars[0], *[None] * len(weights))
-        to_x, to_w, to_bars = _differentiated(x, weights, v, (value, gradient, second), given, what)
+        bars = (value, gradient, second)
+        to_x, to_w, to_bars = _differentiated(x, weights, v, bars, given, what)  # type: ignore[no-untyped-call]
         return to_x, None, *to_bars, None, None, None, None, None, *to_w

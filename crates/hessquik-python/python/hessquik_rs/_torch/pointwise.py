@@ -158,7 +158,9 @@ def _softplus(f: Pointwise, z: Tensor, order: int) -> Jet:
         jet += (f.beta * g.p * g.scale,)
     if f.threshold >= CUT:
         return jet
-    return tuple(torch.where(y > f.threshold, past, d) for past, d in zip((z, 1.0, 0.0), jet, strict=False))
+    identity: tuple[Tensor | float, ...] = (z, 1.0, 0.0)
+    past = [t if isinstance(t, Tensor) else torch.full_like(z, t) for t in identity[: len(jet)]]
+    return tuple(torch.where(y > f.threshold, t, d) for t, d in zip(past, jet, strict=True))
 
 
 def _silu(f: Pointwise, z: Tensor, order: int) -> Jet:

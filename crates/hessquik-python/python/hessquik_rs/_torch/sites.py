@@ -96,10 +96,11 @@ def jet(
         R = T if head else identity(first.new_empty(0, forms[cuts[j]].M.shape[0]))
         total: Tensor | None = None
         for i in range(cuts[j], cuts[j + 1]):
-            f, s1, C = forms[i], sites[i][1], curvatures[i]
+            f, s1 = forms[i], sites[i][1]
+            curvature = curvatures[i]
             A = R @ f.M
-            if C is not None:
-                site = gram(A, C, trace and head)
+            if curvature is not None:
+                site = gram(A, curvature, trace and head)
                 total = site if total is None else total + site
             if i + 1 < depth or K is not None:
                 R = add(times(R, f.S), times(scaled(A, s1), f.W))

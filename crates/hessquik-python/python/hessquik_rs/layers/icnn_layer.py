@@ -91,7 +91,7 @@ class ICNNLayer(formLayer):
         """As :meth:`hessQuikLayer.forward`, of the features and `x` side by side, (n_s, n_in + d)."""
         return super().forward(ux, *args, **kwargs)
 
-    _forward = forward
+    _forward = forward  # type: ignore[assignment]
 
     def form(self, K: Tensor, L: Tensor | None, b: Tensor | None) -> Form:
         """M = [L+; K], S selects x and puts it last, W puts the features first."""

@@ -73,7 +73,7 @@ class quadraticICNNLayer(formLayer):
         """As :meth:`hessQuikLayer.forward`, of the features and `x` side by side, (n_s, n_in + d)."""
         return super().forward(ux, *args, **kwargs)
 
-    _forward = forward
+    _forward = forward  # type: ignore[assignment]
 
     def form(self, w: Tensor | None, v: Tensor, mu: Tensor, A: Tensor) -> Form:
         """M = [0; A^T], act = z^2 / 2, S = [w+; v], W sums, c = mu."""
