@@ -172,7 +172,7 @@ impl<F: Float> Wish<F> {
             request = request.block(&rows, &cols);
         }
         if let Some(pairs) = &options.partials {
-            let axes: Vec<Vec<usize>> = indices("partials", pairs, "a list of tuples of indices")?;
+            let axes: Vec<Vec<usize>> = indices("partials", pairs, "a list of pairs of indices, or of longer tuples")?;
             request = request.any_partials(&axes);
         }
         if let Some(order) = &options.directional {

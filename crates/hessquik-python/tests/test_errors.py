@@ -256,6 +256,6 @@ def test_weights_stay_if_new_ones_do_not_fit():
 
 def test_every_exception_is_documented_and_named_in_the_engine():
     for name, kind in vars(errors).items():
-        if isinstance(kind, type) and kind is not errors.HessquikError:
+        if isinstance(kind, type) and kind is not errors.HessquikError and not issubclass(kind, Warning):
             assert issubclass(kind, errors.HessquikError) and kind.__doc__, name
             assert len(kind.__mro__) > len(errors.HessquikError.__mro__) + 1, name

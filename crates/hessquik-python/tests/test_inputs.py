@@ -209,13 +209,16 @@ def test_modules_of_pytorch_are_told_what_to_do():
 @pytest.mark.parametrize("setting", [{"beta": 1e300}, {"beta": 1e-300}, {"threshold": 1e39}])
 def test_settings_beyond_single_precision(setting, tmp_path):
     layer = hq.single(2, 3, hq.softplus(**setting))
-    with pytest.raises(errors.SettingError, match=r"softplus of layer 0\.1 is 1e-?[0-9]+, expected .*float32 can hold"):
+    with pytest.raises(
+        errors.SettingError,
+        match=r"softplus.* of layer 0\.1.* is 1e-?[0-9]+, expected .*(float32 can hold|numbers of f32)",
+    ):
         hq.Network([{"type": "network", "layers": [hq.single(2, 2), layer]}], dtype="float32")
     net = hq.Network(layer, seed=0)  # double precision can
-    with pytest.raises(errors.SettingError, match="float32 can hold"):
+    with pytest.raises(errors.SettingError, match="float32 can hold|numbers of f32"):
         net.astype("float32")
     net.save(tmp_path / "net.safetensors")
-    with pytest.raises(errors.SettingError, match="float32 can hold"):
+    with pytest.raises((errors.SettingError, errors.ModelFileError), match="float32 can hold|numbers of f32"):
         hq.Network.load(tmp_path / "net.safetensors", dtype="float32")
     with pytest.raises(errors.SettingError, match="step h is 1e300"):
         hq.Network(hq.resnet(2, h=1e300), dtype="float32")
@@ -241,7 +244,7 @@ HINTS = {
 
 @pytest.mark.parametrize("meant", HINTS)
 def test_errors_say_what_was_probably_meant(meant):
-    with pytest.raises((ValueError, TypeError), match=f'did you mean "{meant}"'):
+    with pytest.raises((ValueError, TypeError), match=f'did you mean "?{meant}'):
         HINTS[meant]()
 
 

@@ -63,6 +63,6 @@ class Options(TypedDict, total=False):
     block: Block | None
     """Rows and columns: asks for `block`, these entries of the Hessian."""
     partials: Pairs | None
-    """Tuples of axes, such as `[(0, 1), (1, 1, 1, 1)]`: asks for `partials`, the mixed partial of each (orders 1 to 8)."""
+    """Tuples of axes, such as `[(0, 1), (1, 1, 1)]`: asks for `partials`, the mixed partial of each (order 1 to 8)."""
     directional: int | None
     """An order, 1 to 8: asks for `directional`, the derivatives up to this order along each direction."""
