@@ -170,7 +170,7 @@ mod tests {
             ("lap", "laplacian"),
             ("values", "value"),
             ("sinn", "sin"),
-            ("than", "tanh"),
+            ("tahn", "tanh"),
         ] {
             assert_eq!(did_you_mean(found, known), format!("; did you mean {wanted}?"));
         }

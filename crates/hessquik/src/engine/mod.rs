@@ -32,7 +32,7 @@ mod run;
 mod share;
 mod sizes;
 mod start;
-mod stop;
+pub(crate) mod stop;
 mod sweeps;
 mod symmetric;
 pub(crate) mod tape;

@@ -51,6 +51,7 @@ pub(crate) fn run<F: Real>(steps: &[Step<F>], specs: &[Buffer<F>], memory: &mut 
     let mut tile = Tile { specs, memory, ns };
     let mut rest = steps;
     while !rest.is_empty() {
+        crate::engine::stop::step();
         rest = &rest[tile.step(rest)..];
     }
 }
