@@ -396,10 +396,8 @@ impl<'g, F: Real> Sweeps<'g, F> {
             return *found;
         }
         // the power before times z, orders below one by one: each is asked for in turn
-        if let Some(missing) = (orders.len()..order).next() {
-            (missing..order).for_each(|j| {
-                self.power(taylor, node, z, m, j);
-            });
+        for below in orders.len()..order {
+            self.power(taylor, node, z, m, below);
         }
         let mut terms = Vec::new();
         let mut rows = 1;

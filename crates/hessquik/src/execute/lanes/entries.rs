@@ -297,14 +297,10 @@ pub(super) fn activate<F: Real>(act: &Activation, z: &[F], mut outs: [Option<&mu
 /// Entries that [`activate`] wants to spare.
 pub(super) const SPARE: usize = (ORDERS - 1) * PIECE;
 
-/// Sets `out` to the derivative of any order at every entry of `z`.
+/// Sets `out` to the derivative of this order, which plans have checked to exist, at every entry of `z`.
 pub(super) fn derivative<F: Real>(act: &Activation, order: usize, z: &[F], out: &mut [F], spare: &mut [F]) {
-    if order < ORDERS {
-        let mut out = Some(out);
-        activate(act, z, std::array::from_fn(|j| if j == order { out.take() } else { None }), spare);
-    } else {
-        out.iter_mut().zip(z).for_each(|(out, &z)| *out = act.derivative(order, z));
-    }
+    let mut out = Some(out);
+    activate(act, z, std::array::from_fn(|j| if j == order { out.take() } else { None }), spare);
 }
 
 /// Samples that [`Lower`] takes at once.
