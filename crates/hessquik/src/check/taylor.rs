@@ -358,10 +358,11 @@ impl Rule {
         let observed = |e: &[f64]| (e[0] / e[1]).ln() / self.base.ln();
         let order = f64::from(order);
         let seen = errors.windows(2).map(observed).filter(|o| *o > order - self.tol).count();
-        // a wrong derivative shows one order lower, at steps small enough and yet above rounding
+        // a wrong derivative shows one order lower, at steps small enough and yet above rounding; less for a while, where
+        // the error of the derivative takes over from a remainder of the other sign
         let above = errors.windows(2).filter(|e| e[0] > self.small && e[1] > self.small).map(observed);
         let last: Vec<f64> = above.rev().take(2).collect();
-        let settled = last.len() > 1 && last.iter().all(|o| (o - (order - 1.0)).abs() < 0.5);
+        let settled = last.len() > 1 && last.iter().all(|o| (-1.0..0.5).contains(&(o - (order - 1.0))));
         (seen > many || errors.iter().filter(|e| **e < self.small).count() >= some) && !settled
     }
 }

@@ -401,15 +401,22 @@ impl Sparse {
     fn network(&self, init: &mut Init) -> Network<f64> {
         let matrix = array![[0.3, -0.7, 0.2], [1.1, 0.4, -0.5]];
         let none = || Form::new(3, 2, 3).act(Activation::Sin);
+        // said to be zero: what is not said at all is an error
+        let zero = || Linear::zero().copy(0, 0, 2, 0.0);
         let form = match self.which {
-            0 => none().c("c"),
-            1 => none().b("b").w(Linear::zero().constant(matrix, 0, 0)).c("c"),
+            0 => none().m(zero()).w(zero()).c("c"),
+            1 => none().m(zero()).b("b").w(Linear::zero().constant(matrix, 0, 0)).c("c"),
             2 => none().s(Linear::zero().copy(1, 0, 2, 2.0).copy(1, 1, 1, -0.5).copy(0, 0, 0, 1.0)),
             3 => none().m(Linear::zero().transposed("c", 0, 0)).w(Linear::zero().copy(1, 2, 1, 3.0)).b("b"),
             _ => none().m(Linear::zero().copy(2, 1, 1, 1.5)).w(Linear::zero().constant(matrix, 0, 0)),
         };
-        let weights = Weights::new().with("b", array![0.4, -0.9]).with("c", array![[0.3], [0.8]]);
-        let weights = if self.which == 3 { weights } else { weights.without("c").with("c", array![0.3, 0.8, -0.2]) };
+        let (b, c) = (|| Weights::new().with("b", array![0.4, -0.9]), array![0.3, 0.8, -0.2]);
+        let weights = match self.which {
+            0 => Weights::new().with("c", c),
+            1 => b().with("c", c),
+            3 => b().with("c", array![[0.3], [0.8]]),
+            _ => Weights::new(),
+        };
         let own = Own { name: "sparse", dims: (3, 3), weights, form };
         let layers: Vec<Box<dyn Layer<f64>>> = vec![
             Box::new(own.clone()),
@@ -421,17 +428,20 @@ impl Sparse {
     }
 
     fn sparse<T: Scalar>(&self, w: &Named<T>, at: usize, u: &[T]) -> Vec<T> {
-        let (b, c) = (&w[&format!("{at}.b")], &w[&format!("{at}.c")]);
+        let weight = |name: &str| &w[&format!("{at}.{name}")];
         let matrix = |z: [T; 2]| {
             let [s, t] = z.map(|z| z.sin());
             [s * 0.3 + t * 1.1, s * -0.7 + t * 0.4, s * 0.2 + t * -0.5]
         };
         let zero = T::zero();
         match self.which {
-            0 => (0..3).map(|i| c[[i]]).collect(),
-            1 => matrix([b[[0]], b[[1]]]).into_iter().enumerate().map(|(i, f)| f + c[[i]]).collect(),
+            0 => (0..3).map(|i| weight("c")[[i]]).collect(),
+            1 => {
+                let (b, c) = (weight("b"), weight("c"));
+                matrix([b[[0]], b[[1]]]).into_iter().enumerate().map(|(i, f)| f + c[[i]]).collect()
+            }
             2 => vec![u[1] * 2.0, u[2] * 2.0 - u[1] * 0.5, zero],
-            3 => vec![zero, zero, (u[0] * c[[1, 0]] + b[[1]]).sin() * 3.0],
+            3 => vec![zero, zero, (u[0] * weight("c")[[1, 0]] + weight("b")[[1]]).sin() * 3.0],
             _ => matrix([zero, u[2] * 1.5]).to_vec(),
         }
     }

@@ -10,8 +10,11 @@ use std::path::Path;
 const ARRAYS: [(&str, std::ops::RangeInclusive<usize>); 4] =
     [("x", 0..=1), ("value", 0..=1), ("gradient", 1..=2), ("hessian", 2..=3)];
 
+/// The arrays of [`ARRAYS`] that the file has, in that order.
+pub type Arrays = [Option<ArrayD<f64>>; 4];
+
 /// Reads the arrays, and what the user should know of them.
-pub fn read(path: &Path, mut file: File) -> Result<([Option<ArrayD<f64>>; 4], Vec<String>), Failure> {
+pub fn read(path: &Path, mut file: File) -> Result<(Arrays, Vec<String>), Failure> {
     let again = file.try_clone().map_err(Failure::io(path))?;
     let names = table::names(path, again)?;
     let columns: Vec<_> = names.iter().map(|name| place(name)).collect();

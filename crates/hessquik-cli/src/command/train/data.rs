@@ -66,7 +66,7 @@ fn of_columns(
 }
 
 /// The data of these arrays, in the order of [`NAMES`].
-fn data(path: &Path, [x, value, gradient, hessian]: [Option<ArrayD<f64>>; 4]) -> Result<Data, Failure> {
+fn data(path: &Path, [x, value, gradient, hessian]: columns::Arrays) -> Result<Data, Failure> {
     let Some(x) = x else { return Err(Failure::file(path, "has no array named x")) };
     let x = if x.ndim() == 1 { x.insert_axis(Axis(1)) } else { x };
     let data = Data::new(
