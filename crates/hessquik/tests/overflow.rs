@@ -102,14 +102,14 @@ fn neighbours_keep_their_bits() {
     for (name, network, x) in networks::<f32>(1e20).into_iter().take(2) {
         let d = x.ncols();
         let mut mixed = Array2::zeros((x.nrows() + 2, d));
-        mixed.slice_mut(ndarray::s![1..-1, ..]).assign(&x);
+        mixed.slice_mut(ndarray::s![1..=x.nrows(), ..]).assign(&x);
         mixed.row_mut(0).fill(f32::NAN);
         mixed.row_mut(x.nrows() + 1).fill(1e-3);
         for mode in MODES {
             let request = Request::new().value().hessian().mode(mode.clone());
             let of = |x: &Array2<f32>| network.evaluate(x, &request).expect("valid").hessian.expect("asked for");
             let (alone, together) = (of(&x), of(&mixed));
-            let middle = together.slice(ndarray::s![1..-1, .., .., ..]);
+            let middle = together.slice(ndarray::s![1..=x.nrows(), .., .., ..]);
             assert!(alone.iter().zip(&middle).all(|(a, b)| a == b), "{name} {mode:?}");
             assert!(together.index_axis(ndarray::Axis(0), 0).iter().all(|h| h.is_nan()), "{name} {mode:?}");
         }

@@ -124,27 +124,28 @@ def _all(bound: Operand, value: float) -> bool:
 def frozen(v: Operand) -> Var:
     """`v` with derivatives of zero, as `stop_gradient` and `detach` have it."""
     v = as_var(v)
-    # what a node is above itself is zero, with the derivatives of the node
-    return v - Var(nodes.lower(v.node, 1, 1), v.shape) if v.varies else v
+    return Var(nodes.stopped(v.node), v.shape)
 
 
-def lower(v: Operand, axis: int = -1) -> Var:
-    """`v` less the largest entry along an axis, with the derivatives of `v`: right before what only depends on
-    differences along the axis, such as a softmax."""
+def largest(v: Operand, axis: int = -1) -> Var:
+    """The largest entry along an axis, which is kept with length 1: the first of them where several are."""
     v = as_var(v)
-    axis = _axis(axis, v.ndim, "lower")
-    return Var(nodes.lower(v.node, v.shape[axis], math.prod(v.shape[axis + 1 :])), v.shape)
+    axis = _axis(axis, v.ndim, "largest")
+    shape = (*v.shape[:axis], 1, *v.shape[axis + 1 :])
+    return Var(nodes.largest(v.node, v.shape[axis], math.prod(v.shape[axis + 1 :])), shape)
 
 
 def softmax(v: Operand, axis: int = -1) -> Var:
     """`exp(v) / sum(exp(v))` along an axis."""
-    e = exp(lower(v, axis)) if as_var(v).ndim else constant(1.0)
+    v = as_var(v)
+    e = exp(v - largest(v, axis)) if v.ndim else constant(1.0)
     return e / e.sum(axis, keepdims=True)
 
 
 def log_softmax(v: Operand, axis: int = -1) -> Var:
     """The logarithm of the softmax."""
-    low = lower(v, axis)
+    v = as_var(v)
+    low = v - largest(v, axis)
     return low - log(exp(low).sum(axis, keepdims=True))
 
 
@@ -155,10 +156,8 @@ def logsumexp(v: Operand, axis: Axes = -1, keepdims: bool = False) -> Var:
     # one axis in the place of several
     order = [i for i in range(v.ndim) if i not in axes] + axes
     rows = v.permute(order).reshape(*(v.shape[i] for i in order[: v.ndim - len(axes)]), -1)
-    low = lower(rows, -1)
-    # the largest entry, the derivatives of which cancel
-    top = (rows - low)[..., :1]
-    out = log(exp(low).sum(-1, keepdims=True)) + top
+    top = largest(rows)
+    out = log(exp(rows - top).sum(-1, keepdims=True)) + top
     kept = tuple(1 if i in axes else n for i, n in enumerate(v.shape))
     return out.reshape(kept if keepdims else tuple(n for i, n in enumerate(v.shape) if i not in axes))
 
@@ -172,13 +171,8 @@ def amax(v: Operand, axis: Axes = None, keepdims: bool = False) -> Var:
     v = as_var(v)
     axes = [_axis(a, v.ndim, "amax") for a in _listed(axis, v.ndim)]
     kept = tuple(1 if i in axes else n for i, n in enumerate(v.shape))
-    order = [*axes, *(i for i in range(v.ndim) if i not in axes)]
-    n = math.prod(v.shape[i] for i in axes)
-    rows = v.permute(order).reshape(n, -1)
-    while len(rows) > 1:  # half against half
-        half = len(rows) // 2
-        best = maximum(rows[:half], rows[half : 2 * half])
-        rows = concat([best, rows[2 * half :]]) if len(rows) % 2 else best
+    order = [*(i for i in range(v.ndim) if i not in axes), *axes]
+    rows = largest(v.permute(order).reshape(-1, math.prod(v.shape[i] for i in axes)))
     return rows.reshape(kept if keepdims else tuple(n for i, n in enumerate(v.shape) if i not in axes))
 
 

@@ -67,12 +67,19 @@ class Affine(Node):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Lower(Node):
-    """Entries less the largest of their group, `length` of them that are `inner` apart."""
+class Largest(Node):
+    """The largest entry of each group, `length` of them that are `inner` apart."""
 
     of: Node
     length: int
     inner: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frozen(Node):
+    """The entries, with derivatives of zero."""
+
+    of: Node
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -191,12 +198,16 @@ def moved(of: Node, n: int, source: Ints, target: Ints | None = None) -> Node:
     return affine(n, [_placed(n, Term(of, 1.0, np.asarray(source, np.int64), np.asarray(target, np.int64)))])
 
 
-def lower(of: Node, length: int, inner: int) -> Node:
-    """Entries less the largest of their group."""
+def largest(of: Node, length: int, inner: int) -> Node:
+    """The largest entry of each group."""
     if isinstance(of, Constant):
-        groups = of.values.reshape(-1, length, inner)
-        return constant(groups - groups.max(1, keepdims=True))
-    return Lower(of.n, of.varies, of, length, inner)
+        return constant(of.values.reshape(-1, length, inner).max(1))
+    return of if length == 1 else Largest(of.n // length, of.varies, of, length, inner)
+
+
+def stopped(of: Node) -> Node:
+    """The entries, with derivatives of zero."""
+    return of if isinstance(of, Constant | Frozen) else Frozen(of.n, of.varies, of)
 
 
 def pointwise(of: Node, act: Act) -> Node:
@@ -281,7 +292,7 @@ def parents(node: Node) -> list[Node]:
     match node:
         case Affine(terms=terms):
             return [t.of for t in terms]
-        case Lower(of=of) | Pointwise(of=of):
+        case Largest(of=of) | Frozen(of=of) | Pointwise(of=of):
             return [of]
         case Times(a=a, b=b) | Product(a=a, b=b):
             return [a, b]
@@ -357,9 +368,11 @@ def _written(node: Node, ids: dict[int, int], places: dict[int, int]) -> tuple[d
                     keys.append((ids[id(t.of)], t.c, None, None))
                 listed.append(term)
             return {"op": "affine", "n": n, "terms": listed, "shift": shift}, ("affine", n, shift, *keys)
-        case Lower(of=of, length=length, inner=inner):
+        case Largest(of=of, length=length, inner=inner):
             at = ids[id(of)]
-            return {"op": "lower", "of": at, "len": length, "inner": inner}, ("lower", at, length, inner)
+            return {"op": "largest", "of": at, "len": length, "inner": inner}, ("largest", at, length, inner)
+        case Frozen(of=of):
+            return {"op": "frozen", "of": ids[id(of)]}, ("frozen", ids[id(of)])
         case Pointwise(of=of, act=act):
             return {"op": "act", "of": ids[id(of)], "act": act}, ("act", ids[id(of)], repr(sorted(act.items())))
         case Times(a=a, b=b):

@@ -1,6 +1,6 @@
 //! The plain executor: each step as its formula says, entry by entry. It is what the others are tested against.
 use crate::Real;
-use crate::schedule::{Buffer, DotPlace, GramPlace, Id, Op, Place, Step};
+use crate::schedule::{Buffer, DotPlace, GramPlace, Id, Op, PickPlace, Place, Step};
 
 /// The buffers of a schedule, each (n, rows, ns), or (n, rows) where it is shared.
 #[derive(Clone, Debug)]
@@ -74,14 +74,29 @@ impl<'a, F: Real> Plain<'a, F> {
                     this.add(y, i, r, s, v);
                 });
             }
-            Op::Lower { x, len, inner } => {
-                let group = len * inner;
-                self.each(y, |this, i, r| {
-                    let first = i / group * group + i % inner;
-                    let top = (0..*len).map(|j| this.get(*x, first + j * inner, r, s)).fold(F::neg_infinity(), F::max);
-                    let v = this.get(*x, i, r, s) - top;
-                    this.add(y, i, r, s, v);
-                });
+            Op::Pick { place, x, z, len, inner } => {
+                for g in 0..specs[*z].n / len {
+                    let entry = |j: usize| g / inner * len * inner + j * inner + g % inner;
+                    let at = |this: &Self, j: usize| this.get(*z, entry(j), 0, s);
+                    let more = |a: F, b: F| a > b || a.is_nan() && !b.is_nan();
+                    let first = (0..*len).fold(0, |i, j| if more(at(self, j), at(self, i)) { j } else { i });
+                    for r in 0..rows_of(&[y, *x]) {
+                        let (to, from) = match place {
+                            PickPlace::Y => (g, entry(first)),
+                            PickPlace::X => (entry(first), g),
+                        };
+                        let v = self.get(*x, from, r, s);
+                        self.add(y, to, r, s, v);
+                    }
+                }
+            }
+            Op::Frozen { x } => {
+                for i in 0..specs[y].n {
+                    for r in 0..rows_of(&[y, *x]) {
+                        let v = self.get(*x, i, r, s);
+                        self.add(y, i, r, s, v);
+                    }
+                }
             }
             Op::Times { a, b, c, rows } => {
                 for (ry, ra, rb, ct) in self.triples(rows, &[y, *a, *b]) {

@@ -6,7 +6,8 @@
 //! | kind | value | curved |
 //! |---|---|---|
 //! | [`Kind::Affine`] | `u = sum_p c_p P_p u_p + s`, with `P_p` moving blocks of features | |
-//! | [`Kind::Lower`] | `u = z - max z` in each group, whose derivative is that of `z` | |
+//! | [`Kind::Largest`] | `u = max z` in each group, whose derivative is that of the entry | |
+//! | [`Kind::Frozen`] | `u = z`, whose derivative is taken to be zero | |
 //! | [`Kind::Pointwise`] | `u = act(z)` | yes |
 //! | [`Kind::Times`] | `u = a . b`, entry by entry | yes |
 //! | [`Kind::Product`] | `u = a b`, products of matrices | yes |
@@ -48,8 +49,10 @@ pub(crate) enum Kind<F> {
     Constant(Arc<[F]>),
     /// The sum of its terms, and `shift` at every entry.
     Affine { terms: Vec<Term<F>>, shift: F },
-    /// `z` less the largest entry of each group of `len` entries that are `inner` apart.
-    Lower { of: NodeId, len: usize, inner: usize },
+    /// The largest entry of each group of `len` entries that are `inner` apart.
+    Largest { of: NodeId, len: usize, inner: usize },
+    /// The entries, as numbers that do not move.
+    Frozen { of: NodeId },
     /// An activation, entry by entry.
     Pointwise { of: NodeId, act: Activation },
     /// A product, entry by entry.
@@ -64,7 +67,7 @@ impl<F> Kind<F> {
         match self {
             Kind::Input | Kind::Weight { .. } | Kind::Constant(_) => vec![],
             Kind::Affine { terms, .. } => terms.iter().map(|t| t.of).collect(),
-            Kind::Lower { of, .. } | Kind::Pointwise { of, .. } => vec![*of],
+            Kind::Largest { of, .. } | Kind::Frozen { of } | Kind::Pointwise { of, .. } => vec![*of],
             Kind::Times { a, b } | Kind::Product { a, b, .. } => vec![*a, *b],
         }
     }

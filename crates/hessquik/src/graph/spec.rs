@@ -85,9 +85,8 @@ pub enum NodeSpec {
         #[serde(default)]
         shift: f64,
     },
-    /// The features less the largest of their group: `len` of them that are `inner` apart. Only before what does not depend
-    /// on by how much, such as a softmax: its derivative is that of the features.
-    Lower {
+    /// The largest feature of each group, which is `len` features that are `inner` apart.
+    Largest {
         /// The node.
         of: usize,
         /// Features of a group.
@@ -95,6 +94,11 @@ pub enum NodeSpec {
         /// Distance of the features of a group.
         #[serde(default = "unit")]
         inner: usize,
+    },
+    /// The features, with derivatives that are taken to be zero.
+    Frozen {
+        /// The node.
+        of: usize,
     },
     /// An activation, entry by entry.
     Act {
@@ -215,10 +219,11 @@ impl GraphSpec {
                 }
                 Ok(*n)
             }
-            NodeSpec::Lower { of: id, len, inner } => {
+            NodeSpec::Frozen { of: id } => of(*id),
+            NodeSpec::Largest { of: id, len, inner } => {
                 let n = of(*id)?;
                 match len.checked_mul(*inner) {
-                    Some(group) if group > 0 && n % group == 0 => Ok(n),
+                    Some(group) if group > 0 && n % group == 0 => Ok(n / len),
                     _ => Err(format!("groups of {len} features, {inner} apart, of {n}")),
                 }
             }
@@ -273,7 +278,8 @@ impl<F: Real> Graph<F> {
                         .collect(),
                     shift: shift.as_f64(),
                 },
-                Kind::Lower { of, len, inner } => NodeSpec::Lower { of: *of, len: *len, inner: *inner },
+                Kind::Largest { of, len, inner } => NodeSpec::Largest { of: *of, len: *len, inner: *inner },
+                Kind::Frozen { of } => NodeSpec::Frozen { of: *of },
                 Kind::Pointwise { of, act } => NodeSpec::Act { of: *of, act: act.describe()? },
                 Kind::Times { a, b } => NodeSpec::Times { a: *a, b: *b },
                 Kind::Product { a, b, form } => {
@@ -310,7 +316,8 @@ pub(super) fn replay<F: Real>(spec: &GraphSpec, sizes: &[usize], tracer: &mut Tr
                 };
                 Kind::Affine { terms: terms.iter().map(term).collect(), shift: F::of(*shift) }
             }
-            NodeSpec::Lower { of, len, inner } => Kind::Lower { of: ids[*of], len: *len, inner: *inner },
+            NodeSpec::Largest { of, len, inner } => Kind::Largest { of: ids[*of], len: *len, inner: *inner },
+            NodeSpec::Frozen { of } => Kind::Frozen { of: ids[*of] },
             NodeSpec::Act { of, act } => Kind::Pointwise { of: ids[*of], act: Activation::from(*act) },
             NodeSpec::Times { a, b } => Kind::Times { a: ids[*a], b: ids[*b] },
             NodeSpec::Product { a, b, dims, transposed } => {

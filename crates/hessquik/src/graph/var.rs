@@ -415,6 +415,26 @@ impl<F: Real> Var<F> {
         self.sum(axis).affine(F::of(1.0 / len as f64), F::zero())
     }
 
+    /// The largest entry along an axis, which is kept with length 1: the first of them where several are. Its derivatives
+    /// are those of this entry.
+    #[track_caller]
+    pub fn max(&self, axis: usize) -> Self {
+        if axis >= self.shape.len() {
+            self.fail(Location::caller(), format!("max: axis {axis} is not in shape {:?}", self.shape));
+            return self.zeros(&self.shape);
+        }
+        let (_, inner) = self.around(axis);
+        let len = self.shape[axis];
+        let mut shape = self.shape.clone();
+        shape[axis] = 1;
+        self.push(Kind::Largest { of: self.id, len, inner }, shape)
+    }
+
+    /// The entries as numbers that do not move: with derivatives of zero, to the points and to the weights.
+    pub fn frozen(&self) -> Self {
+        self.push(Kind::Frozen { of: self.id }, self.shape.clone())
+    }
+
     /// The sum of all entries, shape `[1]`.
     pub fn sum_all(&self) -> Self {
         self.flatten().sum(0)
@@ -484,7 +504,8 @@ impl<F: Real> Var<F> {
         if self.shape[axis] == 1 {
             return self.constantly(1.0);
         }
-        let e = self.lowered(axis).exp();
+        // without the largest, of which nothing depends but rounding: that of a probability near 1 is then small
+        let e = (self - self.max(axis)).exp();
         let total = e.sum(axis);
         e * total.recip()
     }
@@ -499,7 +520,7 @@ impl<F: Real> Var<F> {
         if self.shape[axis] == 1 {
             return self.constantly(0.0);
         }
-        let lowered = self.lowered(axis);
+        let lowered = self - self.max(axis);
         let total = lowered.exp().sum(axis).ln();
         lowered - total
     }
@@ -514,11 +535,8 @@ impl<F: Real> Var<F> {
         if self.shape[axis] == 1 {
             return self.clone();
         }
-        // with l = u - max u: ln sum exp u = ln sum exp l + (u_0 - l_0), where u_0 - l_0 is the largest entry; its derivative
-        // is zero, as is that of what was taken off
-        let lowered = self.lowered(axis);
-        let first = |v: &Self| v.slice(axis, 0..1);
-        lowered.exp().sum(axis).ln() + (first(self) - first(&lowered))
+        let largest = self.max(axis);
+        (self - &largest).exp().sum(axis).ln() + largest
     }
 
     /// `(u - mean u) / sqrt(var u + eps)` along an axis: layer norm without its weights.
@@ -527,15 +545,6 @@ impl<F: Real> Var<F> {
         let centred = self - self.mean(axis);
         let variance = centred.square().mean(axis);
         centred * (variance + eps).powf(-0.5)
-    }
-
-    /// The entries less the largest along an axis. Only for what does not depend on by how much: its derivative is taken to
-    /// be that of the entries.
-    #[track_caller]
-    pub(crate) fn lowered(&self, axis: usize) -> Self {
-        let (_, inner) = self.around(axis);
-        let len = self.shape[axis];
-        self.push(Kind::Lower { of: self.id, len, inner }, self.shape.clone())
     }
 
     fn times(&self, other: &Self, at: &Location<'_>) -> Self {

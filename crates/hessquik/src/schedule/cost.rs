@@ -27,7 +27,9 @@ pub(crate) fn of<F: Real>(step: &Step<F>, buffers: &[Buffer<F>]) -> f64 {
     };
     match &step.op {
         Op::Act { .. } => ACTIVATION * len(step.out),
-        Op::Move { .. } | Op::Add { .. } | Op::Lower { .. } => ENTRY * len(step.out),
+        Op::Move { .. } | Op::Add { .. } | Op::Frozen { .. } => ENTRY * len(step.out),
+        // every entry of a group is compared, and looked at for each row
+        Op::Pick { x, z, .. } => ENTRY * (len(*x).max(len(step.out)) + len(*z)),
         Op::Times { rows: list, .. } => 2.0 * ENTRY * (rows(list) * out.n) as f64,
         Op::Product { dims, rows: list, .. } => 2.0 * (rows(list) * dims.iter().product::<usize>()) as f64,
         Op::Dot { a, b, .. } => {

@@ -11,4 +11,4 @@ pub(crate) use build::List;
 pub(crate) use compile::{Reading, compile};
 pub(crate) use cost::of as operations;
 pub(crate) use reverse::reverse;
-pub(crate) use step::{Block, Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step, Triple, Triples};
+pub(crate) use step::{Block, Buffer, DotPlace, GramPlace, Id, Op, PickPlace, Place, Source, Step, Triple, Triples};

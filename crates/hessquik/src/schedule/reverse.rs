@@ -1,10 +1,10 @@
 //! A list of steps reversed: one rule for each kind of step.
 //!
-//! Every step but the derivatives of activations is a multilinear form with one place missing. Its reverse gives, to each
+//! Every step but the derivatives of activations and what is taken as a constant is a multilinear form with one place missing. Its reverse gives, to each
 //! operand, the same form with that operand's place missing and the cotangent of its result in place of the result. The rule of
 //! an activation's derivative is the next derivative.
 use super::build::{List, backwards, scaled};
-use super::step::{DotPlace, GramPlace, Id, Op, Place, Triple, Triples};
+use super::step::{DotPlace, GramPlace, Id, Op, PickPlace, Place, Triple, Triples};
 use crate::{Activation, Real};
 use std::sync::Arc;
 
@@ -75,12 +75,15 @@ pub(crate) fn reverse<F: Real>(list: &mut List<F>, seeds: &[(Id, Id)], wanted: &
 /// To each operand of a step, the step that adds to its cotangent.
 fn reverse_step<F: Real>(list: &List<F>, op: &Op<F>, bar: Id) -> Vec<(Id, Op<F>)> {
     match op {
-        Op::Add { .. } => vec![],
+        Op::Add { .. } | Op::Frozen { .. } => vec![],
         Op::Move { x, c, blocks, rows } => {
             let rows = rows.as_ref().map(|rows| rows.iter().map(|&(y, x)| (x, y)).collect());
             vec![(*x, Op::Move { x: bar, c: *c, blocks: backwards(blocks), rows })]
         }
-        Op::Lower { x, .. } => vec![(*x, scaled(bar, F::one()))],
+        Op::Pick { place, x, z, len, inner } => {
+            let place = if *place == PickPlace::Y { PickPlace::X } else { PickPlace::Y };
+            vec![(*x, Op::Pick { place, x: bar, z: *z, len: *len, inner: *inner })]
+        }
         Op::Act { z, act, order } => {
             let next = derivative(list, *z, *order + 1, act).expect("added before");
             vec![(*z, Op::Times { a: bar, b: next, c: F::one(), rows: None })]

@@ -4,7 +4,7 @@
 //! by side, or once for all samples where it is *shared*. Values have one row, tangents one for each direction, adjoints
 //! one for each output.
 //!
-//! Every step but [`Op::Act`] and [`Op::Lower`] is a form that is linear in each of its places, with one of them missing:
+//! Every step but [`Op::Act`] and [`Op::Frozen`] is a form that is linear in each of its places, with one of them missing:
 //! `out` gets the derivative of the form with respect to that place. So reversing a step gives steps of the same kind: the
 //! missing place and another change roles.
 //!
@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | [`Op::Move`] | `c sum y[to + j] x[from + j]` | y (its reverse swaps `from` and `to`) |
 //! | [`Op::Times`] | `c sum y . a . b` | y |
+//! | [`Op::Pick`] | `sum_g y[g] x[i(g)]`, with `i(g)` the largest entry of group g of another buffer | y or x |
 //! | [`Op::Product`] | `sum y[g, i, j] a[g, i, l] b[g, l, j]` | y, a or b |
 //! | [`Op::Dot`] | `sum d[r, e] g[i, r] t[i, e]` | d, g or t |
 //! | [`Op::Gram`] | `c/2 sum h[r, a, b] c[i, r] (s[i, a] t[i, b] + t[i, a] s[i, b])` | h, c or s |
@@ -114,6 +115,15 @@ pub(crate) enum GramPlace {
     S,
 }
 
+/// The place of a [`Op::Pick`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PickPlace {
+    /// `y[g] += x[i(g)]`.
+    Y,
+    /// `x[i(g)] += y[g]`.
+    X,
+}
+
 /// What a step computes from its operands.
 #[derive(Clone, Debug)]
 pub(crate) enum Op<F> {
@@ -124,10 +134,11 @@ pub(crate) enum Op<F> {
     Add { s: F },
     /// `y = act^(order)(z)` entry by entry.
     Act { z: Id, act: Activation, order: usize },
-    /// `y = x` less the largest entry of its group: `groups` of `len` entries, entry `j` of group `g` at
-    /// `(g / inner) * len * inner + j * inner + g % inner`. Its derivative is that of `x`: what is lowered so does not
-    /// depend on by how much.
-    Lower { x: Id, len: usize, inner: usize },
+    /// One entry of each group: entry `j` of group `g` is `(g / inner) * len * inner + j * inner + g % inner`, of `len`, and
+    /// the one picked is where `z`, of one row, is largest (the first such, or where it is no number).
+    Pick { place: PickPlace, x: Id, z: Id, len: usize, inner: usize },
+    /// `y += x`, whose derivative is taken to be zero.
+    Frozen { x: Id },
     /// `y += c a . b` entry by entry.
     Times { a: Id, b: Id, c: F, rows: Triples<F> },
     /// Products of `dims[0]` pairs of matrices (dims 1, dims 2) (dims 2, dims 3); features are `(g, i, j)` in C order.
@@ -152,7 +163,8 @@ impl<F: Copy> Op<F> {
     pub fn operands(&self) -> Vec<Id> {
         match self {
             Op::Add { .. } => vec![],
-            Op::Move { x, .. } | Op::Lower { x, .. } => vec![*x],
+            Op::Move { x, .. } | Op::Frozen { x } => vec![*x],
+            Op::Pick { x, z, .. } => vec![*x, *z],
             Op::Act { z, .. } => vec![*z],
             Op::Times { a, b, .. } | Op::Product { a, b, .. } | Op::Dot { a, b, .. } => vec![*a, *b],
             Op::Gram { operands, .. } => operands.to_vec(),
@@ -173,7 +185,11 @@ impl<F: std::fmt::Debug> std::fmt::Display for Op<F> {
             }
             Op::Add { s } => write!(f, "add {s:?}"),
             Op::Act { z, act, order } => write!(f, "{}^({order}) %{z}", act.name()),
-            Op::Lower { x, len, .. } => write!(f, "lower %{x} by the largest of {len}"),
+            Op::Pick { place, x, z, len, .. } => {
+                let to = if *place == PickPlace::Y { "" } else { " to its place" };
+                write!(f, "pick %{x}{to}, where %{z} is largest of {len}")
+            }
+            Op::Frozen { x } => write!(f, "%{x} as a constant"),
             Op::Times { a, b, rows, .. } => write!(f, "times %{a} . %{b}{}", list(rows)),
             Op::Product { place, a, b, dims: [g, r, s, t], rows } => {
                 let form = match place {

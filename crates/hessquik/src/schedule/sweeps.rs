@@ -3,7 +3,7 @@
 //!
 //! Taylor coefficients along a direction `v` are those of `u(x + t v) = sum_j c_j t^j`; tangents are `c_1`.
 use super::build::{List, backwards, moved, scaled, scaled_times, times, times_rows};
-use super::step::{DotPlace, Id, Op, Source, Triple, Triples};
+use super::step::{DotPlace, Id, Op, PickPlace, Source, Triple, Triples};
 use crate::Real;
 use crate::graph::{Graph, Kind, NodeId};
 use std::sync::Arc;
@@ -46,7 +46,10 @@ impl<'g, F: Real> Sweeps<'g, F> {
                         let zeros = || Source::Literal(vec![F::zero(); n].into());
                         list.sum(n, 1, terms).unwrap_or_else(|| list.source(n, 1, zeros()))
                     }
-                    Kind::Lower { of, len, inner } => list.one(n, 1, Op::Lower { x: u[*of], len: *len, inner: *inner }),
+                    Kind::Largest { of, len, inner } => {
+                        list.one(n, 1, Op::Pick { place: PickPlace::Y, x: u[*of], z: u[*of], len: *len, inner: *inner })
+                    }
+                    Kind::Frozen { of } => list.one(n, 1, Op::Frozen { x: u[*of] }),
                     Kind::Pointwise { of, act } => list.one(n, 1, Op::Act { z: u[*of], act: act.clone(), order: 0 }),
                     Kind::Times { a, b } => list.one(n, 1, times(u[*a], u[*b])),
                     Kind::Product { a, b, form } => list.one(n, 1, form.product(u[*a], u[*b], None)),
@@ -84,11 +87,14 @@ impl<'g, F: Real> Sweeps<'g, F> {
         let at = |p: NodeId| rows.get(p).copied().flatten();
         let u = |p: NodeId| self.u[p];
         match &graph.nodes[node].kind {
-            Kind::Input | Kind::Weight { .. } | Kind::Constant(_) => vec![],
+            Kind::Input | Kind::Weight { .. } | Kind::Constant(_) | Kind::Frozen { .. } => vec![],
             Kind::Affine { terms, .. } => {
                 terms.iter().filter_map(|t| Some(moved(at(t.of)?, t.c, t.blocks.clone()))).collect()
             }
-            Kind::Lower { of, .. } => at(*of).map(|x| scaled(x, F::one())).into_iter().collect(),
+            Kind::Largest { of, len, inner } => {
+                let pick = |x| Op::Pick { place: PickPlace::Y, x, z: u(*of), len: *len, inner: *inner };
+                at(*of).map(pick).into_iter().collect()
+            }
             Kind::Pointwise { of, .. } => match at(*of) {
                 Some(t) => vec![times(t, self.act(node, 1))],
                 None => vec![],
@@ -155,11 +161,13 @@ impl<'g, F: Real> Sweeps<'g, F> {
             let mut to = |p: NodeId, op: Op<F>| terms[p].push(op);
             let varies = |p: NodeId| graph.nodes[p].varies;
             match &graph.nodes[i].kind {
-                Kind::Input | Kind::Weight { .. } | Kind::Constant(_) => {}
+                Kind::Input | Kind::Weight { .. } | Kind::Constant(_) | Kind::Frozen { .. } => {}
                 Kind::Affine { terms, .. } => {
                     terms.iter().filter(|t| varies(t.of)).for_each(|t| to(t.of, moved(gi, t.c, backwards(&t.blocks))));
                 }
-                Kind::Lower { of, .. } => to(*of, scaled(gi, F::one())),
+                Kind::Largest { of, len, inner } => {
+                    to(*of, Op::Pick { place: PickPlace::X, x: gi, z: u(*of), len: *len, inner: *inner });
+                }
                 Kind::Pointwise { of, .. } => {
                     let d = self.act(i, 1);
                     to(*of, times(gi, d));

@@ -71,7 +71,6 @@ pub struct Lines {
 /// What lines are written with: variables, or numbers of the oracle.
 trait Machine {
     type V: Clone;
-    fn len(&self, v: &Self::V) -> usize;
     fn dense(&self, v: &Self::V, name: &str, out: usize) -> Self::V;
     fn positive(&self, v: &Self::V, name: &str, out: usize) -> Self::V;
     fn act(&self, v: &Self::V, act: &ActivationSpec) -> Self::V;
@@ -130,9 +129,6 @@ impl Shapes {
 
 impl Machine for Shapes {
     type V = usize;
-    fn len(&self, v: &usize) -> usize {
-        *v
-    }
     fn dense(&self, v: &usize, name: &str, out: usize) -> usize {
         self.add(format!("K{name}"), vec![*v, out]);
         self.add(format!("b{name}"), vec![out]);
@@ -176,13 +172,10 @@ impl Machine for Shapes {
 }
 
 /// Variables, at the point.
-struct Vars<F>(Var<F>);
+struct Vars<F>(std::marker::PhantomData<F>);
 
 impl<F: Real> Machine for Vars<F> {
     type V = Var<F>;
-    fn len(&self, v: &Var<F>) -> usize {
-        v.len()
-    }
     fn dense(&self, v: &Var<F>, name: &str, _: usize) -> Var<F> {
         v.dot(&format!("K{name}")) + format!("b{name}").as_str()
     }
@@ -190,7 +183,7 @@ impl<F: Real> Machine for Vars<F> {
         v.matmul(&v.weight(&format!("K{name}")).act(Activation::softplus()))
     }
     fn act(&self, v: &Var<F>, act: &ActivationSpec) -> Var<F> {
-        v.act(Activation::from(act.clone()))
+        v.act(Activation::from(*act))
     }
     fn times(&self, a: &Var<F>, b: &Var<F>) -> Var<F> {
         if a.len() == b.len() { a * b } else { a * b.sum_all() }
@@ -239,9 +232,6 @@ fn total<T: Scalar>(v: &[T]) -> T {
 
 impl<T: Scalar> Machine for Numbers<'_, T> {
     type V = Vec<T>;
-    fn len(&self, v: &Vec<T>) -> usize {
-        v.len()
-    }
     fn dense(&self, v: &Vec<T>, name: &str, out: usize) -> Vec<T> {
         let (k, b) = (self.weight(&format!("K{name}")), self.weight(&format!("b{name}")));
         (0..out).map(|o| v.iter().enumerate().fold(b[[o]], |sum, (i, &v)| sum + v * k[[i, o]])).collect()
@@ -336,7 +326,7 @@ impl<F: Real> Layer<F> for Random<F> {
         self.weights.list_mut()
     }
     fn forward_pass(&self, u: Var<F>) -> Var<F> {
-        self.lines.run(&Vars(u.clone()), u)
+        self.lines.run(&Vars(std::marker::PhantomData), u)
     }
 }
 

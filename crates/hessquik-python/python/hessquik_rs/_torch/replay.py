@@ -84,9 +84,11 @@ class Replay:
                         source, target = (p.to(x.device) for p in place)
                         total = total.index_add(0, target, part[source])
                 return total
-            case "lower":
+            case "largest":
                 groups = values[node["of"]].reshape(-1, node["len"], node["inner"])
-                return (groups - groups.detach().amax(1, keepdim=True)).reshape(-1)
+                return groups.max(1).values.reshape(-1)
+            case "frozen":
+                return values[node["of"]].detach()
             case "act":
                 act = node["act"]
                 return ACTS[act["type"]](values[node["of"]], act)

@@ -1,8 +1,8 @@
-//! Steps that go entry by entry: sums and products of lines, activations, and what softmax is shifted by.
+//! Steps that go entry by entry: sums and products of lines, activations, and the largest of groups.
 use super::view::{Lines, LinesMut, Meet};
 use crate::engine::kernels::along;
 use crate::engine::tape::Buffer;
-use crate::schedule::Block;
+use crate::schedule::{Block, PickPlace};
 use crate::{Activation, Real};
 use pulp::{Simd, WithSimd};
 
@@ -303,36 +303,37 @@ pub(super) fn derivative<F: Real>(act: &Activation, order: usize, z: &[F], out: 
     activate(act, z, std::array::from_fn(|j| if j == order { out.take() } else { None }), spare);
 }
 
-/// Samples that [`Lower`] takes at once.
+/// Samples that [`Pick`] takes at once.
 const CHUNK: usize = 16;
 
-/// `y = x` less the largest of the group.
-pub(super) struct Lower<'a, F> {
+/// One entry of each group, at the place where `z` is largest.
+pub(super) struct Pick<'a, F> {
     pub onto: bool,
+    pub place: PickPlace,
     pub y: LinesMut<'a, F>,
-    pub n: usize,
     pub x: Lines<'a, F>,
+    pub z: Lines<'a, F>,
+    pub groups: usize,
     pub len: usize,
     pub inner: usize,
 }
 
-impl<F: Real> Lower<'_, F> {
+impl<F: Real> Pick<'_, F> {
     /// To be called where the vectors of the machine are known.
     #[inline(always)]
     pub fn run(mut self) {
-        let (rows, width) = (self.y.rows, self.y.width);
-        for group in 0..self.n / self.len {
-            let first = group / self.inner * self.len * self.inner + group % self.inner;
-            for row in 0..rows {
-                let mut s = 0;
-                while s < width {
-                    if s + CHUNK <= width {
-                        self.chunk::<CHUNK>(first, row, s);
-                        s += CHUNK;
-                    } else {
-                        self.chunk::<1>(first, row, s);
-                        s += 1;
-                    }
+        if !self.onto {
+            self.y.data.fill(F::zero());
+        }
+        for group in 0..self.groups {
+            let mut s = 0;
+            while s < self.z.width {
+                if s + CHUNK <= self.z.width {
+                    self.chunk::<CHUNK>(group, s);
+                    s += CHUNK;
+                } else {
+                    self.chunk::<1>(group, s);
+                    s += 1;
                 }
             }
         }
@@ -340,21 +341,31 @@ impl<F: Real> Lower<'_, F> {
 
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // the compiler may not see through iterators, and then nothing is vectorised
-    fn chunk<const N: usize>(&mut self, first: usize, row: usize, s: usize) {
-        let mut top = [F::neg_infinity(); N];
+    fn chunk<const N: usize>(&mut self, group: usize, s: usize) {
+        let first = group / self.inner * self.len * self.inner + group % self.inner;
+        let entry = |j: usize| first + j * self.inner;
+        // the largest entry and its number, which is exact in any precision: groups are of fewer than 2^24 entries
+        let (mut top, mut which) = ([F::neg_infinity(); N], [F::zero(); N]);
         for j in 0..self.len {
-            let x = &self.x.data[self.x.at(first + j * self.inner, row) + s..][..N];
+            let z = &self.z.data[self.z.at(entry(j), 0) + s..][..N];
             for l in 0..N {
-                top[l] = if x[l] > top[l] { x[l] } else { top[l] };
+                let more = z[l] > top[l] || (z[l].is_nan() && !top[l].is_nan());
+                top[l] = if more { z[l] } else { top[l] };
+                which[l] = if more { F::of(j as f64) } else { which[l] };
             }
         }
-        for j in 0..self.len {
-            let x = &self.x.data[self.x.at(first + j * self.inner, row) + s..][..N];
-            let at = self.y.at(first + j * self.inner, row) + s;
-            let y = &mut self.y.data[at..][..N];
-            for l in 0..N {
-                let start = if self.onto { y[l] } else { F::zero() };
-                y[l] = start + (x[l] - top[l]);
+        for row in 0..self.x.rows.max(self.y.rows) {
+            for j in 0..self.len {
+                let (to, from) = match self.place {
+                    PickPlace::Y => (group, entry(j)),
+                    PickPlace::X => (entry(j), group),
+                };
+                let x = &self.x.data[self.x.at(from, row) + s..][..N];
+                let at = self.y.at(to, row) + s;
+                let y = &mut self.y.data[at..][..N];
+                for l in 0..N {
+                    y[l] += if which[l] == F::of(j as f64) { x[l] } else { F::zero() };
+                }
             }
         }
     }

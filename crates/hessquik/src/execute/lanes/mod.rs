@@ -19,7 +19,7 @@ use crate::engine::tape::fit;
 use crate::schedule::{Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step};
 use crate::{Activation, Real};
 pub(crate) use entries::Scratch;
-use entries::{Add, Lower, Move, ORDERS, SPARE, Times};
+use entries::{Add, Move, ORDERS, Pick, SPARE, Times};
 use gram::Gram;
 use pulp::Arch;
 use std::ops::Range;
@@ -93,6 +93,21 @@ impl<F: Real> Tile<'_, '_, F> {
         let rows_of = |ids: &[Id]| ids.iter().map(|&id| specs[id].rows).max().unwrap_or(1);
         match op {
             Op::Act { .. } => {}
+            // the derivative of what is frozen is a matter of the list
+            Op::Frozen { x } => {
+                let count = rows_of(&[*out, *x]);
+                self.with(*out, [*x], |y, [x], _| {
+                    Arch::new().dispatch(Move {
+                        onto: *onto,
+                        y,
+                        n,
+                        x,
+                        c: F::one(),
+                        blocks: None,
+                        rows: Meet::All(count),
+                    });
+                });
+            }
             Op::Move { x, c, blocks, rows } => {
                 let count = rows_of(&[*out, *x]);
                 let rows = rows.as_deref().map_or(Meet::All(count), Meet::Pairs);
@@ -103,12 +118,13 @@ impl<F: Real> Tile<'_, '_, F> {
             Op::Add { s } => {
                 self.with(*out, [], |y, [], _| Arch::new().dispatch(Add { onto: *onto, y: y.data, s: *s }));
             }
-            Op::Lower { x, len, inner } => {
-                self.widened(*onto, *out, [*x], |onto, y, [x], _| {
-                    let lower = Lower { onto, y, n, x, len: *len, inner: *inner };
+            Op::Pick { place, x, z, len, inner } => {
+                let groups = specs[*z].n / len;
+                self.widened(*onto, *out, [*x, *z], |onto, y, [x, z], _| {
+                    let pick = Pick { onto, place: *place, y, x, z, groups, len: *len, inner: *inner };
                     vectorised(
                         #[inline(always)]
-                        || lower.run(),
+                        || pick.run(),
                     );
                 });
             }

@@ -1,7 +1,7 @@
 //! Each step against the plain executor, with every combination of rows and of shared buffers.
 use super::super::Plain;
 use super::{Memory, Scratch, run};
-use crate::schedule::{Block, Buffer, DotPlace, GramPlace, Id, Op, Place, Source, Step, Triple};
+use crate::schedule::{Block, Buffer, DotPlace, GramPlace, Id, Op, PickPlace, Place, Source, Step, Triple};
 use crate::{Activation, Real};
 use std::sync::Arc;
 
@@ -154,8 +154,15 @@ fn entry_by_entry<F: Real>() {
         for (ry, rx) in [(1, 1), (2, 2), (2, 1), (1, 2)] {
             let specs: [Buffer<F>; 2] = [buffer(12, ry, y), buffer(12, rx, x)];
             both_ways(&specs, &Op::Add { s: numbers.real() }, 0, numbers);
+            both_ways(&specs, &Op::Frozen { x: 1 }, 0, numbers);
             for (len, inner) in [(12, 1), (3, 1), (3, 2), (2, 6)] {
-                both_ways(&specs, &Op::Lower { x: 1, len, inner }, 0, numbers);
+                for z in [false, true] {
+                    let pick = |place| Op::Pick { place, x: 1, z: 2, len, inner };
+                    let specs: [Buffer<F>; 3] = [buffer(12 / len, ry, y), buffer(12, rx, x), buffer(12, 1, z)];
+                    both_ways(&specs, &pick(PickPlace::Y), 0, numbers);
+                    let specs: [Buffer<F>; 3] = [buffer(12, ry, y), buffer(12 / len, rx, x), buffer(12, 1, z)];
+                    both_ways(&specs, &pick(PickPlace::X), 0, numbers);
+                }
             }
             for order in 0..4 {
                 both_ways(&specs, &Op::Act { z: 1, act: Activation::Tanh, order }, 0, numbers);
