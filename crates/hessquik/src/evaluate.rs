@@ -1,5 +1,5 @@
 //! The entries of the library: evaluate, stream and pull back, for every layer and network.
-use crate::engine::{Call, Field, GoOn, Program};
+use crate::engine::{Call, Field, GoOn, Program, Schedules};
 use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView4, Axis, Data, Ix2, Slice};
@@ -299,7 +299,12 @@ pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
     x.map_or(Ok(()), |x| check_points(&program, &x))?;
     match layer.lowered() {
         Some(lowered) => lowered.call(layer, request, reverse),
-        None => Ok(Arc::new(resolve(program, &|| Ok(Arc::new(Program::of_graph(layer)?)), request, reverse)?)),
+        None => Ok(Arc::new(resolve(
+            program,
+            &|| Ok(Arc::new(Program::of_graph(layer, Schedules::default())?)),
+            request,
+            reverse,
+        )?)),
     }
 }
 
@@ -317,14 +322,20 @@ pub(crate) fn resolve<F: Real>(
     if request.higher_order() {
         return F::resolve(graph()?, request, reverse, false);
     }
+    let schedules = program.schedules.clone();
     let chain = F::resolve(program, request, reverse, false)?;
-    if !chain.may_cost_less(request) {
+    if !chain.may_cost_less(request) || schedules.verdict(request, reverse) == Some(false) {
         return Ok(chain);
     }
     // a smooth map of the user's own has no graph
-    let Ok(graph) = graph() else { return Ok(chain) };
+    let Ok(graph) = graph() else {
+        schedules.decide(request, reverse, false);
+        return Ok(chain);
+    };
     let other = F::resolve(graph, request, reverse, false)?;
-    Ok(if chain.gives_way_to(&other) { other } else { chain })
+    let better = chain.gives_way_to(&other);
+    schedules.decide(request, reverse, better);
+    Ok(if better { other } else { chain })
 }
 
 /// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.

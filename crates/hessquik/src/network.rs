@@ -1,6 +1,6 @@
 //! Networks: layers one after another, and a network is a layer.
 use crate::architecture::Architecture;
-use crate::engine::{Lowered, Memory, Program};
+use crate::engine::{Lowered, Memory, Program, Schedules};
 use crate::layer::{Init, Parts};
 use crate::{Activation, Error, Icnn, Layer, Real, Resnet, Single};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
@@ -28,12 +28,14 @@ pub struct Network<F> {
     lowered: OnceLock<Lowered<F>>,
     /// What each of them works in.
     memory: Memory<F>,
+    /// The schedules of its graph, whatever the weights are.
+    schedules: Schedules<F>,
 }
 
 impl<F: Real> Clone for Network<F> {
     fn clone(&self) -> Self {
         let (layers, lowered) = (self.layers.clone(), self.lowered.clone());
-        Self { layers, bare: self.bare, lowered, memory: Memory::default() }
+        Self { layers, bare: self.bare, lowered, memory: Memory::default(), schedules: self.schedules.clone() }
     }
 }
 
@@ -45,12 +47,17 @@ impl<F: Real> Network<F> {
     /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself: among others where one of its weights
     /// stands nowhere in its form, two have one name, or its form lacks `M` or `W`.
     pub fn new(layers: Vec<Box<dyn Layer<F>>>) -> Result<Self, Error> {
-        Self { layers, bare: false, lowered: OnceLock::new(), memory: Memory::default() }.checked()
+        Self::unchecked(layers, false).checked()
     }
 
     /// A network of one layer, whose weights keep the names that the layer gave them (`K`, not `0.K`).
     pub fn bare(layer: Box<dyn Layer<F>>) -> Result<Self, Error> {
-        Self { layers: vec![layer], bare: true, lowered: OnceLock::new(), memory: Memory::default() }.checked()
+        Self::unchecked(vec![layer], true).checked()
+    }
+
+    fn unchecked(layers: Vec<Box<dyn Layer<F>>>, bare: bool) -> Self {
+        let (memory, schedules) = (Memory::default(), Schedules::default());
+        Self { layers, bare, lowered: OnceLock::new(), memory, schedules }
     }
 
     fn checked(mut self) -> Result<Self, Error> {
@@ -81,8 +88,7 @@ impl<F: Real> Network<F> {
         if let Some(lowered) = self.lowered.get() {
             return Ok(lowered);
         }
-        let mut program = F::lower(self)?;
-        program.memory = self.memory.clone();
+        let program = F::lower(self)?.with_kept(self.memory.clone(), self.schedules.clone());
         Ok(self.lowered.get_or_init(|| Lowered::new(program)))
     }
 

@@ -131,6 +131,12 @@ impl<F: Real> Request<F> {
             && matrix(&self.products, products)
     }
 
+    /// Bytes of its matrices.
+    pub(crate) fn bytes(&self) -> usize {
+        let matrices = [&self.operator, &self.products, &self.directions, &self.outputs];
+        matrices.into_iter().flatten().map(|m| m.len() * size_of::<F>()).sum()
+    }
+
     pub(crate) fn second_order(&self) -> bool {
         self.hessian
             || self.packed

@@ -2,7 +2,7 @@
 use super::call::{Call, Via};
 use super::program::{Program, Stage};
 use super::rescue::Others;
-use crate::execute::{GraphCall, Plan};
+use crate::execute::GraphCall;
 use crate::{Error, Mode, Real, Request};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl<F: Real> Call<F> {
     /// Resolves `request` against the graph of the program.
     pub(super) fn by_graph(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
         let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
-        let call = GraphCall::new(Arc::new(Plan::new(graph, request, reverse)?), theta);
+        let call = GraphCall::new(program.schedules.plan(graph, request, reverse)?, theta);
         let (d, m) = (graph.dim_input(), graph.dim_output());
         let fields = call.fields();
         let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// How many requests are kept, and how large each may be in bytes when resolved: it then holds directions as they pass
 /// the first layer, and lists of entries.
 const KEPT: usize = 8;
-const LARGEST: usize = 4 << 20;
+pub(super) const LARGEST: usize = 4 << 20;
 
 /// A network as the engine runs it, with its last requests: resolving one takes longer than a call of few points.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl<F: Real> Lowered<F> {
     /// The network as a graph.
     pub(crate) fn as_graph<L: Layer<F> + ?Sized>(&self, layer: &L) -> Result<Arc<Program<F>>, Error> {
         if self.graph.get().is_none() {
-            let program = Arc::new(Program::of_graph(layer)?);
+            let program = Arc::new(Program::of_graph(layer, self.program.schedules.clone())?);
             return Ok(self.graph.get_or_init(|| program).clone());
         }
         Ok(self.graph.get().expect("looked at above").clone())
@@ -65,9 +65,7 @@ impl<F: Real> Lowered<F> {
             return Ok(call);
         }
         let call = Arc::new(resolve(self.program.clone(), &|| self.as_graph(layer), request, reverse)?);
-        let matrices = [&request.operator, &request.products, &request.directions, &request.outputs];
-        let asked: usize = matrices.into_iter().flatten().map(|m| m.len() * size_of::<F>()).sum();
-        if bytes(&call) + asked <= LARGEST {
+        if bytes(&call) + request.bytes() <= LARGEST {
             let request = request.clone();
             let mut calls = self.calls();
             calls.truncate(KEPT - 1);

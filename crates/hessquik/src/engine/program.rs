@@ -1,5 +1,6 @@
 //! A network lowered to a list of stages, each in the one form or a smooth map.
 use super::linear::{Cover, Known, Lin, cover};
+use super::schedules::Schedules;
 use super::tile::Workspace;
 use crate::graph::Graph;
 use crate::layer::{Form, Parts, Piece, Shift};
@@ -103,6 +104,8 @@ pub struct Program<F> {
     /// Names of the stages: `1.2 (resnet)`.
     pub(crate) names: Vec<String>,
     pub(crate) memory: Memory<F>,
+    /// Schedules that outlive the weights.
+    pub(crate) schedules: Schedules<F>,
     /// Whether samples, not features, go side by side where a request allows it.
     pub(crate) narrow: bool,
     /// The same network as a graph, with its weights: instead of the stages, where a layer is its forward pass.
@@ -118,17 +121,12 @@ impl<F: Real> Program<F> {
             n_weights: 0,
             names: Vec::new(),
             memory: Memory::default(),
+            schedules: Schedules::default(),
             narrow: false,
             graph: None,
         };
         if has_forward(layer) {
-            let graph = Graph::of(layer)?;
-            let theta: Vec<F> =
-                layer.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect();
-            program.n_weights = theta.len();
-            program.names.push(layer.name());
-            program.graph = Some((Arc::new(graph), theta));
-            return Ok(program);
+            return Self::of_graph(layer, Schedules::default());
         }
         program.push(layer, "")?;
         if program.stages.is_empty() {
@@ -146,9 +144,17 @@ impl<F: Real> Program<F> {
         Ok(program)
     }
 
+    /// With the memory and the schedules that a network keeps when its weights change.
+    pub(crate) fn with_kept(mut self, memory: Memory<F>, schedules: Schedules<F>) -> Self {
+        if let Some((graph, _)) = &mut self.graph {
+            *graph = schedules.graph(graph.clone());
+        }
+        Self { memory, schedules, ..self }
+    }
+
     /// A network as its graph, whatever its layers are.
-    pub(crate) fn of_graph<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        let graph = Graph::of(layer)?;
+    pub(crate) fn of_graph<L: Layer<F> + ?Sized>(layer: &L, schedules: Schedules<F>) -> Result<Self, Error> {
+        let graph = schedules.graph(Arc::new(Graph::of(layer)?));
         let theta: Vec<F> = layer.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect();
         Ok(Self {
             stages: Vec::new(),
@@ -156,8 +162,9 @@ impl<F: Real> Program<F> {
             n_weights: theta.len(),
             names: vec![layer.name()],
             memory: Memory::default(),
+            schedules,
             narrow: false,
-            graph: Some((Arc::new(graph), theta)),
+            graph: Some((graph, theta)),
         })
     }
 

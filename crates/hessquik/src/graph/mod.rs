@@ -73,6 +73,30 @@ impl<F> Kind<F> {
     }
 }
 
+impl<F: Real> Kind<F> {
+    /// Whether another node computes the same from the same parents.
+    fn same(&self, other: &Self) -> bool {
+        let bits = |x: &F| x.as_f64().to_bits();
+        let term = |(a, b): (&Term<F>, &Term<F>)| a.of == b.of && bits(&a.c) == bits(&b.c) && a.blocks == b.blocks;
+        match (self, other) {
+            (Kind::Input, Kind::Input) => true,
+            (Kind::Weight { theta: a }, Kind::Weight { theta: b }) => a == b,
+            (Kind::Constant(a), Kind::Constant(b)) => a.iter().map(bits).eq(b.iter().map(bits)),
+            (Kind::Affine { terms: a, shift: s }, Kind::Affine { terms: b, shift: t }) => {
+                bits(s) == bits(t) && a.len() == b.len() && a.iter().zip(b).all(term)
+            }
+            (Kind::Largest { of, len, inner }, Kind::Largest { of: b, len: l, inner: i }) => {
+                (of, len, inner) == (b, l, i)
+            }
+            (Kind::Frozen { of }, Kind::Frozen { of: b }) => of == b,
+            (Kind::Pointwise { of, act }, Kind::Pointwise { of: b, act: other }) => of == b && act.same(other),
+            (Kind::Times { a, b }, Kind::Times { a: c, b: d }) => (a, b) == (c, d),
+            (Kind::Product { a, b, form }, Kind::Product { a: c, b: d, form: other }) => (a, b, form) == (c, d, other),
+            _ => false,
+        }
+    }
+}
+
 /// `dims[0]` products of matrices in C order: `a b` of (dims 1, dims 2) and (dims 2, dims 3), or `a b^T` of
 /// (dims 1, dims 3) and (dims 2, dims 3).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,6 +185,12 @@ impl<F: Real> Graph<F> {
         self.nodes.push(Node { kind, n: q, varies });
         self.output = b + 1;
         self
+    }
+
+    /// Whether another graph is this one, number by number.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        (self.input, self.output, self.nodes.len()) == (other.input, other.output, other.nodes.len())
+            && self.nodes.iter().zip(&other.nodes).all(|(a, b)| a.n == b.n && a.kind.same(&b.kind))
     }
 
     /// An error for activations whose settings make no sense.
