@@ -458,3 +458,19 @@ proptest! {
         prop_assert!((jet[3] - second.v1).abs() < 1e-12);
     }
 }
+
+#[test]
+fn settings_that_an_activation_does_not_have_are_refused() {
+    for kind in ActivationKind::ALL {
+        let settings: String = kind.settings.iter().map(|(name, _)| format!(", {name:?}: 1.5")).collect();
+        let read = |more: &str| {
+            let name = kind.name;
+            serde_json::from_str::<ActivationSpec>(&format!(r#"{{"type": {name:?}{settings}{more}}}"#))
+        };
+        assert!(read("").is_ok(), "{}: {:?}", kind.name, read(""));
+        let error = read(r#", "gamma": 1"#).expect_err(kind.name).to_string();
+        assert!(error.contains("unknown field `gamma`"), "{}: {error}", kind.name);
+        let within = format!(r#"{{"type": "scaled", "act": {{"type": {:?}{settings}, "gamma": 1}}}}"#, kind.name);
+        assert!(serde_json::from_str::<ActivationSpec>(&within).is_err(), "{within}");
+    }
+}

@@ -77,10 +77,18 @@ macro_rules! activations {
 
         /// An activation as JSON has it: `{"type": "softplus", "beta": 1.0, "threshold": 20.0}`.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        #[serde(tag = "type", rename_all = "snake_case", from = "Written")]
         #[allow(missing_docs)] // each is the activation of the same name
         pub enum ActivationSpec {
-            $( $variant $({ $( $(#[serde(default = $function)])? $setting: f64 ),* })?, )*
+            $( $variant $({ $( $setting: f64 ),* })?, )*
+            Scaled { act: PlainActivationSpec, a: f64, b: f64 },
+        }
+
+        /// What is read: each with braces, since serde does not look for unknown fields in a variant without.
+        #[derive(Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        enum Written {
+            $( $variant { $( $( $(#[serde(default = $function)])? $setting: f64 ),* )? }, )*
             Scaled {
                 act: PlainActivationSpec,
                 #[serde(default = "one")]
@@ -90,12 +98,36 @@ macro_rules! activations {
             },
         }
 
+        impl From<Written> for ActivationSpec {
+            fn from(spec: Written) -> Self {
+                match spec {
+                    $( Written::$variant { $( $($setting),* )? } => Self::$variant $({ $($setting),* })?, )*
+                    Written::Scaled { act, a, b } => Self::Scaled { act, a, b },
+                }
+            }
+        }
+
         /// What an [`ActivationSpec::Scaled`] has within: any of the others.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        #[serde(tag = "type", rename_all = "snake_case", from = "PlainWritten")]
         #[allow(missing_docs)] // each is the activation of the same name
         pub enum PlainActivationSpec {
-            $( $variant $({ $( $(#[serde(default = $function)])? $setting: f64 ),* })?, )*
+            $( $variant $({ $( $setting: f64 ),* })?, )*
+        }
+
+        /// What is read of it.
+        #[derive(Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        enum PlainWritten {
+            $( $variant { $( $( $(#[serde(default = $function)])? $setting: f64 ),* )? }, )*
+        }
+
+        impl From<PlainWritten> for PlainActivationSpec {
+            fn from(spec: PlainWritten) -> Self {
+                match spec {
+                    $( PlainWritten::$variant { $( $($setting),* )? } => Self::$variant $({ $($setting),* })?, )*
+                }
+            }
         }
 
         impl From<PlainActivationSpec> for ActivationSpec {

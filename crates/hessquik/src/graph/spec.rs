@@ -64,7 +64,7 @@ pub struct TermSpec {
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum NodeSpec {
     /// The point.
-    Input,
+    Input {},
     /// The weight at this place of the list, flattened in C order.
     Weight {
         /// Its place.
@@ -170,10 +170,10 @@ impl GraphSpec {
             let message = format!("graph: the output is node {}, of {} nodes", self.output, sizes.len());
             return Err(Error::Architecture(message));
         }
-        if !matches!(self.nodes.first(), Some(NodeSpec::Input)) || self.inputs == 0 {
+        if !matches!(self.nodes.first(), Some(NodeSpec::Input {})) || self.inputs == 0 {
             return Err(Error::Architecture("graph: node 0 is not the input, or it has no features".into()));
         }
-        if self.nodes[1..].iter().any(|n| matches!(n, NodeSpec::Input)) {
+        if self.nodes[1..].iter().any(|n| matches!(n, NodeSpec::Input {})) {
             return Err(Error::Architecture("graph: only node 0 may be the input".into()));
         }
         Ok(sizes)
@@ -185,7 +185,7 @@ impl GraphSpec {
             None => Err(format!("operand {id} does not stand before it")),
         };
         match node {
-            NodeSpec::Input => Ok(self.inputs),
+            NodeSpec::Input {} => Ok(self.inputs),
             NodeSpec::Weight { weight } => match self.weights.get(*weight) {
                 Some(w) => Ok(w.shape.iter().product()),
                 None => Err(format!("weight {weight} of {} weights", self.weights.len())),
@@ -267,7 +267,7 @@ impl<F: Real> Graph<F> {
         };
         let of = |node: &Node<F>| -> Option<NodeSpec> {
             Some(match &node.kind {
-                Kind::Input => NodeSpec::Input,
+                Kind::Input => NodeSpec::Input {},
                 Kind::Weight { theta } => NodeSpec::Weight { weight: starts.binary_search(theta).ok()? },
                 Kind::Constant(values) => NodeSpec::Constant { values: values.iter().map(|v| v.as_f64()).collect() },
                 Kind::Affine { terms, shift } => NodeSpec::Affine {
@@ -297,7 +297,7 @@ pub(super) fn replay<F: Real>(spec: &GraphSpec, sizes: &[usize], tracer: &mut Tr
     let mut ids: Vec<NodeId> = Vec::with_capacity(spec.nodes.len());
     for (node, &n) in spec.nodes.iter().zip(sizes) {
         let kind = match node {
-            NodeSpec::Input => {
+            NodeSpec::Input {} => {
                 ids.push(input);
                 continue;
             }
