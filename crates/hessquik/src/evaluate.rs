@@ -335,7 +335,7 @@ pub(crate) fn resolve<F: Real>(
     let other = F::resolve(graph, request, reverse, false)?;
     let better = chain.gives_way_to(&other);
     schedules.decide(request, reverse, better);
-    Ok(if better { other } else { chain })
+    Ok(if better { other.instead_of(chain, request) } else { chain })
 }
 
 /// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.

@@ -1,5 +1,5 @@
 //! Every mode gives the Hessian where it is finite, though one of them overflows on its way there.
-use hessquik::{Activation, Evaluate, Init, Jet, Layer, Mode, Network, Real, Request, Resnet, Single};
+use hessquik::{Activation, Evaluate, Init, Jet, Layer, Mode, Network, Real, Request, Resnet, Single, Var};
 use ndarray::{Array2, ArrayD};
 
 const MODES: [Mode; 4] = [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites];
@@ -22,6 +22,31 @@ fn single<F: Real>(n: usize, m: usize, act: Activation, init: &mut Init) -> Box<
     Box::new(Single::new(n, m, act, init))
 }
 
+/// A network as a graph.
+#[derive(Clone, Debug)]
+struct AsGraph<F: Real>(Network<F>);
+
+impl<F: Real> Layer<F> for AsGraph<F> {
+    fn name(&self) -> String {
+        "graph".into()
+    }
+    fn dim_input(&self) -> usize {
+        self.0.dim_input()
+    }
+    fn dim_output(&self) -> usize {
+        self.0.dim_output()
+    }
+    fn weights(&self) -> Vec<(String, &ArrayD<F>)> {
+        self.0.weights()
+    }
+    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
+        self.0.weights_mut()
+    }
+    fn forward_pass(&self, u: Var<F>) -> Var<F> {
+        u.apply("", &self.0)
+    }
+}
+
 /// Networks that go through large numbers: large first layers, small ones after them, and the other way round.
 fn networks<F: Real>(large: f64) -> Vec<(&'static str, Network<F>, Array2<F>)> {
     let init = &mut Init::seed(2);
@@ -39,14 +64,21 @@ fn networks<F: Real>(large: f64) -> Vec<(&'static str, Network<F>, Array2<F>)> {
         Box::new(Resnet::new(20, 0.5, Activation::Tanh, init)),
         single(20, 2, Activation::Identity, init),
     ];
-    vec![
+    // small all through the first layer, its shift too, so that the second is not saturated
+    let mut backwards = far(&[1.0 / large, large, large], [3, 16, 16, 2], init);
+    let shift = backwards.weight("0.b").expect("there").mapv(|b| b * F::of(1.0 / large));
+    backwards.set_weight("0.b", shift.view()).expect("of this shape");
+    let chains = vec![
         ("narrow", far(&[large, 1.0 / large, 1.0], [2, 5, 5, 1], init), x(21, 2, 1.0 / large)),
         ("wide", far(&[large, 1.0 / large, 1.0], [3, 32, 32, 2], init), x(21, 3, 1.0 / large)),
         ("many inputs", far(&[large, 1.0 / large, 1.0], [40, 12, 12, 2], init), x(5, 40, 1.0 / large)),
         ("residual", scaled(residual, &[large, 1.0, 1.0 / large]), x(9, 3, 1.0 / large)),
         // adjoints overflow where tangents are small
-        ("backwards", far(&[1.0 / large, large, large], [3, 16, 16, 2], init), x(9, 3, 1.0)),
-    ]
+        ("backwards", backwards, x(9, 3, 1.0)),
+    ];
+    let graph = |network: &Network<F>| Network::bare(Box::new(AsGraph(network.clone()))).expect("valid");
+    let graphs: Vec<_> = chains.iter().map(|(name, network, x)| (*name, graph(network), x.clone())).collect();
+    chains.into_iter().chain(graphs).collect()
 }
 
 fn every_mode_agrees<F: Real>(large: f64, tolerance: f64) {

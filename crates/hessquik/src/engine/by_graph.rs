@@ -2,7 +2,7 @@
 use super::call::{Call, Via};
 use super::program::{Program, Stage};
 use super::rescue::Others;
-use crate::execute::GraphCall;
+use crate::execute::{GraphCall, Plan};
 use crate::{Error, Mode, Real, Request};
 use std::sync::Arc;
 
@@ -14,15 +14,24 @@ const RESULTS: usize = 1 << 20;
 const VECTORS: usize = 8;
 /// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
 const RATE: f64 = 60e9;
-/// Of the cost of the sweeps, what a schedule may cost at most to take their place: little, since a schedule has no other plan
-/// for what overflows.
+/// Of the cost of the sweeps, what a schedule may cost at most to take their place: the costs of steps and of sweeps are
+/// predicted apart, and each is off by a factor of two at times.
 const GAIN: f64 = 0.25;
 
 impl<F: Real> Call<F> {
     /// Resolves `request` against the graph of the program.
-    pub(super) fn by_graph(program: Arc<Program<F>>, request: &Request<F>, reverse: bool) -> Result<Self, Error> {
+    pub(super) fn by_graph(
+        program: Arc<Program<F>>,
+        request: &Request<F>,
+        reverse: bool,
+        careful: bool,
+    ) -> Result<Self, Error> {
         let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
-        let call = GraphCall::new(program.schedules.plan(graph, request, reverse)?, theta);
+        let plan = match careful {
+            true => Arc::new(Plan::new(graph, request, reverse, true)?),
+            false => program.schedules.plan(graph, request, reverse)?,
+        };
+        let call = GraphCall::new(plan, theta);
         let (d, m) = (graph.dim_input(), graph.dim_output());
         let fields = call.fields();
         let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
@@ -48,8 +57,8 @@ impl<F: Real> Call<F> {
             outer: None,
             along: None,
             across: false,
-            careful: false,
-            others: Others::none(),
+            careful,
+            others: if careful { Others::none() } else { Others::new(request) },
             graph: Some(call),
             program,
         })
@@ -64,6 +73,11 @@ impl<F: Real> Call<F> {
     /// Whether there are smooth maps, which go sample by sample.
     fn smooth(&self) -> bool {
         self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)))
+    }
+
+    /// This schedule in the place of the sweeps `layers`, which are its other ways.
+    pub fn instead_of(self, layers: Self, request: &Request<F>) -> Self {
+        Self { others: Others::of_layers(request, layers.program), ..self }
     }
 
     /// Whether a schedule is predicted to cost so much less than these sweeps that it takes their place; instead of smooth

@@ -111,7 +111,7 @@ impl<F: Real> Call<F> {
             return Err(Error::Request("nothing is asked for".into()));
         }
         if program.graph.is_some() {
-            return Self::by_graph(program, request, reverse);
+            return Self::by_graph(program, request, reverse, careful);
         }
         let (d, m) = (program.width(0), program.width(program.depth()));
         let (mut k, mut q) = (d, m);

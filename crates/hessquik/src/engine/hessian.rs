@@ -17,7 +17,7 @@ use super::stop::step;
 use super::sweeps::sum_of_two;
 use super::symmetric::{front, mirror, symmetric};
 use super::tape::{Buffer, Tape, copy_from, fit, identities, view2, view3};
-use crate::Real;
+use crate::{Activation, Real};
 
 /// Sites side by side: `a` (n_s, k, ..) of which the first `used` columns count, with `c` (n_s, q, ..).
 #[derive(Clone, Copy)]
@@ -362,7 +362,10 @@ pub(crate) fn carry<F: Real>(
                 scale_rows(false, (ns, rows, p), Rows::new(hm, rows, p), slope, F::one(), site_h, p);
                 // ANCHOR_END: carry
             }
-            add_curvature(kind, (ns, p), (sites, width), &tape.sig[i][2], site_h, weighed);
+            // an affine layer adds nothing, and zero times a square that overflows would be NaN
+            if !matches!(site.act, Activation::Identity) {
+                add_curvature(kind, (ns, p), (sites, width), &tape.sig[i][2], site_h, weighed);
+            }
             let out = fit(out, ns * rows * site.n_out);
             if zero {
                 site.w.map(ns * rows, site_h, p, out, site.n_out);

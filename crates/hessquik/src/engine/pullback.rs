@@ -83,9 +83,6 @@ impl<F: Real> GradientSum<F> {
 
     /// The flat gradient of all weights.
     pub fn finish(mut self, call: &Call<F>) -> Vec<F> {
-        if let Some(graph) = &call.graph {
-            return graph.finish(&self.graph, call.program.n_weights);
-        }
         let mut add = |bar: &StartBar<F>, start: &Start<F>, at: usize| {
             bar.finish(start, &call.program, at, &mut self.weights);
         };
@@ -98,7 +95,10 @@ impl<F: Real> GradientSum<F> {
         if let (Some(bar), Some(start)) = (&self.along, &call.along) {
             add(bar, start, 0);
         }
-        let mut theta = self.weights.take(&call.program);
+        let mut theta = match &call.graph {
+            Some(graph) => graph.finish(&self.graph, call.program.n_weights),
+            None => self.weights.take(&call.program),
+        };
         for (index, other) in self.others.into_iter().enumerate() {
             if let (Some(other), Some(call)) = (other, call.other(index)) {
                 theta.iter_mut().zip(other.finish(call)).for_each(|(theta, more)| *theta += more);

@@ -3,17 +3,20 @@
 //! Forward mode holds `A . A . act''`, the square of a tangent, where the sum over sites holds `(C . A) . A`, and a trace sums
 //! squares before it multiplies by `C`; adjoints in turn may overflow where tangents do not. So a tile that comes out with
 //! something that is no number is computed again, in the other ways, and what is a number then is taken.
-use super::call::{Call, Job};
+use super::call::{Call, Job, Task};
 use super::kernels::vectorised;
+use super::program::Program;
 use super::tile::Workspace;
 use crate::{JetMut, Mode, Real, Request};
 use ndarray::{ArrayView2, ArrayView4, Axis, Zip};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The other ways to compute a request, made when one is needed: the sum over sites, and forward mode.
 #[derive(Debug)]
 pub(crate) struct Others<F> {
     request: Option<Request<F>>,
+    /// The network that goes these ways, where it is not that of the call: the layers of a graph.
+    program: Option<Arc<Program<F>>>,
     calls: [OnceLock<Box<Call<F>>>; 2],
 }
 
@@ -41,12 +44,17 @@ impl<F: Real> Others<F> {
     /// For a call of this request; none where there is nothing of second order.
     pub fn new(request: &Request<F>) -> Self {
         let request = request.second_order().then(|| request.clone());
-        Self { request, calls: Default::default() }
+        Self { request, program: None, calls: Default::default() }
+    }
+
+    /// The other ways of a schedule that took the place of sweeps over the layers: these sweeps.
+    pub fn of_layers(request: &Request<F>, program: Arc<Program<F>>) -> Self {
+        Self { program: Some(program), ..Self::new(request) }
     }
 
     /// No other way.
     pub fn none() -> Self {
-        Self { request: None, calls: Default::default() }
+        Self { request: None, program: None, calls: Default::default() }
     }
 }
 
@@ -58,7 +66,8 @@ impl<F: Real> Call<F> {
         if kept.get().is_none() {
             let mode = [Mode::Sites, Mode::Forward][index].clone();
             let request = request.clone().mode(mode);
-            let call = F::resolve(self.program.clone(), &request, self.reverses, true).ok()?;
+            let program = self.others.program.as_ref().unwrap_or(&self.program);
+            let call = F::resolve(program.clone(), &request, self.reverses, true).ok()?;
             return Some(kept.get_or_init(|| Box::new(call)));
         }
         kept.get().map(|call| &**call)
@@ -66,11 +75,21 @@ impl<F: Real> Call<F> {
 
     /// Whether something that is no number was met on the way to the results of the tile in `ws`, or among its sums.
     pub fn spoiled(&self, ws: &Workspace<F>, out: &[&mut [F]]) -> bool {
-        if self.others.request.is_none() || self.tasks.is_empty() {
+        if self.others.request.is_none() {
+            return false;
+        }
+        if self.graph.is_some() {
+            return !out.iter().all(|out| finite(out));
+        }
+        if self.tasks.is_empty() {
             return false;
         }
         let (program, ns, q) = (&*self.program, ws.tape.ns, self.q);
-        let sums = self.tasks.iter().filter(|task| task.kind.len() <= program.depth() || self.went_across(ws));
+        // what is few numbers, and what was lifted from pivots, where the Hessian may overflow
+        let looked_at = |task: &&Task<F>| {
+            task.kind.len() <= program.depth() || !task.plan.pivots.is_empty() || self.went_across(ws)
+        };
+        let sums = self.tasks.iter().filter(looked_at);
         if !sums.flat_map(|task| &task.sinks).all(|&(field, _)| finite(out[field])) {
             return true;
         }

@@ -72,7 +72,7 @@ impl<F: Real> Schedules<F> {
                 return Ok(plan);
             }
         }
-        let plan = Arc::new(Plan::new(graph, request, reverse)?);
+        let plan = Arc::new(Plan::new(graph, request, reverse, false)?);
         let mut kept = self.lock();
         if own(&kept) {
             keep(&mut kept.plans, request, reverse, plan.clone());

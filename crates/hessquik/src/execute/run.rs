@@ -61,9 +61,9 @@ pub(crate) struct Space<F> {
 }
 
 impl<F: Real> Plan<F> {
-    /// Resolves a request; `reverses` for a pullback.
-    pub fn new(graph: &Graph<F>, request: &Request<F>, reverses: bool) -> Result<Self, Error> {
-        let compiled = compile(graph, request)?;
+    /// Resolves a request; `reverses` for a pullback, `careful` where another plan has overflowed.
+    pub fn new(graph: &Graph<F>, request: &Request<F>, reverses: bool, careful: bool) -> Result<Self, Error> {
+        let compiled = compile(graph, request, careful)?;
         let mut list = compiled.list;
         let (readings, operations) = (compiled.readings, compiled.operations);
         let forward = list.steps.len();

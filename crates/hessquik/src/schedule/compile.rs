@@ -43,6 +43,8 @@ pub(crate) enum Way {
     Forward,
     /// Derivatives of adjoints along tangents: rows of the Hessian.
     Products,
+    /// The same for sums of its entries too: no product of two tangents, which may overflow where the Hessian does not.
+    Careful,
 }
 
 /// A result that is a list of entries of the Hessian: its name, its shape without the outputs, and the entries.
@@ -67,8 +69,9 @@ struct Work<'g, 'r, F> {
     way: Way,
 }
 
-/// Resolves a request against a graph by the cheapest list of steps.
-pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result<Compiled<F>, Error> {
+/// Resolves a request against a graph by the cheapest list of steps; a `careful` one is for points at which such a list
+/// overflows.
+pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>, careful: bool) -> Result<Compiled<F>, Error> {
     let sizes = check(graph, request)?;
     let along;
     let graph = match &request.outputs {
@@ -82,10 +85,11 @@ pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result
     let ways: &[Way] = match request.mode {
         _ if !request.second_order() => &[Way::Sites],
         Mode::Forward => &[Way::Forward],
+        _ if careful => &[Way::Careful],
         Mode::Auto => &[Way::Sites, Way::Forward, Way::Products],
         _ => &[Way::Sites],
     };
-    let lists = ways.iter().map(|&way| Work::run(graph, request, &sizes, way));
+    let lists = ways.iter().map(|&way| Work::run(graph, request, &sizes, (way, careful)));
     Ok(lists.min_by(|a, b| a.operations.total_cmp(&b.operations)).expect("at least one way"))
 }
 
@@ -148,9 +152,10 @@ fn check<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result<Sizes, Error
 
 impl<'g, 'r, F: Real> Work<'g, 'r, F> {
     /// All results in one way.
-    fn run(graph: &'g Graph<F>, request: &'r Request<F>, sizes: &Sizes, way: Way) -> Compiled<F> {
+    fn run(graph: &'g Graph<F>, request: &'r Request<F>, sizes: &Sizes, (way, careful): (Way, bool)) -> Compiled<F> {
         let (k, q) = (sizes.k, sizes.q);
-        let sweeps = Sweeps::values(graph);
+        let mut sweeps = Sweeps::values(graph);
+        sweeps.careful = careful;
         let mut work = Self { sweeps, request, k, q, adjoints: None, tangents: None, readings: Vec::new(), way };
         if request.value {
             let from = work.sweeps.u[graph.output];
@@ -298,12 +303,22 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
                 self.read(field, &shape, from, places);
             }
         }
-        if request.laplacian {
+        let weighed = |entry: &dyn Fn(usize, usize) -> F| -> Vec<(usize, usize, F)> {
+            let all = (0..k).flat_map(|a| (0..k).map(move |b| (a, b)));
+            all.map(|(a, b)| (a, b, entry(a, b))).filter(|(_, _, c)| *c != F::zero()).collect()
+        };
+        if request.laplacian && self.way == Way::Careful {
+            let from = self.weighed(&weighed(&|a, b| F::of(f64::from(a == b))));
+            self.read(Field::Laplacian, &[], from, (0..q).collect());
+        } else if request.laplacian {
             let signs: Arc<[_]> = (0..k).map(|a| Triple { y: 0, a, b: a, c: F::one() }).collect();
             let from = self.trace(|sweeps, node, t| sweeps.second(node, t, 1, &signs));
             self.read(Field::Laplacian, &[], from, (0..q).collect());
         }
-        if let Some(b) = &request.operator {
+        if let (Some(b), Way::Careful) = (&request.operator, self.way) {
+            let from = self.weighed(&weighed(&|i, j| b[[i, j]]));
+            self.read(Field::Operator, &[], from, (0..q).collect());
+        } else if let Some(b) = &request.operator {
             let half = F::of(0.5);
             let symmetric: Vec<F> = (0..k * k).map(|i| half * (b[[i / k, i % k]] + b[[i % k, i / k]])).collect();
             let mix = self.list().source(k * k, 1, Source::Literal(symmetric.into()));
@@ -356,7 +371,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         used.sort_unstable();
         used.dedup();
         let at = |a: usize| used.binary_search(&a).expect("collected above");
-        if self.way == Way::Products {
+        if self.by_rows() {
             // rows of the Hessian along as few directions as possible
             let rows = cover(pairs);
             let h = self.hessian_rows(&rows);
@@ -379,6 +394,31 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             pairs.iter().enumerate().map(|(y, &(a, b))| Triple { y, a: at(a), b: at(b), c: F::one() }).collect();
         let from = self.collect(pairs.len(), |sweeps, node| sweeps.second(node, &t, pairs.len(), &list));
         (from, (0..q * pairs.len()).collect())
+    }
+
+    fn by_rows(&self) -> bool {
+        matches!(self.way, Way::Products | Way::Careful)
+    }
+
+    /// A weighted sum of entries (a, b) of the Hessian, taken when its rows are there: (q) features.
+    fn weighed(&mut self, entries: &[(usize, usize, F)]) -> Id {
+        let q = self.q;
+        let mut used: Vec<usize> = entries.iter().map(|&(a, ..)| a).collect();
+        used.dedup();
+        if used.is_empty() {
+            return self.zeros(q);
+        }
+        let (h, at) = self.hessian_rows(&used);
+        let rows = self.list().buffers[h].rows;
+        let out = self.zeros_of_tile(q);
+        for r in 0..q {
+            for &(a, b, c) in entries {
+                let place = at(used.binary_search(&a).expect("collected above"), r, b);
+                let blocks = Some([Block { from: place / rows, to: r, len: 1 }].into());
+                self.list().push(out, Op::Move { x: h, c, blocks, rows: Some([(0, place % rows)].into()) });
+            }
+        }
+        out
     }
 
     /// Rows of the Hessian, those of the listed directions: a buffer, and where entry (row, output, direction) is.
@@ -417,7 +457,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let square = |a: usize, b: usize, r: usize| (r * k + a) * k + b;
         let each = move || (0..q).flat_map(move |r| (0..k).flat_map(move |a| (0..k).map(move |b| (r, a, b))));
         let (from, places) = match self.way {
-            Way::Products => {
+            Way::Products | Way::Careful => {
                 let (h, at) = self.hessian_rows(&(0..k).collect::<Vec<_>>());
                 // rows and columns are the same numbers; the upper half is read for both, so that it is symmetric
                 (h, each().map(|(r, a, b)| at(a.min(b), r, a.max(b))).collect())
@@ -483,7 +523,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let numbers: Vec<F> = (0..d).flat_map(|i| (0..kw).map(move |b| w[[b, i]])).collect();
         let start = self.list().source(d, kw, Source::Literal(numbers.into()));
         let order = move || (0..q).flat_map(move |r| (0..k).flat_map(move |a| (0..kw).map(move |b| (r, a, b))));
-        if self.way == Way::Products || k >= kw * q && self.way == Way::Sites {
+        if self.by_rows() || k >= kw * q && self.way == Way::Sites {
             let t = self.sweeps.tangents(start);
             let (from, places): (Id, Vec<usize>) = match self.products_along(&t) {
                 None => (self.zeros(q * k * kw), (0..q * k * kw).collect()),

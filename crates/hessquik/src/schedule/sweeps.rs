@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(crate) struct Sweeps<'g, F> {
     pub graph: &'g Graph<F>,
     pub list: List<F>,
+    /// Whether squares of tangents are avoided.
+    pub careful: bool,
     needed: Vec<bool>,
     /// The value of each node.
     pub u: Vec<Id>,
@@ -27,7 +29,7 @@ impl<'g, F: Real> Sweeps<'g, F> {
     /// The values of all nodes that the output needs.
     pub fn values(graph: &'g Graph<F>) -> Self {
         let needed = graph.needed();
-        let mut sweeps = Self { graph, list: List::default(), needed, u: Vec::new(), acts: Vec::new() };
+        let mut sweeps = Self { graph, list: List::default(), careful: false, needed, u: Vec::new(), acts: Vec::new() };
         for (i, node) in graph.nodes.iter().enumerate() {
             let (n, list, u) = (node.n, &mut sweeps.list, &sweeps.u);
             // points are there even if nothing depends on them
@@ -257,8 +259,13 @@ impl<'g, F: Real> Sweeps<'g, F> {
         match &graph.nodes[node].kind {
             Kind::Pointwise { of, .. } => {
                 let tz = t[*of]?;
-                let squares = self.list.one(n, rows, times_rows(tz, tz, same()));
                 let second = self.act(node, 2);
+                if self.careful {
+                    let k = self.list.buffers[tz].rows;
+                    let curved = self.list.one(n, k, times(tz, second));
+                    return Some(self.list.one(n, rows, times_rows(curved, tz, same())));
+                }
+                let squares = self.list.one(n, rows, times_rows(tz, tz, same()));
                 Some(self.list.one(n, rows, times(squares, second)))
             }
             Kind::Times { a, b } => {
@@ -288,8 +295,13 @@ impl<'g, F: Real> Sweeps<'g, F> {
             Kind::Pointwise { of, .. } => {
                 let tz = t[*of]?;
                 let right = mixed(&mut self.list, tz);
-                let squares = self.list.one(n, 1, times(right, tz));
                 let second = self.act(node, 2);
+                if self.careful {
+                    let k = self.list.buffers[tz].rows;
+                    let curved = self.list.one(n, k, times(right, second));
+                    return Some(self.list.one(n, 1, times(curved, tz)));
+                }
+                let squares = self.list.one(n, 1, times(right, tz));
                 Some(self.list.one(n, 1, times(squares, second)))
             }
             Kind::Times { a, b } => {
