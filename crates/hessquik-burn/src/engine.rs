@@ -12,7 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
-use hessquik::{Architecture, Evaluate, Init, Jet, JetMut, JetView, Mode, Network, Prepared, Real, Request};
+use hessquik::{Architecture, Evaluate, Field, Init, Jet, JetMut, JetView, Mode, Network, Prepared, Real, Request};
 use ndarray::{Array2, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, CowArray, Dimension, Ix2};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -42,22 +42,6 @@ struct State<F: Real> {
 #[derive(Debug)]
 pub(crate) struct Layout {
     fields: Vec<(Field, Vec<usize>)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Field {
-    Value,
-    Gradient,
-    Hessian,
-    Packed,
-    Diagonal,
-    Laplacian,
-    Operator,
-    Products,
-    Block,
-    Partials,
-    Directional,
-    Bilaplacian,
 }
 
 const KEPT: usize = 8;
@@ -195,7 +179,10 @@ impl Layout {
             rest = later;
             macro_rules! set {
                 ($($name:ident $member:ident),*) => {
-                    match field { $(Field::$name => out.$member = Some(logical_mut(now, samples, shape)),)* }
+                    match field {
+                        $(Field::$name => out.$member = Some(logical_mut(now, samples, shape)),)*
+                        Field::Factored => unreachable!("no layout has it"),
+                    }
                 };
             }
             each_field!(set);
@@ -211,7 +198,10 @@ impl Layout {
             rest = later;
             macro_rules! set {
                 ($($name:ident $member:ident),*) => {
-                    match field { $(Field::$name => out.$member = Some(logical(now, samples, shape)),)* }
+                    match field {
+                        $(Field::$name => out.$member = Some(logical(now, samples, shape)),)*
+                        Field::Factored => unreachable!("no layout has it"),
+                    }
                 };
             }
             each_field!(set);
@@ -235,7 +225,7 @@ impl Layout {
                     let bar = bar.$member.as_mut().map(|b| b.view_mut().into_dyn());
                     (found.permuted_axes(axes(self.fields[field].1.len() + 1)),
                         bar.map(|b| b.permuted_axes(axes(self.fields[field].1.len() + 1))))
-                })* }
+                })* Field::Factored => unreachable!("no layout has it") }
             };
         }
         each_field!(find)
@@ -261,6 +251,7 @@ impl Layout {
                 Field::Block => jets.block = Some(tensor4(now, samples, shape)),
                 Field::Directional => jets.directional = Some(tensor4(now, samples, shape)),
                 Field::Bilaplacian => jets.bilaplacian = Some(now.reshape([samples, shape[0]])),
+                Field::Factored => unreachable!("no layout has it"),
             }
         }
         jets

@@ -3,7 +3,7 @@ use crate::element::Element;
 use crate::failure::Failure;
 use crate::points::Points;
 use clap::Args;
-use hessquik::{Layer, Mode, Network, Request, did_you_mean};
+use hessquik::{Field, Layer, Mode, Network, Request, did_you_mean};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -16,23 +16,22 @@ pub struct Results {
     directional: Option<usize>,
 }
 
-/// The results that have a name alone.
-const PLAIN: [&str; 8] = ["value", "gradient", "hessian", "packed", "diagonal", "laplacian", "factored", "bilaplacian"];
-
 impl FromStr for Results {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut results = Self { names: String::new(), partials: Vec::new(), block: None, directional: None };
+        // those that need nothing but their name
+        let plain: Vec<&str> = Field::plain().map(Field::name).collect();
         for name in text.split(',').map(str::trim).filter(|n| !n.is_empty()) {
             match name.split_once(':') {
                 None if ["operator", "products"].contains(&name) => {
                     return Err(format!("{name:?} wants a file: take the option --{name} FILE"));
                 }
-                None if !PLAIN.contains(&name) => {
-                    let known = PLAIN.into_iter().chain(["partials", "block", "directional", "operator", "products"]);
+                None if !plain.contains(&name) => {
+                    let known = Field::ALL.map(Field::name);
                     let meant = did_you_mean(name, known);
-                    let all = PLAIN.join(", ");
+                    let all = plain.join(", ");
                     return Err(format!(
                         "unknown result {name:?}; known are {all}, partials:A-B+C-D-D, \
                          block:A+B/C+D, directional:ORDER{meant}"

@@ -2,8 +2,8 @@
 use crate::array::{self, Float};
 use crate::errors;
 use crate::lend::{self, Hold, Use};
-use crate::wish::Name;
-use hessquik::{FactoredHessian, Jet, JetMut, JetView};
+use crate::wish::named;
+use hessquik::{FactoredHessian, Field, Jet, JetMut, JetView};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension};
 use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
@@ -14,19 +14,19 @@ use pyo3::types::PyDict;
 macro_rules! by_name {
     ($name:expr, $action:ident, factored: $factored:expr) => {
         match $name {
-            Name::Value => $action!(value),
-            Name::Gradient => $action!(gradient),
-            Name::Hessian => $action!(hessian),
-            Name::Packed => $action!(packed),
-            Name::Diagonal => $action!(diagonal),
-            Name::Laplacian => $action!(laplacian),
-            Name::Operator => $action!(operator),
-            Name::Products => $action!(products),
-            Name::Block => $action!(block),
-            Name::Partials => $action!(partials),
-            Name::Directional => $action!(directional),
-            Name::Bilaplacian => $action!(bilaplacian),
-            Name::Factored => $factored,
+            Field::Value => $action!(value),
+            Field::Gradient => $action!(gradient),
+            Field::Hessian => $action!(hessian),
+            Field::Packed => $action!(packed),
+            Field::Diagonal => $action!(diagonal),
+            Field::Laplacian => $action!(laplacian),
+            Field::Operator => $action!(operator),
+            Field::Products => $action!(products),
+            Field::Block => $action!(block),
+            Field::Partials => $action!(partials),
+            Field::Directional => $action!(directional),
+            Field::Bilaplacian => $action!(bilaplacian),
+            Field::Factored => $factored,
         }
     };
 }
@@ -34,7 +34,7 @@ pub(crate) use by_name;
 
 /// The jet as a dictionary of arrays in the order of `names`; the factored Hessian is a pair of its outer factor and its
 /// core.
-pub fn dictionary<'py, F: Float>(py: Python<'py>, names: &[Name], mut jet: Jet<F>) -> PyResult<Bound<'py, PyDict>> {
+pub fn dictionary<'py, F: Float>(py: Python<'py>, names: &[Field], mut jet: Jet<F>) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for &name in names {
         macro_rules! hand_out {
@@ -44,22 +44,22 @@ pub fn dictionary<'py, F: Float>(py: Python<'py>, names: &[Name], mut jet: Jet<F
         }
         let pair = |f: FactoredHessian<F>| (array::out(py, f.outer), array::out(py, f.core)).into_bound_py_any(py);
         let array = by_name!(name, hand_out, factored: jet.factored.take().map(pair).transpose()?);
-        dict.set_item(name.as_str(), array)?;
+        dict.set_item(name.name(), array)?;
     }
     Ok(dict)
 }
 
 /// Cotangents by name, to be read.
-pub struct Cotangents<'py, F: Float>(Vec<(Name, PyReadonlyArrayDyn<'py, F>)>);
+pub struct Cotangents<'py, F: Float>(Vec<(Field, PyReadonlyArrayDyn<'py, F>)>);
 
 impl<'py, F: Float> Cotangents<'py, F> {
     /// From a dictionary; `None` counts as zero.
     pub fn read(dict: &Bound<'py, PyDict>) -> PyResult<Self> {
         let mut all = Vec::with_capacity(dict.len());
         for (key, object) in dict {
-            let name = Name::parse(&key.extract::<String>()?)?;
+            let name = named(&key.extract::<String>()?)?;
             if !object.is_none() {
-                all.push((name, array::read(&format!("the cotangent of {}", name.as_str()), &object)?));
+                all.push((name, array::read(&format!("the cotangent of {}", name.name()), &object)?));
             }
         }
         Ok(Self(all))
@@ -82,7 +82,7 @@ impl<'py, F: Float> Cotangents<'py, F> {
 }
 
 /// Cotangents by name, as copies.
-pub struct OwnedCotangents<F: Float>(Vec<(Name, ArrayD<F>)>);
+pub struct OwnedCotangents<F: Float>(Vec<(Field, ArrayD<F>)>);
 
 impl<F: Float> OwnedCotangents<F> {
     /// The names, and views to hand to the engine.
@@ -91,7 +91,7 @@ impl<F: Float> OwnedCotangents<F> {
     }
 }
 
-fn view<'a, F: Float>(arrays: impl Iterator<Item = (Name, ArrayViewD<'a, F>)>) -> PyResult<JetView<'a, F>> {
+fn view<'a, F: Float>(arrays: impl Iterator<Item = (Field, ArrayViewD<'a, F>)>) -> PyResult<JetView<'a, F>> {
     let mut view = JetView::default();
     for (name, array) in arrays {
         macro_rules! put {
@@ -105,22 +105,22 @@ fn view<'a, F: Float>(arrays: impl Iterator<Item = (Name, ArrayViewD<'a, F>)>) -
 }
 
 /// Arrays lent for results by name.
-pub struct Lent<'py, F: Float>(Vec<(Name, Bound<'py, PyArrayDyn<F>>)>);
+pub struct Lent<'py, F: Float>(Vec<(Field, Bound<'py, PyArrayDyn<F>>)>);
 
 impl<'py, F: Float> Lent<'py, F> {
     /// From a dictionary.
     pub fn read(dict: &Bound<'py, PyDict>) -> PyResult<Self> {
         let mut all = Vec::with_capacity(dict.len());
         for (key, object) in dict {
-            let name = Name::parse(&key.extract::<String>()?)?;
-            all.push((name, array::write(&format!("out[{:?}]", name.as_str()), &object)?));
+            let name = named(&key.extract::<String>()?)?;
+            all.push((name, array::write(&format!("out[{:?}]", name.name()), &object)?));
         }
         Ok(Self(all))
     }
 
     /// Holds these arrays, and `x`, from which they are apart.
     pub fn hold(&self, py: Python<'py>, x: &Bound<'py, PyUntypedArray>) -> PyResult<Hold> {
-        let out = self.0.iter().map(|(name, array)| (format!("out[{:?}]", name.as_str()), array.as_untyped(), true));
+        let out = self.0.iter().map(|(name, array)| (format!("out[{:?}]", name.name()), array.as_untyped(), true));
         let uses = std::iter::once(("x".to_string(), x, false)).chain(out);
         let uses: Vec<_> = uses.map(|(what, array, written)| Use { what, array, written }).collect();
         lend::hold(py, &uses)
@@ -144,18 +144,18 @@ impl<'py, F: Float> Lent<'py, F> {
 }
 
 /// The arrays lent as a dictionary in the order of `names`, that of the request.
-pub fn in_order<'py>(py: Python<'py>, names: &[Name], out: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+pub fn in_order<'py>(py: Python<'py>, names: &[Field], out: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for name in names {
-        dict.set_item(name.as_str(), out.get_item(name.as_str())?)?;
+        dict.set_item(name.name(), out.get_item(name.name())?)?;
     }
     Ok(dict)
 }
 
-fn fixed_mut<F: Float, D: Dimension>(name: Name, view: ArrayViewMutD<'_, F>) -> PyResult<ArrayViewMut<'_, F, D>> {
+fn fixed_mut<F: Float, D: Dimension>(name: Field, view: ArrayViewMutD<'_, F>) -> PyResult<ArrayViewMut<'_, F, D>> {
     let found = view.shape().to_vec();
     let wanted = format!("{} axes", D::NDIM.unwrap_or(0));
-    view.into_dimensionality().map_err(|_| errors::shape(&format!("out[{:?}]", name.as_str()), &found, &wanted))
+    view.into_dimensionality().map_err(|_| errors::shape(&format!("out[{:?}]", name.name()), &found, &wanted))
 }
 
 /// Views of all arrays.

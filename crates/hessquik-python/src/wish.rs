@@ -1,78 +1,14 @@
 //! What to compute, as Python says it: names, and keywords for what needs numbers.
 use crate::array::{self, Float};
 use crate::errors;
-use hessquik::{Mode, Plan, Request};
+use hessquik::{Field, Mode, Plan, Request};
 use ndarray::{Array2, Ix2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-/// The results by name, in the order of `hessquik::Jet`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // each is the field of the same name
-pub enum Name {
-    Value,
-    Gradient,
-    Hessian,
-    Packed,
-    Diagonal,
-    Laplacian,
-    Operator,
-    Products,
-    Block,
-    Partials,
-    Factored,
-    Directional,
-    Bilaplacian,
-}
-
-impl Name {
-    const ALL: [Self; 13] = [
-        Self::Value,
-        Self::Gradient,
-        Self::Hessian,
-        Self::Packed,
-        Self::Diagonal,
-        Self::Laplacian,
-        Self::Operator,
-        Self::Products,
-        Self::Block,
-        Self::Partials,
-        Self::Factored,
-        Self::Directional,
-        Self::Bilaplacian,
-    ];
-
-    /// As users write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Value => "value",
-            Self::Gradient => "gradient",
-            Self::Hessian => "hessian",
-            Self::Packed => "packed",
-            Self::Diagonal => "diagonal",
-            Self::Laplacian => "laplacian",
-            Self::Operator => "operator",
-            Self::Products => "products",
-            Self::Block => "block",
-            Self::Partials => "partials",
-            Self::Factored => "factored",
-            Self::Directional => "directional",
-            Self::Bilaplacian => "bilaplacian",
-        }
-    }
-
-    /// The result of this name.
-    pub fn known(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|n| n.as_str() == name)
-    }
-
-    /// From what users write.
-    pub fn parse(name: &str) -> PyResult<Self> {
-        Self::known(name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            errors::request(format!("request: unknown result {name:?}; known are {known}"))
-        })
-    }
+/// The result of this name.
+pub fn named(name: &str) -> PyResult<Field> {
+    name.parse().map_err(|e: hessquik::Error| errors::request(e.to_string()))
 }
 
 /// The keywords of a request beside the names of its results.
@@ -115,7 +51,7 @@ impl<'py> Options<'py> {
 /// A request with the names of its results in the order in which they were asked for.
 pub struct Wish<F: Float> {
     /// The names.
-    pub names: Vec<Name>,
+    pub names: Vec<Field>,
     /// What the engine is asked for.
     pub request: Request<F>,
 }
@@ -127,38 +63,29 @@ impl<F: Float> Wish<F> {
         let options = Options::read(keywords)?;
         let mut wish = Self { names: names.map_or_else(|| Ok(Vec::new()), list)?, request: Request::new() };
         let given = [
-            (Name::Operator, options.operator.is_some()),
-            (Name::Products, options.products.is_some()),
-            (Name::Block, options.block.is_some()),
-            (Name::Partials, options.partials.is_some()),
-            (Name::Directional, options.directional.is_some()),
+            (Field::Operator, options.operator.is_some()),
+            (Field::Products, options.products.is_some()),
+            (Field::Block, options.block.is_some()),
+            (Field::Partials, options.partials.is_some()),
+            (Field::Directional, options.directional.is_some()),
         ];
         for (name, given) in given {
             match (given, wish.names.contains(&name)) {
                 (true, false) => wish.names.push(name),
                 (false, true) => {
-                    let name = name.as_str();
+                    let name = name.name();
                     return Err(errors::request(format!("request: {name:?} needs the argument {name}")));
                 }
                 _ => {}
             }
         }
         if names.is_none() && wish.names.is_empty() {
-            wish.names = vec![Name::Value, Name::Gradient, Name::Hessian];
+            wish.names = vec![Field::Value, Field::Gradient, Field::Hessian];
         }
         let mut request = Request::new();
-        for name in &wish.names {
-            request = match name {
-                Name::Value => request.value(),
-                Name::Gradient => request.gradient(),
-                Name::Hessian => request.hessian(),
-                Name::Packed => request.packed(),
-                Name::Diagonal => request.diagonal(),
-                Name::Laplacian => request.laplacian(),
-                Name::Factored => request.factored(),
-                Name::Bilaplacian => request.bilaplacian(),
-                Name::Operator | Name::Products | Name::Block | Name::Partials | Name::Directional => request,
-            };
+        // the others come with their arguments below
+        for name in wish.names.iter().filter(|name| name.is_plain()) {
+            request = name.ask(request).expect("one that needs nothing but its name");
         }
         if let Some(b) = &options.operator {
             request = request.operator(matrix("operator", b)?);
@@ -193,10 +120,10 @@ impl<F: Float> Wish<F> {
 }
 
 /// Names from one text with commas, or from a sequence of texts; each once.
-fn list(names: &Bound<'_, PyAny>) -> PyResult<Vec<Name>> {
+fn list(names: &Bound<'_, PyAny>) -> PyResult<Vec<Field>> {
     let mut list = Vec::with_capacity(4);
     let mut push = |name: &str| -> PyResult<()> {
-        let name = Name::parse(name.trim())?;
+        let name = named(name.trim())?;
         if !list.contains(&name) {
             list.push(name);
         }

@@ -355,7 +355,7 @@ pub(crate) fn check_lent<F: Real>(call: &Call<F>, ns: usize, out: &mut JetMut<'_
     });
     wrong.map_or(Ok(()), Err)?;
     match call.fields.iter().zip(lent).find(|(_, lent)| !lent) {
-        Some(((field, _), _)) => Err(Error::Request(format!("{field:?} is asked for, but no array is lent for it"))),
+        Some(((field, _), _)) => Err(Error::Request(format!("the request has {field}, but no array is lent for it"))),
         None => Ok(()),
     }
 }
@@ -395,7 +395,7 @@ fn place<F: Real>(
     wrong: &mut Option<Error>,
 ) -> Option<usize> {
     let Some(at) = call.position(field) else {
-        wrong.get_or_insert_with(|| Error::Request(format!("{what} for {field:?}, which is not asked for")));
+        wrong.get_or_insert_with(|| Error::Request(format!("{what} for {field}, which is not part of the request")));
         return None;
     };
     let shape = &call.fields[at].1;
@@ -403,7 +403,7 @@ fn place<F: Real>(
     if found != wanted {
         let logical = |s: &[usize]| [&s[..1], &s[2..=shape.len()], &s[1..2]].concat();
         wrong.get_or_insert_with(|| {
-            Error::shape(format!("the {what} for {field:?}"), &logical(found), format!("{:?}", logical(&wanted)))
+            Error::shape(format!("the {what} for {field}"), &logical(found), format!("{:?}", logical(&wanted)))
         });
     }
     Some(at)

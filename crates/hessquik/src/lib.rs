@@ -96,5 +96,6 @@ pub use plan::{Candidate, Cost, Explanation, Plan, StepCost};
 pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{IntoAxes, Mode, Request};
+pub use result::Field;
 pub use summary::{LayerSummary, WeightSummary};
 pub use whole::{WholeFile, follow, inherit, missing_folder, write_whole};

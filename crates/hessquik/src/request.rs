@@ -1,5 +1,5 @@
 //! What to compute: which derivatives, along which directions, in which mode.
-use crate::{Error, Plan, Real, did_you_mean};
+use crate::{Error, Field, Plan, Real, did_you_mean};
 use ndarray::Array2;
 
 /// How second derivatives are computed; every mode gives the same numbers.
@@ -81,23 +81,13 @@ impl<F: Real> Request<F> {
     pub fn parse(names: &str) -> Result<Self, Error> {
         let mut request = Self::new();
         for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-            request = match name {
-                "value" => request.value(),
-                "gradient" => request.gradient(),
-                "hessian" => request.hessian(),
-                "packed" => request.packed(),
-                "diagonal" => request.diagonal(),
-                "laplacian" => request.laplacian(),
-                "factored" => request.factored(),
-                "bilaplacian" => request.bilaplacian(),
-                other => {
-                    let known =
-                        ["value", "gradient", "hessian", "packed", "diagonal", "laplacian", "factored", "bilaplacian"];
-                    let meant = did_you_mean(other, known);
-                    let known = known.join(", ");
-                    return Err(Error::Request(format!("unknown result {other:?}; known are {known}{meant}")));
-                }
-            };
+            let plain = Field::plain().map(Field::name);
+            let field = Field::plain().find(|field| field.name() == name).ok_or_else(|| {
+                let known = plain.collect::<Vec<_>>();
+                let meant = did_you_mean(name, known.iter().copied());
+                Error::Request(format!("unknown result {name:?}; known are {}{meant}", known.join(", ")))
+            })?;
+            request = field.ask(request).expect("one that needs its name alone");
         }
         request.checked()
     }

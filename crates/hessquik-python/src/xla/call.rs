@@ -4,8 +4,7 @@ use super::spec::{Cached, Ready};
 use crate::array::Float;
 use crate::pool;
 use crate::results::by_name;
-use crate::wish::Name;
-use hessquik::{JetMut, JetView, Prepared};
+use hessquik::{Field, JetMut, JetView, Prepared};
 use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, IxDyn};
 use rayon::prelude::*;
 use std::slice::ChunksMut;
@@ -91,13 +90,13 @@ fn text(error: impl ToString) -> String {
     error.to_string()
 }
 
-fn names(spec: &str) -> Result<Vec<Name>, String> {
+fn names(spec: &str) -> Result<Vec<Field>, String> {
     #[derive(serde::Deserialize)]
     struct Names {
         names: String,
     }
     let found: Names = serde_json::from_str(spec).map_err(text)?;
-    found.names.split(',').map(|name| Name::known(name).ok_or_else(|| format!("unknown result {name}"))).collect()
+    found.names.split(',').map(|name| name.parse::<Field>().map_err(text)).collect()
 }
 
 /// On this thread if there is one tile, else on the thread pool.
