@@ -244,6 +244,12 @@ pub struct New {
 pub struct Info {
     /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
+    /// List what it computes node by node; always done for a model that is a graph of up to 60 nodes
+    #[arg(long)]
+    pub graph: bool,
+    /// Print the graph for Graphviz instead: hessquik info MODEL --dot | dot -Tsvg > graph.svg
+    #[arg(long, conflicts_with = "graph")]
+    pub dot: bool,
 }
 
 /// Check the derivatives of a model against Taylor series and finite differences, in f64

@@ -149,3 +149,24 @@ fn peaks() {
     folder.run("new --preset peaks -o m.safetensors").ok();
     folder.run("eval m.safetensors -i a.safetensors -o out.safetensors").ok();
 }
+
+#[test]
+fn info_draws_the_graph() {
+    let folder = Folder::new();
+    folder.run("new --preset peaks -o p.safetensors").ok();
+    let shown = folder.run("info p.safetensors").ok().stdout;
+    assert!(shown.contains("1153 weights (f32)") && !shown.contains("the point"), "{shown}");
+    let listed = folder.run("info p.safetensors --graph").ok().stdout;
+    assert!(listed.contains("0.K [2, 16]") && listed.contains("the result"), "{listed}");
+    let dot = folder.run("info p.safetensors --dot").ok().stdout;
+    assert!(dot.starts_with("digraph {") && dot.trim_end().ends_with('}') && dot.contains("tanh, 16"), "{dot}");
+    let nodes = dot.lines().filter(|line| line.contains("[label=") && !line.contains("->")).count();
+    assert_eq!(nodes, listed.lines().filter(|line| line.starts_with('%')).count());
+    assert_eq!(folder.run("info p.safetensors --dot --graph").code, 2);
+    // a graph is listed unasked
+    let graph =
+        r#"{"type": "graph", "inputs": 2, "output": 1, "nodes": [{"op": "input"}, {"op": "times", "a": 0, "b": 0}]}"#;
+    std::fs::write(folder.path("g.json"), graph).unwrap();
+    folder.run("new g.json -o g.safetensors").ok();
+    assert!(folder.run("info g.safetensors").ok().stdout.contains("%1 2  %0 . %0, the result"));
+}

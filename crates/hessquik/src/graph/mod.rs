@@ -15,6 +15,7 @@
 //! A weight is a node that does not depend on the points, and so is what is made of weights alone: the product of a node
 //! with a matrix of weights is a [`Kind::Product`] that is linear in the points. What depends on no points is computed once
 //! for each set of weights.
+mod draw;
 mod spec;
 mod trace;
 mod var;
