@@ -134,7 +134,7 @@ takes {number(min(old))} to {number(max(old))} times as long, in the geometric m
     text += (
         "Near the floor there is little left to win for anyone: all do the same products equally well. Where ours is\n"
     )
-    text += "far above the floor, as with narrow layers, it is ours that leaves time on the table.\n\n"
+    text += "far above the floor, as with narrow layers, our kernels still leave time on the table.\n\n"
     text += """Not in the tables, and better done elsewhere:
 
 - On a GPU, JAX and PyTorch; what is measured here is a CPU.

@@ -34,7 +34,7 @@ struct State<F: Real> {
     theta: Vec<F>,
     /// Requests that were resolved for them.
     prepared: Vec<(Request<f64>, Arc<Prepared<F>>)>,
-    /// The same requests with their plans and their layouts, which hang on sizes alone and outlive changes of weights.
+    /// The same requests with their plans and their layouts, which depend on sizes alone and outlive changes of weights.
     layouts: Vec<(Request<f64>, Request<F>, Arc<Layout>)>,
 }
 

@@ -475,7 +475,7 @@ fn described<F: Real>(library: &hessquik::Network<F>) -> Result<Architecture, Er
     use hessquik::Layer as _;
     library.architecture().ok_or_else(|| Error::Unsupported {
         what: "a layer or activation defined by its user".into(),
-        message: "a module is made from a description, which it has not; use the library itself".into(),
+        message: "a module is made from a description, and this one does not have one; use the library itself".into(),
     })
 }
 

@@ -22,7 +22,7 @@ pub struct Structure {
     weights: Vec<(String, Vec<usize>)>,
     pub(crate) dims: [usize; 2],
     engine: Arc<Engine>,
-    /// The plans of the last requests: shortest paths, which hang on sizes alone.
+    /// The plans of the last requests: shortest paths, which depend on sizes alone.
     plans: Mutex<Vec<(Request<f64>, Plan)>>,
 }
 

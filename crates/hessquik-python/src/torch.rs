@@ -76,7 +76,7 @@ struct State<F: Float> {
     lengths: Arc<[usize]>,
     /// Requests without directions, by their results and mode.
     prepared: Vec<(u8, Mode, Arc<Prepared<F>>)>,
-    /// Their plans, which hang on sizes alone and outlive changes of weights.
+    /// Their plans, which depend on sizes alone and outlive changes of weights.
     plans: Vec<(u8, Mode, Plan)>,
 }
 

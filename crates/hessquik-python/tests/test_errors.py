@@ -45,7 +45,7 @@ CASES = {
         ValueError,
         'unknown result "hesian"; known are value',
     ),
-    "no request": (lambda: NET.evaluate(X, ()), errors.RequestError, ValueError, "nothing is asked for"),
+    "no request": (lambda: NET.evaluate(X, ()), errors.RequestError, ValueError, "the request is empty"),
     "request of numbers": (lambda: NET.evaluate(X, (1,)), TypeError, TypeError, "str"),
     "missing matrix": (
         lambda: NET.evaluate(X, "operator"),
@@ -150,9 +150,9 @@ CASES = {
         lambda: NET.pullback(X, COT, "hessian"),
         errors.RequestError,
         ValueError,
-        "not asked for",
+        "not part of the request",
     ),
-    "no cotangents": (lambda: NET.pullback(X, {}), errors.RequestError, ValueError, "nothing is asked for"),
+    "no cotangents": (lambda: NET.pullback(X, {}), errors.RequestError, ValueError, "the request is empty"),
     "factored pullback": (
         lambda: NET.pullback(X, COT, "value,factored"),
         errors.RequestError,

@@ -27,7 +27,7 @@ use ndarray::{Array2, Array3, Array4, ArrayBase, Data, Ix2};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] if `y` has not two columns; [`Error::Request`] if nothing is asked for, or something else than the
+/// [`Error::Shape`] if `y` has not two columns; [`Error::Request`] if the request is empty, or has something else than the
 /// results above (directions, products, blocks, ...).
 pub fn peaks<F: Real, S: Data<Elem = F>>(y: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
     let r = request;
@@ -35,7 +35,7 @@ pub fn peaks<F: Real, S: Data<Elem = F>>(y: &ArrayBase<S, Ix2>, request: &Reques
         return Err(Error::shape("the points of peaks", y.shape(), "[n, 2]"));
     }
     if r.is_empty() {
-        return Err(Error::Request("nothing is asked for".into()));
+        return Err(Error::Request(crate::request::EMPTY.into()));
     }
     let directed = r.directions.is_some() || r.outputs.is_some() || r.products.is_some() || r.operator.is_some();
     if directed || r.factored || r.block.is_some() || r.partials.is_some() {

@@ -2,6 +2,9 @@
 use crate::{Error, Field, Plan, Real, did_you_mean};
 use ndarray::Array2;
 
+/// What an empty request is told.
+pub(crate) const EMPTY: &str = "the request is empty; ask for at least one result, such as the value or the Hessian";
+
 /// How second derivatives are computed; every mode gives the same numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Mode {
@@ -93,7 +96,7 @@ impl<F: Real> Request<F> {
     }
 
     pub(crate) fn checked(self) -> Result<Self, Error> {
-        if self.is_empty() { Err(Error::Request("nothing is asked for".into())) } else { Ok(self) }
+        if self.is_empty() { Err(Error::Request(EMPTY.into())) } else { Ok(self) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

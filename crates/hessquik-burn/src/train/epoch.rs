@@ -49,7 +49,7 @@ pub(super) fn batch_loss<O: Objective>(
     let n = batch.len();
     let mine = share(batch, ranks);
     if mine.is_empty() {
-        // fewer points than processes: zeros that hang on the weights
+        // fewer points than processes: zeros that depend on the weights
         let nothing = network.theta.val().sum() * 0.0;
         let terms = nothing.clone().inner().expand([objective.names().len()]);
         return Ok((nothing, terms));

@@ -95,7 +95,7 @@ fn gradients<F: Real>(tolerance: f64) {
             let found = of_weights(&module, &grads).into_dyn();
             let off = distance(&found, &wanted.weights.clone().into_dyn(), &what);
             assert!(off <= tolerance, "{what}: weights off by {off:e}");
-            // none where the results do not hang on the points, as gradients of linear networks
+            // none where the results do not depend on the points, as gradients of linear networks
             let x_bar = x.grad(&grads).map_or_else(|| Array2::zeros(points.raw_dim()).into_dyn(), |bar| array(&bar));
             let off = distance(&x_bar, &wanted.input.clone().into_dyn(), &what);
             assert!(off <= tolerance, "{what}: points off by {off:e}");

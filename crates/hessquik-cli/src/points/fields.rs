@@ -73,7 +73,7 @@ fn parse(text: &str, comma: bool) -> Option<f64> {
     if !text.contains(',') {
         return text.parse().ok();
     }
-    // 1,234,567 and 1.234,5 have signs between thousands: what they mean hangs on the country
+    // 1,234,567 and 1.234,5 have signs between thousands: what they mean depends on the country
     let once = comma && text.matches(',').count() == 1 && !text.contains('.');
     if once { text.replace(',', ".").parse().ok() } else { None }
 }

@@ -240,7 +240,7 @@ class Network:
     ) -> Jet:
         """What `request` asks for at points `x` (n_s, d).
 
-        * `request`: names of results, see `Jet`; value, gradient and Hessian if nothing is asked for
+        * `request`: names of results, see `Jet`; value, gradient and Hessian unless given
         * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
           of the request. They share no memory with `x` or each other
         * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken

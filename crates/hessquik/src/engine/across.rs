@@ -248,7 +248,7 @@ impl<F: Real> Call<F> {
 }
 
 /// The sums of [`Down`] for the few samples of a tile whose features go side by side, in the same order, so that the results
-/// of a point do not hang on how many others there are. `offsets` are where the sites of each layer start among `sites`, and
+/// of a point do not depend on how many others there are. `offsets` are where the sites of each layer start among `sites`, and
 /// where they end.
 pub(crate) fn in_order<F: Real>(
     offsets: &[usize],

@@ -108,7 +108,7 @@ impl<F: Real> Call<F> {
     /// Resolves `request`; `reverse` for a pullback, which turns every second-order result into a kind it can reverse.
     pub fn new(program: Arc<Program<F>>, request: &Request<F>, reverse: bool, careful: bool) -> Result<Self, Error> {
         if request.is_empty() {
-            return Err(Error::Request("nothing is asked for".into()));
+            return Err(Error::Request(crate::request::EMPTY.into()));
         }
         if program.graph.is_some() {
             return Self::by_graph(program, request, reverse, careful);

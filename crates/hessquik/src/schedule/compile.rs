@@ -96,7 +96,7 @@ pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>, careful: 
 fn check<F: Real>(graph: &Graph<F>, request: &Request<F>) -> Result<Sizes, Error> {
     let (d, m) = (graph.dim_input(), graph.dim_output());
     if request.is_empty() {
-        return Err(Error::Request("nothing is asked for".into()));
+        return Err(Error::Request(crate::request::EMPTY.into()));
     }
     let k = match &request.directions {
         Some(v) if v.ncols() != d || v.nrows() == 0 => {
