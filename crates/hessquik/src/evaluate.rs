@@ -2,7 +2,8 @@
 use crate::engine::{Call, Field, GoOn, Program, Schedules};
 use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView4, Axis, Data, Ix2, Slice};
+use ndarray::concatenate;
+use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView1, ArrayView2, ArrayView4, Axis, Data, Ix2, Slice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,15 @@ pub struct Gradients<F> {
     pub weights: Array1<F>,
     /// With respect to the points (n_s, d).
     pub input: Array2<F>,
+}
+
+/// Rates at which points and weights change; what is `None` does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Tangent<'a, F> {
+    /// Those of the points (n_s, d).
+    pub input: Option<ArrayView2<'a, F>>,
+    /// Those of all weights, as one flat vector.
+    pub weights: Option<ArrayView1<'a, F>>,
 }
 
 /// Evaluation of a layer or network at points `x` (n_s, d), an array or view of any strides.
@@ -178,6 +188,74 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?, None)?.1)
     }
 
+    /// The derivative of the results along a tangent: how they change when the points and the weights do, at the rates
+    /// `tangent`. It has the shapes of the jet. Request by request the network goes as its graph.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, Tangent, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let x = ndarray::array![[0.3, -0.2]];
+    /// // along the first input: the first column of the gradient
+    /// let along = ndarray::array![[1.0, 0.0]];
+    /// let tangent = Tangent { input: Some(along.view()), weights: None };
+    /// let change = network.pushforward(&x, &Request::new().value(), tangent)?.value.unwrap();
+    /// let gradient = network.gradient(&x)?.1;
+    /// assert!((change[[0, 0]] - gradient[[0, 0, 0]]).abs() < 1e-14);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate); [`Error::Shape`] if a tangent is not of the shape of the points, or not as long as
+    /// the flat vector of weights; [`Error::Request`] for the factored Hessian, and [`Error::Layer`] for a smooth map of the
+    /// user's own, which has no graph.
+    fn pushforward<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        request: &Request<F>,
+        tangent: Tangent<'_, F>,
+    ) -> Result<Jet<F>, Error> {
+        let (call, x) = pushed(self, x.view(), request, tangent, false)?;
+        let mut jet = Jet::allocate(&call, x.nrows(), Contents::Unwritten)?;
+        F::run(&call, x.view(), jet.view_mut(), false, None);
+        Ok(jet)
+    }
+
+    /// The derivative of a [`pullback`](Self::pullback) along a tangent of points and weights, its cotangent held: with the
+    /// pullback of the cotangent's own change it is the product of the Hessian of a loss with a vector, as Newton's method
+    /// and the natural gradient have it.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Jet, Request, Tangent, fully_connected};
+    /// use ndarray::Array2;
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let (x, request) = (Array2::ones((5, 2)), Request::new().laplacian());
+    /// // of the sum of all Laplacians, whose cotangent is 1
+    /// let one = Jet { laplacian: Some(Array2::ones((5, 1))), ..Jet::default() };
+    /// let along = Array2::ones((5, 2));
+    /// let tangent = Tangent { input: Some(along.view()), weights: None };
+    /// let change = network.pullback_pushforward(&x, &request, &one, tangent)?;
+    /// assert_eq!((change.input.dim(), change.weights.len()), ((5, 2), network.n_weights()));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`pushforward`](Self::pushforward) and [`pullback`](Self::pullback).
+    fn pullback_pushforward<S: Data<Elem = F>>(
+        &self,
+        x: &ArrayBase<S, Ix2>,
+        request: &Request<F>,
+        cotangent: &Jet<F>,
+        tangent: Tangent<'_, F>,
+    ) -> Result<Gradients<F>, Error> {
+        // the pushforward is linear in the tangent, and its gradient to what it was taken at is what is asked for
+        let (d, n_weights) = (x.ncols(), self.weights().iter().map(|(_, w)| w.len()).sum::<usize>());
+        let (call, x) = pushed(self, x.view(), request, tangent, true)?;
+        let both = reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?, None)?.1;
+        let input = both.input.slice_axis(Axis(1), Slice::from(..d)).to_owned();
+        let weights = both.weights.slice_axis(Axis(0), Slice::from(..n_weights)).to_owned();
+        Ok(Gradients { weights, input })
+    }
+
     /// A loss that is a sum over points, and its gradients, in one pass: `loss` gets a range of points, their jet, and
     /// zeros to fill with the derivatives of the loss with respect to that jet; it returns the loss of these points.
     /// It is called from several threads.
@@ -336,6 +414,35 @@ pub(crate) fn resolve<F: Real>(
     let better = chain.gives_way_to(&other);
     schedules.decide(request, reverse, better);
     Ok(if better { other.instead_of(chain, request) } else { chain })
+}
+
+/// The call that gives tangents of the results, and the points that it takes.
+fn pushed<F: Real, L: Layer<F> + ?Sized>(
+    layer: &L,
+    x: ArrayView2<F>,
+    request: &Request<F>,
+    tangent: Tangent<'_, F>,
+    reverse: bool,
+) -> Result<(Call<F>, Array2<F>), Error> {
+    let program = match layer.lowered() {
+        Some(lowered) if lowered.program().graph.is_some() => lowered.program().clone(),
+        Some(lowered) => lowered.as_graph(layer)?,
+        None => Arc::new(Program::of_graph(layer, Schedules::default())?),
+    };
+    check_points(&program, &x)?;
+    if let Some(rates) = tangent.input.filter(|rates| rates.dim() != x.dim()) {
+        return Err(Error::shape("the tangent of the points", rates.shape(), format!("{:?}", x.shape())));
+    }
+    if let Some(rates) = tangent.weights.filter(|rates| rates.len() != program.n_weights) {
+        return Err(Error::shape("the tangent of the weights", rates.shape(), format!("[{}]", program.n_weights)));
+    }
+    let rates = tangent.weights.map(|rates| rates.to_vec());
+    let call = F::pushed(&program, request, tangent.input.is_some(), rates.as_deref(), reverse)?;
+    let x = match tangent.input {
+        Some(rates) => concatenate(Axis(1), &[x, rates]).expect("of the same shape"),
+        None => x.to_owned(),
+    };
+    Ok((call, x))
 }
 
 /// Points of a stream whose results are held at once: whole tiles, 16 MiB of results if that is one to 64 tiles.

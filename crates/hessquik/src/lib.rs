@@ -81,7 +81,7 @@ mod whole;
 pub use activation::{Activation, ActivationSpec, Pointwise, softplus_cut};
 pub use architecture::Architecture;
 pub use error::Error;
-pub use evaluate::{Evaluate, Gradients};
+pub use evaluate::{Evaluate, Gradients, Tangent};
 pub use file::{weights_dtype, weights_dtype_of_bytes, wrapper};
 pub use foreign::{did_you_mean, distinct_keys};
 pub use graph::{Graph, GraphSpec, NodeSpec, TermSpec, Var, WeightSpec};

@@ -2,7 +2,8 @@
 use super::call::{Call, Via};
 use super::program::{Program, Stage};
 use super::rescue::Others;
-use crate::execute::{GraphCall, Plan};
+use crate::execute::{GraphCall, How, Plan};
+use crate::schedule::Moves;
 use crate::{Error, Mode, Real, Request};
 use std::sync::Arc;
 
@@ -28,9 +29,43 @@ impl<F: Real> Call<F> {
     ) -> Result<Self, Error> {
         let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
         let plan = match careful {
-            true => Arc::new(Plan::new(graph, request, reverse, true)?),
+            true => Arc::new(Plan::new(graph, request, How { reverses: reverse, careful, pushed: None })?),
             false => program.schedules.plan(graph, request, reverse)?,
         };
+        let others = if careful { Others::none() } else { Others::new(request) };
+        let call = Self::of_plan(program.clone(), plan, theta, request);
+        Ok(Self { reverses: reverse, careful, others, ..call })
+    }
+
+    /// The tangents of the results: at points `[x, x']` (n_s, 2 d) if the points move, with weights whose tangents `weights`
+    /// are given if these do.
+    pub(super) fn pushed(
+        program: &Program<F>,
+        request: &Request<F>,
+        points: bool,
+        weights: Option<&[F]>,
+        reverse: bool,
+    ) -> Result<Self, Error> {
+        let (graph, theta) = program.graph.as_ref().expect("a network as a graph");
+        let moves = Moves { points, weights: weights.map(|_| theta.len()) };
+        let how = How { reverses: reverse, careful: false, pushed: Some(moves) };
+        let plan = Arc::new(Plan::new(graph, request, how)?);
+        let theta: Vec<F> = theta.iter().chain(weights.into_iter().flatten()).copied().collect();
+        let program = Program {
+            n_weights: theta.len(),
+            names: program.names.clone(),
+            memory: program.memory.clone(),
+            graph: Some((graph.clone(), theta)),
+            ..Program::empty()
+        };
+        let program = Arc::new(program);
+        let (_, theta) = program.graph.as_ref().expect("made above");
+        let call = Self::of_plan(program.clone(), plan, theta, request);
+        Ok(Self { reverses: reverse, d: if points { 2 * call.d } else { call.d }, ..call })
+    }
+
+    fn of_plan(program: Arc<Program<F>>, plan: Arc<Plan<F>>, theta: &[F], request: &Request<F>) -> Self {
+        let (graph, _) = program.graph.as_ref().expect("a network as a graph");
         let call = GraphCall::new(plan, theta);
         let (d, m) = (graph.dim_input(), graph.dim_output());
         let fields = call.fields();
@@ -38,7 +73,7 @@ impl<F: Real> Call<F> {
         let lanes = super::kernels::lanes::<F>();
         let tile = BYTES / (call.floats_per_sample() * size_of::<F>());
         let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1));
-        Ok(Self {
+        Self {
             d,
             m,
             k: request.directions.as_ref().map_or(d, |v| v.nrows()),
@@ -50,18 +85,18 @@ impl<F: Real> Call<F> {
             gradient: Via::None,
             lowest: 0,
             joins: Vec::new(),
-            reverses: reverse,
+            reverses: false,
             order: 0,
             tile: (tile / lanes).clamp(1, VECTORS) * lanes,
             even: false,
             outer: None,
             along: None,
             across: false,
-            careful,
-            others: if careful { Others::none() } else { Others::new(request) },
+            careful: false,
+            others: Others::none(),
             graph: Some(call),
             program,
-        })
+        }
     }
 
     /// Whether a schedule of the graph may cost less than these sweeps: they carry every direction, or all of the Hessian's

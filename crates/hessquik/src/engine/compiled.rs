@@ -26,6 +26,15 @@ pub trait Compiled: Sized {
     ) -> Result<Call<Self>, Error>
     where
         Self: Real;
+    fn pushed(
+        program: &Program<Self>,
+        request: &Request<Self>,
+        points: bool,
+        weights: Option<&[Self]>,
+        reverse: bool,
+    ) -> Result<Call<Self>, Error>
+    where
+        Self: Real;
     fn run(call: &Call<Self>, x: ArrayView2<Self>, out: JetMut<'_, Self>, lent: bool, go_on: Option<GoOn<'_>>)
     where
         Self: Real;
@@ -65,6 +74,15 @@ macro_rules! compiled {
                 careful: bool,
             ) -> Result<Call<Self>, Error> {
                 Call::new(program, request, reverse, careful)
+            }
+            fn pushed(
+                program: &Program<Self>,
+                request: &Request<Self>,
+                points: bool,
+                weights: Option<&[Self]>,
+                reverse: bool,
+            ) -> Result<Call<Self>, Error> {
+                Call::pushed(program, request, points, weights, reverse)
             }
             fn run(
                 call: &Call<Self>,

@@ -113,9 +113,9 @@ pub struct Program<F> {
 }
 
 impl<F: Real> Program<F> {
-    /// Flattens nested networks and puts the weights into the one form.
-    pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        let mut program = Self {
+    /// One of no layers, to be filled.
+    pub(crate) fn empty() -> Self {
+        Self {
             stages: Vec::new(),
             offsets: vec![0],
             n_weights: 0,
@@ -124,7 +124,12 @@ impl<F: Real> Program<F> {
             schedules: Schedules::default(),
             narrow: false,
             graph: None,
-        };
+        }
+    }
+
+    /// Flattens nested networks and puts the weights into the one form.
+    pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
+        let mut program = Self::empty();
         if has_forward(layer) {
             return Self::of_graph(layer, Schedules::default());
         }
@@ -156,16 +161,8 @@ impl<F: Real> Program<F> {
     pub(crate) fn of_graph<L: Layer<F> + ?Sized>(layer: &L, schedules: Schedules<F>) -> Result<Self, Error> {
         let graph = schedules.graph(Arc::new(Graph::of(layer)?));
         let theta: Vec<F> = layer.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect();
-        Ok(Self {
-            stages: Vec::new(),
-            offsets: vec![0],
-            n_weights: theta.len(),
-            names: vec![layer.name()],
-            memory: Memory::default(),
-            schedules,
-            narrow: false,
-            graph: Some((graph, theta)),
-        })
+        let (n_weights, names) = (theta.len(), vec![layer.name()]);
+        Ok(Self { n_weights, names, schedules, graph: Some((graph, theta)), ..Self::empty() })
     }
 
     fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<(), Error> {

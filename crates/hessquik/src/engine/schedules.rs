@@ -1,6 +1,6 @@
 //! What a network keeps when its weights change: schedules depend on its graph and on the request alone.
 use super::lowered::LARGEST;
-use crate::execute::Plan;
+use crate::execute::{How, Plan};
 use crate::graph::Graph;
 use crate::{Error, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,7 +72,7 @@ impl<F: Real> Schedules<F> {
                 return Ok(plan);
             }
         }
-        let plan = Arc::new(Plan::new(graph, request, reverse, false)?);
+        let plan = Arc::new(Plan::new(graph, request, How { reverses: reverse, ..How::default() })?);
         let mut kept = self.lock();
         if own(&kept) {
             keep(&mut kept.plans, request, reverse, plan.clone());

@@ -7,4 +7,4 @@ mod run;
 
 #[cfg(test)]
 pub(crate) use plain::Plain;
-pub(crate) use run::{GraphCall, Plan, Space};
+pub(crate) use run::{GraphCall, How, Plan, Space};

@@ -5,7 +5,7 @@ use crate::engine::kernels::lanes as vector;
 use crate::engine::tape::{Buffer as Aligned, fit};
 use crate::graph::Graph;
 use crate::result::Field;
-use crate::schedule::{self, Buffer, Id, List, Op, Reading, Source, Step, compile, reverse};
+use crate::schedule::{self, Buffer, Id, List, Moves, Op, Reading, Source, Step, compile, push, reverse};
 use crate::{Error, Real, Request, StepCost};
 use std::sync::Arc;
 
@@ -36,6 +36,17 @@ pub(crate) struct Plan<F> {
     pullback: Option<Pullback<F>>,
 }
 
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// For a pullback.
+    pub reverses: bool,
+    /// For points at which another plan has overflowed.
+    pub careful: bool,
+    /// For tangents of the results, not the results.
+    pub pushed: Option<Moves>,
+}
+
 /// The reverse of a plan.
 #[derive(Debug)]
 struct Pullback<F> {
@@ -61,11 +72,16 @@ pub(crate) struct Space<F> {
 }
 
 impl<F: Real> Plan<F> {
-    /// Resolves a request; `reverses` for a pullback, `careful` where another plan has overflowed.
-    pub fn new(graph: &Graph<F>, request: &Request<F>, reverses: bool, careful: bool) -> Result<Self, Error> {
+    /// Resolves a request.
+    pub fn new(graph: &Graph<F>, request: &Request<F>, how: How) -> Result<Self, Error> {
+        let How { reverses, careful, pushed } = how;
         let compiled = compile(graph, request, careful)?;
         let mut list = compiled.list;
-        let (readings, operations) = (compiled.readings, compiled.operations);
+        let (mut readings, mut operations) = (compiled.readings, compiled.operations);
+        if let Some(moves) = pushed {
+            operations *= 2.0;
+            Self::push_forward(&mut list, &mut readings, moves);
+        }
         let forward = list.steps.len();
         let reversed = reverses.then(|| Self::reversed(&mut list, &readings));
         // the reverse puts derivatives of activations among the steps of the forward sweep
@@ -98,6 +114,17 @@ impl<F: Real> Plan<F> {
         };
         plan.place();
         Ok(plan)
+    }
+
+    /// Puts the tangents of results in their place.
+    fn push_forward(list: &mut List<F>, readings: &mut [Reading], moves: Moves) {
+        let tangents = push(list, moves);
+        for reading in &mut *readings {
+            let (n, rows) = (list.buffers[reading.from].n, list.buffers[reading.from].rows);
+            let zeros = |list: &mut List<F>| list.source(n, rows, Source::Literal(vec![F::zero(); n * rows].into()));
+            reading.from = tangents[reading.from].unwrap_or_else(|| zeros(list));
+        }
+        list.drop_unread(&readings.iter().map(|r| r.from).collect::<Vec<_>>());
     }
 
     fn reversed(list: &mut List<F>, readings: &[Reading]) -> (Pullback<F>, usize) {

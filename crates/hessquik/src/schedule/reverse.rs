@@ -154,7 +154,7 @@ fn reverse_step<F: Real>(list: &List<F>, op: &Op<F>, bar: Id) -> Vec<(Id, Op<F>)
 }
 
 /// The buffer of a derivative of an activation.
-fn derivative<F: Real>(list: &List<F>, z: Id, order: usize, act: &Activation) -> Option<Id> {
+pub(super) fn derivative<F: Real>(list: &List<F>, z: Id, order: usize, act: &Activation) -> Option<Id> {
     list.steps.iter().find_map(|step| match &step.op {
         Op::Act { z: of, act: found_act, order: found } if (*of, *found) == (z, order) && found_act.same(act) => {
             Some(step.out)
@@ -164,7 +164,7 @@ fn derivative<F: Real>(list: &List<F>, z: Id, order: usize, act: &Activation) ->
 }
 
 /// Adds, beside every derivative of an activation that moves, the next one.
-fn next_derivatives<F: Real>(list: &mut List<F>, moves: impl Fn(Id) -> bool, count: usize) {
+pub(super) fn next_derivatives<F: Real>(list: &mut List<F>, moves: impl Fn(Id) -> bool, count: usize) {
     let acts: Vec<(usize, Id, Activation, usize)> = list
         .steps
         .iter()

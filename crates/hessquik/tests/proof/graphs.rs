@@ -86,6 +86,11 @@ trait Machine {
 }
 
 impl Lines {
+    /// Inputs of a forward pass.
+    pub fn inputs(&self) -> usize {
+        self.d
+    }
+
     fn run<M: Machine>(&self, machine: &M, x: M::V) -> M::V {
         let mut values = vec![x];
         for (i, line) in self.lines.iter().enumerate() {
@@ -337,7 +342,7 @@ impl Model for Lines {
 }
 
 /// Random lines.
-fn lines() -> impl Strategy<Value = Lines> {
+pub fn lines() -> impl Strategy<Value = Lines> {
     let at = 0usize..4;
     let line = prop_oneof![
         3 => (at.clone(), 1usize..6).prop_map(|(u, n)| Line::Dense(u, n)),

@@ -24,6 +24,7 @@ mod lying_layers;
 mod narrow;
 mod outputs;
 mod pullback;
+mod pushforward;
 mod random_networks;
 mod requests;
 mod small;
