@@ -9,6 +9,7 @@ mod network;
 mod pool;
 mod results;
 mod settings;
+mod tangents;
 mod torch;
 mod watch;
 mod wish;

@@ -6,6 +6,7 @@ use crate::errors::{self, raise};
 use crate::pool;
 use crate::results::views;
 use crate::settings::fit;
+use crate::tangents::{self, Rates};
 use crate::wish::Wish;
 use hessquik::{Architecture, Error, Evaluate, Init, Layer, Prepared, Request};
 use ndarray::{Ix1, Ix2};
@@ -23,7 +24,7 @@ const KEPT: usize = 8;
 /// A network with the requests that were last resolved against it.
 #[derive(Debug)]
 pub struct Model<F: Float> {
-    network: hessquik::Network<F>,
+    pub(crate) network: hessquik::Network<F>,
     prepared: Mutex<Vec<Arc<Prepared<F>>>>,
 }
 
@@ -311,6 +312,44 @@ impl Network {
         let keys = cotangents.keys().into_any();
         let request = request.unwrap_or(&keys);
         with!(self, shared => calls::pullback::<F>(py, &shared.get(), x, Wish::parse(Some(request), options)?, cotangents))
+    }
+
+    /// The tangents of the results by name, along a tangent of points and weights.
+    #[pyo3(signature = (x, request, input, weights, **options))]
+    fn pushforward<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        request: Option<&Bound<'py, PyAny>>,
+        input: Option<&Bound<'py, PyAny>>,
+        weights: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        with!(self, shared => {
+            let (wish, rates) = (Wish::<F>::parse(request, options)?, Rates::read(input, weights)?);
+            tangents::pushforward(py, &shared.get(), x, wish, rates)
+        })
+    }
+
+    /// The derivatives, along a tangent of points and weights, of the gradients that `pullback` gives.
+    #[pyo3(signature = (x, request, cotangents, input, weights, **options))]
+    #[allow(clippy::too_many_arguments)] // they are those of Python
+    fn pullback_pushforward<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        request: Option<&Bound<'py, PyAny>>,
+        cotangents: &Bound<'py, PyDict>,
+        input: Option<&Bound<'py, PyAny>>,
+        weights: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let keys = cotangents.keys().into_any();
+        let request = request.unwrap_or(&keys);
+        with!(self, shared => {
+            let (wish, rates) = (Wish::<F>::parse(Some(request), options)?, Rates::read(input, weights)?);
+            tangents::pullback_pushforward(py, &shared.get(), x, wish, cotangents, rates)
+        })
     }
 
     /// The plan and its predicted cost beside the alternatives, as a table and as JSON.

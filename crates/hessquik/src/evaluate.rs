@@ -233,7 +233,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// let one = Jet { laplacian: Some(Array2::ones((5, 1))), ..Jet::default() };
     /// let along = Array2::ones((5, 2));
     /// let tangent = Tangent { input: Some(along.view()), weights: None };
-    /// let change = network.pullback_pushforward(&x, &request, &one, tangent)?;
+    /// let change = network.pullback_pushforward(&x, &request, &one.view(), tangent)?;
     /// assert_eq!((change.input.dim(), change.weights.len()), ((5, 2), network.n_weights()));
     /// # Ok::<(), hessquik::Error>(())
     /// ```
@@ -244,13 +244,13 @@ pub trait Evaluate<F: Real>: Layer<F> {
         &self,
         x: &ArrayBase<S, Ix2>,
         request: &Request<F>,
-        cotangent: &Jet<F>,
+        cotangent: &JetView<'_, F>,
         tangent: Tangent<'_, F>,
     ) -> Result<Gradients<F>, Error> {
         // the pushforward is linear in the tangent, and its gradient to what it was taken at is what is asked for
         let (d, n_weights) = (x.ncols(), self.weights().iter().map(|(_, w)| w.len()).sum::<usize>());
         let (call, x) = pushed(self, x.view(), request, tangent, true)?;
-        let both = reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?, None)?.1;
+        let both = reverse(&call, x.view(), fill_from(&call, x.nrows(), cotangent)?, None)?.1;
         let input = both.input.slice_axis(Axis(1), Slice::from(..d)).to_owned();
         let weights = both.weights.slice_axis(Axis(0), Slice::from(..n_weights)).to_owned();
         Ok(Gradients { weights, input })

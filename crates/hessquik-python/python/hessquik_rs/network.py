@@ -300,6 +300,75 @@ class Network:
         weights, points = self._engine.pullback(x, request, given, **options)
         return Gradients(weights, points, self._engine.by_name)
 
+    def pushforward(
+        self,
+        x: ArrayLike,
+        request: Names | None = None,
+        *,
+        input: ArrayLike | None = None,
+        weights: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        **options: Unpack[Options],
+    ) -> Jet:
+        """How the results change when points and weights do: their derivative along a tangent.
+
+        * `input` (n_s, d): the rates at which the points change
+        * `weights`: those of the weights, as one flat vector or by name; what is not given does not change
+        * `request`, options: as in `evaluate`
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([2, 16, 1], last="identity"), seed=0)
+        >>> x = np.random.default_rng(0).normal(size=(5, 2))
+        >>> along = net.pushforward(x, "value", input=np.tile([1.0, 0.0], (5, 1))).value
+        >>> np.allclose(along, net.evaluate(x, "gradient").gradient[:, 0])
+        True
+        """
+        return Jet(self._engine.pushforward(x, request, input, self._rates(weights), **options))
+
+    def pullback_pushforward(
+        self,
+        x: ArrayLike,
+        cotangents: Jet | Mapping[str, ArrayLike],
+        request: Names | None = None,
+        *,
+        input: ArrayLike | None = None,
+        weights: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        **options: Unpack[Options],
+    ) -> Gradients:
+        """How the gradients of `pullback` change when points and weights do, while the cotangents stay.
+
+        The product of the Hessian of a loss with a vector is this and the pullback of the cotangents' own change.
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([2, 16, 1], last="identity"), seed=0)
+        >>> x, v = np.random.default_rng(0).normal(size=(5, 2)), np.ones(net.n_weights)
+        >>> residual = net.evaluate(x, "laplacian").laplacian  # of the loss sum (residual^2) / 2
+        >>> change = net.pushforward(x, "laplacian", weights=v).laplacian
+        >>> product = net.pullback_pushforward(x, {"laplacian": residual}, weights=v).weights
+        >>> product += net.pullback(x, {"laplacian": change}).weights
+        >>> product.shape
+        (65,)
+        """
+        given = vars(cotangents) if isinstance(cotangents, Jet) else dict(cotangents)
+        flat, points = self._engine.pullback_pushforward(x, request, given, input, self._rates(weights), **options)
+        return Gradients(flat, points, self._engine.by_name)
+
+    def _rates(self, weights: ArrayLike | Mapping[str, ArrayLike] | None) -> Any:
+        """Rates of the weights as one flat vector."""
+        if not isinstance(weights, Mapping):
+            return weights
+        rates = {name: np.zeros_like(array) for name, array in self.weights().items()}
+        for name, array in weights.items():
+            if name not in rates:
+                raise UnknownWeightError(f"no weight {name!r}; there are {', '.join(rates)}")
+            given = np.asarray(array, rates[name].dtype)
+            if given.shape != rates[name].shape:
+                wanted = list(rates[name].shape)
+                raise ShapeError(f"the tangent of weight {name} has shape {list(given.shape)}, expected {wanted}")
+            rates[name] = given
+        return np.concatenate([rates[name].ravel() for name in self.weight_names()])
+
     def stream(
         self,
         x: Any,

@@ -54,7 +54,8 @@ fn transposed(net: &Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed:
 fn second(net: &mut Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed: u64) -> Result<(), TestCaseError> {
     let (s, t) = (Rates::new(net, x, seed), Rates::new(net, x, seed + 2));
     let bar = Ask::cotangents(&net.evaluate(x, request).unwrap(), seed);
-    let along = |net: &Network<f64>, rates: &Rates| net.pullback_pushforward(x, request, &bar, rates.both()).unwrap();
+    let along =
+        |net: &Network<f64>, rates: &Rates| net.pullback_pushforward(x, request, &bar.view(), rates.both()).unwrap();
     let (of_s, of_t) = (along(net, &s), along(net, &t));
     let ((one, size), (other, _)) = (t.with(&of_s), s.with(&of_t));
     prop_assert!((one - other).abs() <= 1e-8 * size.max(1.0), "{one} and {other} of {size}, {request:?}");
