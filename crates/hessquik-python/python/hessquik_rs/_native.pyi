@@ -18,7 +18,7 @@ def set_num_threads(count: int) -> None:
 def fail(small: bool) -> None:
     """Fails as a bug of the engine would, for the test that this arrives as an exception."""
 
-def xla_handlers() -> tuple[int, int]:
+def xla_handlers() -> list[int]:
     """The addresses of the functions that evaluate and pull back, for `jax.ffi.pycapsule`."""
 
 def xla_forget(texts: Sequence[str]) -> None:

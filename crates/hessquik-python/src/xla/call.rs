@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use std::slice::ChunksMut;
 
 /// The leading axes of a batch: those of the results; an argument has 1 in the place of an axis that it does not have.
-struct Batch<'a> {
-    dims: &'a [i64],
+pub(super) struct Batch<'a> {
+    pub dims: &'a [i64],
 }
 
 impl Batch<'_> {
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.dims.iter().product::<i64>() as usize
     }
 
@@ -34,19 +34,19 @@ impl Batch<'_> {
 }
 
 /// An argument, part by part of its leading axes.
-struct Parts<'a, F> {
+pub(super) struct Parts<'a, F> {
     data: &'a [F],
     leading: &'a [i64],
-    shape: Vec<usize>,
+    pub shape: Vec<usize>,
 }
 
 impl<'a, F> Parts<'a, F> {
-    fn new(buffer: Buffer<'a>, axes: usize) -> Result<Self, String> {
+    pub fn new(buffer: Buffer<'a>, axes: usize) -> Result<Self, String> {
         let (leading, shape) = buffer.dims().split_at(axes);
         Ok(Self { data: buffer.read()?, leading, shape: shape.iter().map(|&n| n as usize).collect() })
     }
 
-    fn at(&self, batch: &Batch<'_>, b: usize) -> ArrayViewD<'a, F> {
+    pub fn at(&self, batch: &Batch<'_>, b: usize) -> ArrayViewD<'a, F> {
         let len = self.shape.iter().product::<usize>();
         let part = batch.part(self.leading, b);
         ArrayView::from_shape(IxDyn(&self.shape), &self.data[part * len..][..len]).expect("a part of that size")
@@ -58,7 +58,7 @@ impl<'a, F> Parts<'a, F> {
 }
 
 /// A result, part by part of its leading axes.
-struct Results<'a, F> {
+pub(super) struct Results<'a, F> {
     parts: ChunksMut<'a, F>,
     shape: Vec<usize>,
 }
@@ -71,26 +71,26 @@ impl<'a, F> Results<'a, F> {
         Ok(Self { parts: data.chunks_mut(len), shape: buffer.dims()[axes..].iter().map(|&n| n as usize).collect() })
     }
 
-    fn all(frame: &'a Frame, axes: usize, count: usize) -> Result<Vec<Self>, String> {
+    pub fn all(frame: &'a Frame, axes: usize, count: usize) -> Result<Vec<Self>, String> {
         frame.results().into_iter().map(|r| Self::new(r, axes, count)).collect()
     }
 
     /// The next part; empty results have none left.
-    fn next(&mut self) -> &'a mut [F] {
+    pub fn next(&mut self) -> &'a mut [F] {
         self.parts.next().unwrap_or_default()
     }
 }
 
 /// From memory order (n_s, q, ..) to logical order (n_s, .., q).
-fn logical_axes(n: usize) -> Vec<usize> {
+pub(super) fn logical_axes(n: usize) -> Vec<usize> {
     [0].into_iter().chain(2..n).chain([1]).take(n).collect()
 }
 
-fn text(error: impl ToString) -> String {
+pub(super) fn text(error: impl ToString) -> String {
     error.to_string()
 }
 
-fn names(spec: &str) -> Result<Vec<Field>, String> {
+pub(super) fn names(spec: &str) -> Result<Vec<Field>, String> {
     #[derive(serde::Deserialize)]
     struct Names {
         names: String,
@@ -100,11 +100,11 @@ fn names(spec: &str) -> Result<Vec<Field>, String> {
 }
 
 /// On this thread if there is one tile, else on the thread pool.
-fn on_threads<R: Send>(small: bool, work: impl FnOnce() -> R + Send) -> Result<R, String> {
+pub(super) fn on_threads<R: Send>(small: bool, work: impl FnOnce() -> R + Send) -> Result<R, String> {
     if small { Ok(work()) } else { Ok(pool::pool().map_err(text)?.install(work)) }
 }
 
-fn points<F: Float>(x: ArrayViewD<'_, F>) -> Result<ArrayView2<'_, F>, String> {
+pub(super) fn points<F: Float>(x: ArrayViewD<'_, F>) -> Result<ArrayView2<'_, F>, String> {
     x.into_dimensionality().map_err(text)
 }
 

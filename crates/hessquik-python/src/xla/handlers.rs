@@ -1,7 +1,7 @@
-//! The two functions that XLA calls.
+//! The functions that XLA calls.
 use super::abi::{Error, Frame};
-use super::call;
 use super::spec::Cached;
+use super::{call, tangents};
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
@@ -12,6 +12,14 @@ extern "C" fn evaluate(frame: *mut Frame) -> Error {
 
 extern "C" fn pullback(frame: *mut Frame) -> Error {
     handle(frame, call::pullback::<f32>, call::pullback::<f64>)
+}
+
+extern "C" fn pushforward(frame: *mut Frame) -> Error {
+    handle(frame, tangents::pushforward::<f32>, tangents::pushforward::<f64>)
+}
+
+extern "C" fn second(frame: *mut Frame) -> Error {
+    handle(frame, tangents::second::<f32>, tangents::second::<f64>)
 }
 
 type Work = fn(&Frame, &str) -> Result<(), String>;
@@ -36,10 +44,11 @@ fn handle(frame: *mut Frame, single: Work, double: Work) -> Error {
     frame.answer(result.unwrap_or_else(|_| Err("the engine failed, which is a bug".into())))
 }
 
-/// The addresses of the functions that evaluate and pull back, for `jax.ffi.pycapsule`.
+/// The addresses of the functions that evaluate, pull back, push forward, and push a pullback forward, for
+/// `jax.ffi.pycapsule`.
 #[pyfunction]
-pub fn xla_handlers() -> (usize, usize) {
-    (evaluate as *const () as usize, pullback as *const () as usize)
+pub fn xla_handlers() -> [usize; 4] {
+    [evaluate, pullback, pushforward, second].map(|handler: extern "C" fn(*mut Frame) -> Error| handler as usize)
 }
 
 /// Frees the networks that are kept for these specs.

@@ -3,5 +3,6 @@ mod abi;
 mod call;
 mod handlers;
 mod spec;
+mod tangents;
 
 pub use handlers::{xla_forget, xla_handlers};

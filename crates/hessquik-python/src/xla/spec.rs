@@ -92,13 +92,19 @@ impl<F: Float> Ready<F> {
         Ok(Self { network, request, prepared: None })
     }
 
-    /// The request resolved against the network with these weights.
-    pub fn prepare(&mut self, weights: &[ArrayViewD<F>]) -> Result<&Prepared<F>, Error> {
+    /// The network with these weights, and the request.
+    pub fn with_weights(&mut self, weights: &[ArrayViewD<F>]) -> Result<(&Network<F>, &Request<F>), Error> {
         let same = self.network.weights().iter().zip(weights).all(|((_, old), new)| old == new);
         if !same {
             self.prepared = None;
             self.network.set_weights(weights)?;
         }
+        Ok((&self.network, &self.request))
+    }
+
+    /// The request resolved against the network with these weights.
+    pub fn prepare(&mut self, weights: &[ArrayViewD<F>]) -> Result<&Prepared<F>, Error> {
+        self.with_weights(weights)?;
         if self.prepared.is_none() {
             self.prepared = Some(Prepared::new(&self.network, self.request.clone())?);
         }
