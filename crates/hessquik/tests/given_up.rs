@@ -43,14 +43,23 @@ fn a_single_tile_is_given_up_in_the_middle() {
                     let mut lent = network.zeros(n, &request).expect("valid");
                     asked.store(0, Ordering::Relaxed);
                     assert!(!prepared.evaluate_into_while(&x, lent.view_mut(), go_on).expect("valid"));
-                    asked.store(0, Ordering::Relaxed);
-                    assert_eq!(prepared.pullback_while(&x, &cotangent.view(), go_on).expect("valid"), None);
                     // nothing of it is left
                     assert_eq!(prepared.evaluate(&x).expect("valid"), wanted);
                     assert_eq!(prepared.pullback(&x, &cotangent.view()).expect("valid"), gradients);
                 }
-                let same = prepared.pullback_while(&x, &cotangent.view(), || true).expect("valid");
-                assert_eq!(same, Some(gradients));
+                // a pullback has tiles of its own
+                let asked = AtomicUsize::new(0);
+                let count = || asked.fetch_add(1, Ordering::Relaxed) < usize::MAX;
+                let same = prepared.pullback_while(&x, &cotangent.view(), count).expect("valid");
+                assert_eq!(same.as_ref(), Some(&gradients));
+                let steps = asked.load(Ordering::Relaxed);
+                assert!(steps >= 3 * network.layers().len(), "{steps} questions in a pullback of {n} points");
+                for stop in [0, 1, steps / 2, steps - 1] {
+                    let asked = AtomicUsize::new(0);
+                    let go_on = || asked.fetch_add(1, Ordering::Relaxed) < stop;
+                    assert_eq!(prepared.pullback_while(&x, &cotangent.view(), go_on).expect("valid"), None);
+                    assert_eq!(prepared.pullback(&x, &cotangent.view()).expect("valid"), gradients);
+                }
             }
         }
     }
