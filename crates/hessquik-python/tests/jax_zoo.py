@@ -226,7 +226,9 @@ def conv1d(draw):
 
     def apply(p, x):
         h = jnp.tanh(conv(p["a"], x[None, :, None], window_strides=(2,), padding="SAME") + p["shift"])
-        h = jax.nn.silu(conv(p["b"], h, window_strides=(1,), padding=[(1, 1)], rhs_dilation=(2,), feature_group_count=2))
+        h = jax.nn.silu(
+            conv(p["b"], h, window_strides=(1,), padding=[(1, 1)], rhs_dilation=(2,), feature_group_count=2)
+        )
         h = lax.reduce_window(h, 0.0, lax.add, (1, 2, 1), (1, 1, 1), "VALID") / 2
         return dense(p["out"], h.reshape(-1))
 
@@ -338,7 +340,12 @@ def activations(draw):
     acts = [getattr(jax.nn, name) for name in plain.split()]
     acts += [lambda x: jax.nn.gelu(x, approximate=False), lambda x: jax.nn.celu(x, 2.0), lambda x: jax.nn.elu(x, 0.5)]
     acts += [lambda x: jax.nn.squareplus(x, 2.0), lambda x: jax.nn.leaky_relu(x, 0.3), jax.nn.standardize]
-    acts += [jax.nn.softmax, jax.nn.log_softmax, lambda x: jax.nn.logsumexp(x) * x, lambda x: jax.nn.glu(jnp.tile(x, 2))]
+    acts += [
+        jax.nn.softmax,
+        jax.nn.log_softmax,
+        lambda x: jax.nn.logsumexp(x) * x,
+        lambda x: jax.nn.glu(jnp.tile(x, 2)),
+    ]
 
     def apply(p, x):
         return sum(act(dense(layer, x)) * layer["c"] for act, layer in zip(acts, p, strict=True))
@@ -353,7 +360,7 @@ def entries(draw):
         h = dense(p["in"], x)
         a = jnp.sinh(0.3 * h) / jnp.cosh(h) + jnp.expm1(0.1 * h) + jnp.log1p(h**2) + jnp.arctan(h) + lax.erf(h)
         b = jnp.maximum(h, jnp.roll(h, 1)) + jnp.minimum(h, 0.2) + jnp.clip(h, -0.7, 0.4) + jnp.abs(h) ** 1.5
-        c = jnp.where(h > p["at"], h**3, jnp.sign(h) * h) + (h**2 + 1) ** -0.5 + 2.0**h + 1.3**p["at"]
+        c = jnp.where(h > p["at"], h**3, jnp.sign(h) * h) + (h**2 + 1) ** -0.5 + 2.0**h + 1.3 ** p["at"]
         d = jnp.arcsinh(h) + jnp.arctanh(0.5 * jnp.tanh(h)) + jnp.arcsin(0.5 * jnp.sin(h)) + jnp.tan(0.3 * h)
         e = jnp.exp2(0.1 * h) + jnp.cbrt(h) + lax.rsqrt(h * h + 2) + jnp.logaddexp(h, p["at"]) + jnp.hypot(h, 1.0)
         return a * b + c / (2 + jnp.sin(d)) + e ** p["power"] + lax.stop_gradient(h) * h
@@ -370,7 +377,10 @@ def moves(draw):
         b = jnp.pad(h, ((1, 0), (0, 1)), constant_values=0.5).cumsum(0).cumsum(1)[1:, 1:]
         c = h.at[0, 1].set(x[0]).at[:, 2].add(x[1]).at[jnp.array([1, 1]), jnp.array([0, 0])].add(0.5 * x)
         d = lax.dynamic_slice(c, (0, 1), (2, 2)) * lax.dynamic_update_slice(h, x[None], (1, 0))[:, :2]
-        e = jnp.stack(jnp.split(h, 3, 1)).squeeze(-1) * jnp.triu(jnp.ones((3, 2))) + jnp.take(h, jnp.array([2, 1, 0]), 1).T
+        e = (
+            jnp.stack(jnp.split(h, 3, 1)).squeeze(-1) * jnp.triu(jnp.ones((3, 2)))
+            + jnp.take(h, jnp.array([2, 1, 0]), 1).T
+        )
         f = jnp.array([h.max(), h.min(), h.prod(), h.mean(), jnp.std(h), jnp.cumprod(h[0])[2], jnp.trace(h.T @ h)])
         g = jnp.linalg.norm(h, axis=0, ord=1) + jnp.median(jnp.ones(3)) * jnp.diag(h @ h.T).sum()
         k = jnp.repeat(x, 2)[:3] @ jnp.tensordot(e, b, ((1,), (0,))) * jnp.max(a, 1) + jnp.outer(x, x).ravel()[1:]

@@ -44,7 +44,6 @@ try:
 except ImportError as error:
     raise ImportError("hessquik_rs.jax needs JAX 0.6 or newer: pip install 'jax>=0.6'") from error
 import jax.numpy as jnp
-import numpy as np
 
 from hessquik_rs import _native
 from hessquik_rs._jax import sharding

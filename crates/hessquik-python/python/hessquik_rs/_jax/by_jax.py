@@ -65,7 +65,7 @@ def _at(f: Point, p: Any, names: Sequence[str], options: Mapping[str, Any]) -> l
             return jnp.matmul(jax.jacrev(g)(p), v.T, precision="highest")
         return jax.vmap(lambda e: along(e, g)(p), out_axes=1)(v)
 
-    hessian = None
+    hessian: Any = None
     if any(name in _SECOND for name in names):
         hessian = jax.vmap(lambda e: along(e, first)(p), out_axes=1)(v)
     results: dict[str, Callable[[], Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,9 @@ TURNS = 10_000
 """The most turns of a loop that are unrolled."""
 
 
-def _call(*names: str) -> Any:
+def _call(*names: str) -> Callable[[Call], Call]:
+    """Adds what is made of primitives of these names."""
+
     def add(function: Call) -> Call:
         CALLS.update(dict.fromkeys(names, function))
         return function
@@ -29,7 +31,7 @@ def _call(*names: str) -> Any:
     return add
 
 
-@_call("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_lin")
+@_call("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "composite")
 def _inlined(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) -> Sequence[Value]:
     inner = equation.params.get("jaxpr") or equation.params["call_jaxpr"]
     known = _named(t, inner, values)
@@ -137,8 +139,8 @@ def _select_n(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]
         # what is not chosen need not be a number
         chosen = cases[int(condition.value.flat[0])]
         return chosen if isinstance(chosen, Var) else t.operand(chosen)
-    chosen = RULES["select_n"](condition, *map(t.operand, cases))
-    return chosen
+    mixed: Var = RULES["select_n"](condition, *map(t.operand, cases))
+    return mixed
 
 
 @_call("convert_element_type")
@@ -182,7 +184,12 @@ def _scatter(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value])
     def work(places: Any, indices: Any) -> Any:
         with jax.ensure_compile_time_eval():
             return jax.lax.gather(
-                jnp.asarray(places, jnp.int32), jnp.asarray(indices), numbers, tuple(sizes), mode=p["mode"], fill_value=-1
+                jnp.asarray(places, jnp.int32),
+                jnp.asarray(indices),
+                numbers,
+                tuple(sizes),
+                mode=p["mode"],
+                fill_value=-1,
             )
 
     name = equation.primitive.name

@@ -24,5 +24,5 @@ def frozen(apply: Apply, params: Any, d: int) -> tuple[dict[str, Any], dict[str,
     if traced.borrows:
         raise SettingError("the function uses arrays that are traced: call Network.from_jax outside of jit, grad, vmap")
     weights = traced.weights(parameters.leaves)
-    values = {name: np.asarray(w, np.float64) for name, w in zip(traced.names, weights, strict=True)}
+    values: dict[str, Array] = {name: np.asarray(w, np.float64) for name, w in zip(traced.names, weights, strict=True)}
     return traced.graph, values, "float64" if dtype == jnp.float64 else "float32"

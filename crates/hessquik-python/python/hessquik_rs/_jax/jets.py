@@ -57,7 +57,7 @@ class Jets:
         """The jet at points (.., d)."""
         parameters = Parameters.of(params)
         points = _points(x, parameters)
-        key = (parameters.key(), points.shape[-1], points.dtype, bool(jax.config.jax_enable_x64))
+        key = (parameters.key(), points.shape[-1], points.dtype, jnp.result_type(float))
         compiled = self._compiled.get(key)
         if compiled is None:
             compiled, kept = self._made(parameters, points.shape[-1], points.dtype)

@@ -1,5 +1,7 @@
-"""Evaluation, tangents and pullbacks of graphs in JAX's operations: on devices that the engine does not know, in forward
-mode, and in second derivatives of jets."""
+"""Evaluation, tangents and pullbacks of graphs in JAX's operations.
+
+They are for devices that the engine does not know, forward mode, and second derivatives of jets.
+"""
 
 from __future__ import annotations
 

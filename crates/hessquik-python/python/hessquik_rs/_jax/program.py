@@ -1,4 +1,4 @@
-"""What depends on parameters alone: steps of JAX's, which give the weights of a graph and lead gradients to parameters."""
+"""What depends on parameters alone: JAX's steps to the weights of a graph, by which gradients reach parameters."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ class Known:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Slot:
-    """An array that depends on parameters: its place in a program, and what it may be called."""
+    """An array that depends on parameters: its place in a program, and what it may be called.
+
+    `origin` is a slot with the same numbers in another shape, and the rule that shapes them so in a graph.
+    """
 
     place: int
     shape: tuple[int, ...]
     dtype: Any
     name: str
+    origin: tuple[Slot, Callable[[Var], Var]] | None = None
 
 
 Value: TypeAlias = Var | Slot | Known

@@ -77,7 +77,7 @@ def _value(node: dict[str, Any], moves: Sequence[Any], values: list[Any], x: Any
             return weights[node["weight"]].reshape(-1)
         case "constant":
             # numbers that the precision does not have are its largest
-            most = float(jnp.finfo(x.dtype).max)
+            most = float(np.finfo(x.dtype).max)
             return jnp.asarray(np.clip(node["values"], -most, most), x.dtype)
         case "affine":
             total = jnp.full(node["n"], node["shift"], x.dtype)

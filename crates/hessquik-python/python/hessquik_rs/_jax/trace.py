@@ -152,8 +152,8 @@ def _check_result(apply: Apply, out: Any, d: int) -> None:
         raise ShapeError(f"{_called(apply)} gives {found}, expected one array: (m,) or a number for one point ({d},)")
     if out.ndim > 1:
         raise ShapeError(
-            f"{_called(apply)} gives shape {list(out.shape)} at one point ({d},), expected (m,) or (): write it for one "
-            "point, not for a batch"
+            f"{_called(apply)} gives shape {list(out.shape)} at one point ({d},), expected (m,) or (): write it for "
+            "one point, not for a batch"
         )
     if jnp.issubdtype(out.dtype, jnp.complexfloating):
         raise OperationError(f"{_called(apply)} gives complex numbers, the engine has real ones; {CURE}")

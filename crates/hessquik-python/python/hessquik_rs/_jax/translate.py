@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax
@@ -23,6 +25,13 @@ CALLS: dict[str, Call] = {}
 
 SMALL = 64
 """Constants of more entries are weights, so that they are no part of the description of a graph."""
+
+
+SHAPING = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "convert_element_type")
+"""Primitives that leave the numbers as they are: of weights, graphs do these."""
+
+MOVING = (*SHAPING, "slice", "dynamic_slice", "gather", "transpose", "split", "unstack", "rev")
+"""Primitives whose results have the names of what they are made of."""
 
 
 class Translation:
@@ -77,9 +86,7 @@ class Translation:
         except OperationError:
             raise
         except (HessquikError, TypeError, IndexError, ValueError) as error:
-            raise OperationError(
-                f"{name}{line_of(equation)}: not with these operands ({error}); {CURE}"
-            ) from error
+            raise OperationError(f"{name}{line_of(equation)}: not with these operands ({error}); {CURE}") from error
         listed: Sequence[Value] = results if equation.primitive.multiple_results else [results]
         for value, expected in zip(listed, equation.outvars, strict=True):
             if isinstance(value, Var):
@@ -92,7 +99,11 @@ class Translation:
         if all(isinstance(v, Known) for v in operands):
             with jax.ensure_compile_time_eval():
                 return [Known(a) for a in work(*(v.array for v in operands if isinstance(v, Known)))]
-        return self.program.add(work, operands, [v.aval for v in equation.outvars], equation.primitive.name)
+        name = equation.primitive.name
+        sources = [v for v in operands if isinstance(v, Slot)]
+        title = sources[0].name if name in MOVING and len(sources) == 1 else name
+        slots = self.program.add(work, operands, [v.aval for v in equation.outvars], title)
+        return [_shaped(slots[0], values[0], equation)] if name in SHAPING else slots
 
     def operand(self, value: Value) -> Var:
         """A value as an operand of a rule: a variable, a constant or a weight."""
@@ -101,7 +112,9 @@ class Translation:
             if not floating or value.array.size <= SMALL:
                 return formulas.constant(np.asarray(value.array).astype(np.float64))
             return self.weight(self._constant(value))
-        return value if isinstance(value, Var) else self.weight(value)
+        if isinstance(value, Slot):
+            return self.weight(value) if value.origin is None else value.origin[1](self.operand(value.origin[0]))
+        return value
 
     def _constant(self, value: Known) -> Slot:
         """A large constant as a slot, the same one for the same array."""
@@ -120,6 +133,14 @@ class Translation:
             self.slots[name] = slot
             self.weights[slot.place] = formulas.weight(name, shape=slot.shape)
         return self.weights[slot.place]
+
+
+def _shaped(slot: Slot, source: Value, equation: Any) -> Slot:
+    """A slot as a form of another one, which is the weight then, under its own name and in its own shape."""
+    if not isinstance(source, Slot) or not all(jnp.issubdtype(s.dtype, jnp.floating) for s in (slot, source)):
+        return slot
+    rule = partial(RULES[equation.primitive.name], old_dtype=source.dtype, **equation.params)
+    return replace(slot, name=source.name, origin=(source, rule))
 
 
 def _needed(jaxpr: Any) -> list[Any]:

@@ -90,7 +90,8 @@ def _ne(a: Var, b: Var, **_: Any) -> Var:
 
 @rule("eq")
 def _eq(a: Var, b: Var, **given: Any) -> Var:
-    return 1.0 - _ne(a, b, **given)
+    differs: Var = _ne(a, b, **given)
+    return 1.0 - differs
 
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -116,7 +117,8 @@ def _min(a: Var, b: Var, **_: Any) -> Var:
 
 @rule("clamp")
 def _clamp(low: Var, v: Var, high: Var, **_: Any) -> Var:
-    return _min(_max(v, low.broadcast_to(v.shape)), high.broadcast_to(v.shape))
+    clamped: Var = _min(_max(v, low.broadcast_to(v.shape)), high.broadcast_to(v.shape))
+    return clamped
 
 
 @rule("select_n")
@@ -137,6 +139,11 @@ def _atan2(y: Var, x: Var, **_: Any) -> Var:
     )
     by_y = f.where(f.greater(0.0, y), -math.pi / 2, math.pi / 2) - f.atan(x / f.where(flat, 1.0, y))
     return f.where(flat, by_x, by_y)
+
+
+@rule("floor", "ceil", "round", "rem", "nextafter")
+def _rounded(*_: Any, **__: Any) -> Any:
+    raise Refused("the engine does not round numbers")
 
 
 @rule("convert_element_type")

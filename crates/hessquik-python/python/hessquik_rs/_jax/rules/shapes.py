@@ -38,7 +38,14 @@ RULES["expand_dims"] = lambda v, dimensions, **_: v.reshape(*np.expand_dims(np.e
 RULES["transpose"] = lambda v, permutation, **_: v.permute(*permutation)
 RULES["rev"] = lambda v, dimensions, **_: v._picked(np.flip(v._places(), tuple(dimensions)))
 RULES["concatenate"] = lambda *parts, dimension, **_: f.concat(parts, dimension)
+RULES["stack"] = lambda *parts, dim=None, axis=0, **_: f.stack(parts, axis if dim is None else dim)
+RULES["unstack"] = lambda v, dim=None, axis=0, **_: _unstacked(v, axis if dim is None else dim)
+RULES["device_put"] = lambda *values, **_: list(values)
 RULES["tile"] = lambda v, reps, **_: v._picked(np.tile(v._places(), tuple(reps)))
+
+
+def _unstacked(v: Var, axis: int) -> list[Var]:
+    return [v.take(i, axis) for i in range(v.shape[axis])]
 
 
 @rule("slice")
@@ -112,7 +119,6 @@ def _scatter(v: Var, indices: Var, part: Var, work: Any, primitive: str, **_: An
     part, places = part.flatten().take(inside, 0), places[inside]
     if primitive != "scatter":
         return v + scatter_add(v.shape, places, -part if "sub" in primitive else part)
-    _, last = np.unique(places[::-1], return_index=True)
-    if last.size < places.size:
+    if np.unique(places).size < places.size:
         raise Refused("one entry is written twice, in an order that JAX leaves open")
     return written(v, places, part)

@@ -87,7 +87,8 @@ def _window_max(v: Var, **windows: Any) -> Var:
 
 @rule("reduce_window_min")
 def _window_min(v: Var, **windows: Any) -> Var:
-    return -_window_max(-v, **windows)
+    largest: Var = _window_max(-v, **windows)
+    return -largest
 
 
 _KEYS = ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
