@@ -1,4 +1,4 @@
-"""Jets of a network as JAX functions of its weights and points, on CPU, differentiable once in reverse mode.
+"""Jets of your own JAX functions, and of networks of this package, as JAX functions of parameters and points.
 
 >>> import jax, numpy as np
 >>> import hessquik_rs as hq, hessquik_rs.jax
@@ -13,6 +13,16 @@
 >>> gradient["0.K"].shape
 (2, 16)
 
+A function of one point is brought by the same word; what depends on its parameters alone stays JAX's:
+
+>>> def apply(params, x):
+...     w, b = params
+...     return jnp.sin(x @ jax.nn.softplus(w) + b).prod()
+>>> import jax.numpy as jnp
+>>> f = hq.jax.jet(apply, "laplacian")
+>>> f((np.ones((2, 4), "float32"), np.zeros(4, "float32")), np.ones((100, 2), "float32")).laplacian.shape
+(100,)
+
 XLA calls the engine itself, without Python in between: the functions work under `jit`, `grad`, `vmap`, `scan` and
 `shard_map`. A function of one point under `vmap` is one call for all points, and so is its gradient; only weights that
 differ from element to element, or a gradient to weights for each element, are a call for each.
@@ -26,18 +36,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 try:
     import jax
 except ImportError as error:
     raise ImportError("hessquik_rs.jax needs JAX 0.6 or newer: pip install 'jax>=0.6'") from error
 import jax.numpy as jnp
-import numpy as np
 
 from hessquik_rs import _native
-from hessquik_rs._arrays import readable
-from hessquik_rs._jax import primitives, sharding
+from hessquik_rs._jax import sharding
+from hessquik_rs._jax.jets import Jets, at_points, check_exact
 from hessquik_rs._jax.spec import Spec
 from hessquik_rs.architecture import Architecture
 from hessquik_rs.errors import DtypeError, ShapeError
@@ -83,25 +93,55 @@ def weights(net: Network) -> dict[str, jax.Array]:
     return {name: jnp.asarray(array) for name, array in net.weights().items()}
 
 
+Layers: TypeAlias = Network | Architecture | Sequence[Architecture]
+"""A network of this package, or its description."""
+
+
+@overload
 def jet(
-    net: Network | Architecture | Sequence[Architecture],
+    net: Layers, request: Names = ..., *, unsupported: str = ..., **options: Unpack[Options]
+) -> Callable[[Any, Any], Jet]: ...
+
+
+@overload
+def jet(
+    net: Callable[[Any, Any], Any], request: Names = ..., *, unsupported: str = ..., **options: Unpack[Options]
+) -> Jets: ...
+
+
+def jet(
+    net: Layers | Callable[[Any, Any], Any],
     request: Names = ("value", "gradient", "hessian"),
+    *,
+    unsupported: str = "error",
     **options: Unpack[Options],
 ) -> Callable[[Any, Any], Jet]:
-    """A function of weights and points that gives the jet of a network: `f(weights, x)`.
+    """A function of parameters and points that gives the jet of a function or a network: `f(params, x)`.
 
-    * `net`: a network, of which the description alone counts, or a description
+    * `net`: a function `apply(params, x)` of one point (d,), which gives (m,) or a number; or a network, of which the
+      description alone counts, or a description
     * `request`, options: as in `Network.evaluate`, but for the factored Hessian
+    * `unsupported`: for functions: `"error"` names the first primitive that the engine does not have, and its line;
+      `"jax"` computes such a function by JAX's own derivatives, with one warning
 
     Of `f`:
 
-    * `weights`: a dictionary by name (see `weights`), or a sequence in the order of `Network.weight_names()`
-    * `x` (.., d): points; the results have the same leading axes in the place of n_s
+    * `params`: for a function, any pytree; for a network, a dictionary by name (see `weights`), or a sequence in the
+      order of `Network.weight_names()`
+    * `x` (.., d): points; the results have the same leading axes in the place of n_s, and no last axis where the
+      function gives a number
 
-    All arrays are of one precision, float32 or float64 (with JAX's `jax_enable_x64`).
-
-    >>> import jax, numpy as np
+    >>> import jax, jax.numpy as jnp, numpy as np
     >>> import hessquik_rs as hq, hessquik_rs.jax
+    >>> def apply(params, x):
+    ...     return jnp.tanh(x @ params["w"]).sum() * jnp.exp(params["scale"])
+    >>> f = jax.jit(hq.jax.jet(apply, "value,laplacian"))
+    >>> params = {"w": np.ones((3, 8), "float32"), "scale": jnp.zeros(())}
+    >>> f(params, np.ones((5, 3), "float32")).laplacian.shape
+    (5,)
+
+    Of a network, all arrays are of one precision, float32 or float64 (with JAX's `jax_enable_x64`).
+
     >>> net = hq.Network(hq.fully_connected([3, 8, 2]), dtype="float32", seed=0)
     >>> f = jax.jit(hq.jax.jet(net, "hessian"))
     >>> weights = hq.jax.weights(net)
@@ -110,16 +150,12 @@ def jet(
     >>> jax.vmap(f, (None, 0))(weights, np.ones((5, 3), "float32")).hessian.shape
     (5, 3, 3, 2)
     """
+    if callable(net) and not isinstance(net, Network):
+        return Jets(net, request, unsupported, options)
     network = net if isinstance(net, Network) else Network(net, seed=0)
     spec = Spec(network, request, options)
 
-    @jax.jit
-    def of_arrays(theta: tuple[jax.Array, ...], x: jax.Array) -> Jet:
-        lead = x.shape[:-1]
-        results = primitives.evaluate(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), theta, spec)
-        # from memory order (n_s, q, ..) to logical order (n_s, .., q)
-        arrays = [jnp.moveaxis(array, 1, -1) for array in results]
-        return Jet({name: a.reshape(lead + a.shape[1:]) for name, a in zip(spec.names, arrays, strict=True)})
+    of_arrays = jax.jit(partial(at_points, spec))
 
     def f(weights: Any, x: Any) -> Jet:
         theta = _in_order(spec, weights)
@@ -129,17 +165,11 @@ def jet(
             raise DtypeError(f"points and weights have dtype {dtype}, expected float32 or float64")
         if x.ndim == 0 or x.shape[-1] != network.dim_input:
             raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [.., {network.dim_input}]")
-        _check_exact("the array of points", given, x, dtype)
+        check_exact("the array of points", given, x, dtype)
         found: Jet = of_arrays(tuple(w.astype(dtype) for w in theta), x.astype(dtype))
         return found
 
     return f
-
-
-def _check_exact(what: str, given: Any, array: Any, dtype: Any) -> None:
-    """That whole numbers are not rounded, where they are known before the program runs."""
-    if array.dtype.kind in "iu" and not isinstance(array, jax.core.Tracer):
-        readable(what, np.asarray(given), dtype.name)
 
 
 def _in_order(spec: Spec, weights: Any) -> tuple[jax.Array, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,31 @@ class Network:
         from hessquik_rs._torch.freeze import frozen
 
         graph, weights, own = frozen(model, d)
+        net = cls(graph, dtype=own if dtype is None else dtype, seed=0)
+        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
+        return net
+
+    @classmethod
+    def from_jax(
+        cls, apply: Callable[[Any, Any], Any], params: Any, d: int, *, dtype: DTypeLike | None = None
+    ) -> Network:
+        """The network of a JAX function with the parameters that it has now: without JAX, to save and to serve.
+
+        * `apply(params, x)`: maps one point (d,) to (m,) or a number; see `hessquik_rs.jax.jet`
+        * `params`: any pytree
+        * `d`: number of features of the points
+        * `dtype`: that of the parameters unless given
+
+        >>> import jax.numpy as jnp, numpy as np
+        >>> import hessquik_rs as hq
+        >>> def apply(params, x):
+        ...     return jnp.tanh(x @ params["w"] + params["b"]).sum()
+        >>> hq.Network.from_jax(apply, {"w": np.ones((2, 16), "float32"), "b": np.zeros(16, "float32")}, 2)
+        Network(2 -> 1, 48 weights, float32)
+        """
+        from hessquik_rs._jax.freeze import frozen
+
+        graph, weights, own = frozen(apply, params, d)
         net = cls(graph, dtype=own if dtype is None else dtype, seed=0)
         net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
         return net

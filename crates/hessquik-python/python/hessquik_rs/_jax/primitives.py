@@ -14,7 +14,7 @@ that points alone have are merged with n: a function of one point under `vmap` i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from hessquik_rs._jax import sharding
+from hessquik_rs._jax import plain, sharding
 from hessquik_rs._jax.spec import Spec
 
 Arrays = Sequence[Any]
@@ -72,18 +72,15 @@ def _compiled(primitive: Any) -> Callable[..., Any]:
     return lambda *arguments, **parameters: program(tuple(parameters.items()))(*arguments)
 
 
-def _forward_mode(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError(
-        "forward-mode derivatives (jvp, jacfwd, hessian, linearize) of a jet of hessquik_rs are not there: use reverse "
-        "mode (grad, vjp, jacrev), or ask hq.jax.jet for the derivative itself"
-    )
-
-
-for _p, _work in ((evaluate_p, sharding.evaluate), (pullback_p, sharding.pullback)):
+for _p, _work, _elsewhere in (
+    (evaluate_p, sharding.evaluate, plain.evaluate),
+    (pullback_p, sharding.pullback, plain.pullback),
+):
     _p.def_impl(_compiled(_p))
     sharding.register_lowering(_p, _work)
-tangent_p.def_impl(_forward_mode)
-mlir.register_lowering(tangent_p, _forward_mode)
+    mlir.register_lowering(_p, mlir.lower_fun(_elsewhere, multiple_results=True))
+tangent_p.def_impl(_compiled(tangent_p))
+mlir.register_lowering(tangent_p, mlir.lower_fun(plain.tangent, multiple_results=True))
 
 
 # --- derivatives
@@ -100,7 +97,7 @@ def _jvp(primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead) -> tuple[
 def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
     primals, tangents = arguments[: len(has)], arguments[len(has) :]
     if not all(ad.is_undefined_primal(t) for t in tangents):
-        _forward_mode()
+        raise NotImplementedError(plain.FORWARD)
     nothing: list[Any] = [None] * len(primals)
     # what the loss does not depend on is not pulled back
     given = [(name, bar) for name, bar in zip(spec.names, bars, strict=True) if not isinstance(bar, ad.Zero)]
@@ -112,17 +109,25 @@ def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple
     return nothing + [g for g, own in zip(gradients, has, strict=True) if own]
 
 
-def _second(primals: Arrays, tangents: Arrays, **_: Any) -> Any:
-    raise NotImplementedError(
-        "a jet of hessquik_rs can be differentiated once: ask hq.jax.jet for derivatives with respect to the points "
-        "(gradient, hessian, laplacian, ..) rather than taking them by jax.grad of jax.grad"
-    )
+def _second(work: Callable[..., Arrays], primals: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
+    """Derivatives of derivatives of jets, in JAX's operations from here on."""
+    moving = {i: t for i, t in enumerate(tangents) if not isinstance(t, ad.Zero)}
+    return plain.jvp(work, primals, moving)
+
+
+def _tangent_jvp(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
+    return _second(partial(plain.tangent, **parameters), primals, tangents)
+
+
+def _pullback_jvp(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
+    work = partial(plain.pullback, otherwise=plain.ONCE, **parameters)
+    return _second(work, primals, tangents)
 
 
 ad.primitive_jvps[evaluate_p] = _jvp
 ad.primitive_transposes[tangent_p] = _transpose
-ad.primitive_jvps[tangent_p] = _second
-ad.primitive_jvps[pullback_p] = _second
+ad.primitive_jvps[tangent_p] = _tangent_jvp
+ad.primitive_jvps[pullback_p] = _pullback_jvp
 
 
 # --- batches

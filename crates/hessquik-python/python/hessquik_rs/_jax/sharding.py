@@ -179,7 +179,7 @@ def declare_stable() -> None:
 
 
 def register_lowering(primitive: Any, work: Callable[..., Any]) -> None:
-    """Makes `work` what a program contains for `primitive`."""
+    """Makes `work` what a program for CPUs contains for `primitive`."""
     # a program is told its devices only if a primitive in it is known to ask for them
     asking = getattr(dispatch, "prim_requires_devices_during_lowering", None)
     if asking is not None:
@@ -192,4 +192,4 @@ def register_lowering(primitive: Any, work: Callable[..., Any]) -> None:
         several = asking is not None and not exported and len(known) > 1
         return mlir.lower_fun(partial(work, several, **parameters), multiple_results=True)(context, *arguments)
 
-    mlir.register_lowering(primitive, lowering)
+    mlir.register_lowering(primitive, lowering, platform="cpu")

@@ -11,6 +11,7 @@ import numpy as np
 
 from hessquik_rs import _native
 from hessquik_rs._arrays import indices
+from hessquik_rs._jax.replay import Replay
 from hessquik_rs.errors import RequestError
 from hessquik_rs.network import Network
 from hessquik_rs.request import Names, Options
@@ -25,7 +26,7 @@ class Spec:
     networks ready by these texts; when a spec is garbage, so are they.
     """
 
-    __slots__ = ("__weakref__", "_description", "_key", "_texts", "names", "shapes", "weights")
+    __slots__ = ("__weakref__", "_description", "_key", "_replay", "_texts", "names", "shapes", "weights")
 
     names: tuple[str, ...]
     """The results, in the order of the request."""
@@ -52,9 +53,23 @@ class Spec:
         if not isinstance(found["mode"], str):
             found["mode"] = indices(found["mode"])
         self._description: dict[str, Any] = {"architecture": network.architecture, **found}
+        self._replay: Replay | None = None
         self._texts: dict[tuple[str, ...], str] = {}
         self._key = self.text(self.names)
         weakref.finalize(self, _forget, self._texts)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the request says beside the names of its results."""
+        return self._description
+
+    @property
+    def replay(self) -> Replay | None:
+        """The network in JAX's operations, if it is a graph."""
+        architecture = self._description["architecture"]
+        if self._replay is None and isinstance(architecture, dict) and architecture.get("type") == "graph":
+            self._replay = Replay(architecture)
+        return self._replay
 
     def text(self, names: tuple[str, ...]) -> str:
         """What the engine is to compute; of what needs an argument, only what is among `names`."""

@@ -1,0 +1,89 @@
+"""Evaluation, tangents and pullbacks of graphs in JAX's operations.
+
+They are for devices that the engine does not know, forward mode, and second derivatives of jets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hessquik_rs._jax import by_jax
+from hessquik_rs._jax.spec import Spec
+
+Arrays = Sequence[Any]
+Lead = tuple[int, ...]
+
+
+FORWARD = (
+    "forward-mode derivatives (jvp, jacfwd, hessian, linearize) of jets are taken of networks that are graphs: use "
+    "reverse mode (grad, vjp, jacrev), or ask hq.jax.jet for the derivative itself"
+)
+ONCE = (
+    "a jet can be differentiated once: ask hq.jax.jet for derivatives with respect to the points (gradient, hessian, "
+    "laplacian, ..) rather than taking them by jax.grad of jax.grad; networks that are graphs have second ones"
+)
+DEVICE = "networks of layers are evaluated on the CPU alone, and networks that are graphs on any device"
+
+
+def full(array: Any, lead: Lead) -> Any:
+    """With all leading axes."""
+    return jnp.broadcast_to(array, (*lead, *array.shape[len(lead) :]))
+
+
+def _jet(spec: Spec, names: Sequence[str], lead: Lead, otherwise: str) -> Callable[..., tuple[Any, ...]]:
+    """The results as a function of points and weights that have all leading axes."""
+    replay = spec.replay
+    if replay is None:
+        raise NotImplementedError(f"{otherwise}; a function goes as hq.jax.jet(apply, ..)")
+
+    def once(x: Any, *theta: Any) -> tuple[Any, ...]:
+        return tuple(by_jax.evaluated(lambda p: replay(p, theta), x, names, spec.options))
+
+    def batched(x: Any, *theta: Any) -> tuple[Any, ...]:
+        flat = [a.reshape(math.prod(lead), *a.shape[len(lead) :]) for a in (x, *theta)]
+        return tuple(r.reshape(*lead, *r.shape[1:]) for r in jax.vmap(once)(*flat))
+
+    return batched if lead else once
+
+
+def evaluate(x: Any, *theta: Any, spec: Spec, lead: Lead) -> list[Any]:
+    """The jet (n, q, ..)."""
+    jet = _jet(spec, spec.names, lead, DEVICE)
+    return list(jet(*(full(a, lead) for a in (x, *theta))))
+
+
+def tangent(*arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
+    """The tangent of the jet, for tangents of those arguments that have one."""
+    primals = [full(a, lead) for a in arguments[: len(has)]]
+    given = iter(arguments[len(has) :])
+    tangents = [next(given) if own else jnp.zeros_like(p) for own, p in zip(has, primals, strict=True)]
+    jet = _jet(spec, spec.names, lead, FORWARD)
+    return list(jax.jvp(jet, tuple(primals), tuple(tangents))[1])
+
+
+def pullback(
+    x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool, otherwise: str = DEVICE
+) -> list[Any]:
+    """Gradients to points and weights of a loss with these cotangents."""
+    n = len(spec.weights)
+    primals = [full(a, lead) for a in (x, *rest[:n])]
+    jet = _jet(spec, names, lead, otherwise)
+    return list(jax.vjp(jet, *primals)[1](tuple(rest[n:])))
+
+
+def jvp(work: Callable[..., Arrays], primals: Arrays, moving: dict[int, Any]) -> tuple[list[Any], list[Any]]:
+    """Results and tangents of a function of which some arguments have tangents."""
+
+    def of_moving(*given: Any) -> tuple[Any, ...]:
+        filled = list(primals)
+        for i, array in zip(moving, given, strict=True):
+            filled[i] = array
+        return tuple(work(*filled))
+
+    results, tangents = jax.jvp(of_moving, tuple(primals[i] for i in moving), tuple(moving.values()))
+    return list(results), list(tangents)

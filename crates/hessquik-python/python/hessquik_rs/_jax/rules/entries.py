@@ -1,0 +1,156 @@
+"""Primitives entry by entry: arithmetic, activations, branches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hessquik_rs import _nodes as nodes
+from hessquik_rs import var as f
+from hessquik_rs._jax.rules.table import RULES, Refused, every, rule
+from hessquik_rs._var import Var
+
+
+def _entrywise(**rules: Callable[[Var], Var]) -> None:
+    for name, formula in rules.items():
+        RULES[name] = lambda v, formula=formula, **_: formula(v)
+
+
+def _act(name: str, **settings: float) -> Callable[[Var], Var]:
+    return lambda v: v.act({"type": name, **settings})
+
+
+def _log1p(v: Var) -> Var:
+    if isinstance(v.node, nodes.Pointwise) and v.node.act["type"] == "exp":
+        return f.softplus(Var(v.node.of, v.shape))  # which keeps its digits where the exponential is small or large
+    return f.log(v + 1.0)
+
+
+_entrywise(
+    **{name: _act(name) for name in ("tanh", "sin", "cos", "exp", "log", "sqrt", "square", "erf", "atan")},
+    logistic=_act("sigmoid"),
+    rsqrt=_act("power", p=-0.5),
+    cbrt=lambda v: f.sign(v) * f.power(abs(v), 1.0 / 3.0),
+    neg=lambda v: -v,
+    abs=lambda v: abs(v),
+    sign=f.sign,
+    exp2=lambda v: f.exp(v * math.log(2.0)),
+    expm1=lambda v: f.tanh(v * 0.5) * (f.exp(v) + 1.0),
+    log1p=_log1p,
+    tan=lambda v: f.sin(v) / f.cos(v),
+    cosh=lambda v: (f.exp(v) + f.exp(-v)) * 0.5,
+    sinh=lambda v: f.tanh(v) * (f.exp(v) + f.exp(-v)) * 0.5,
+    asinh=lambda v: f.log(v + f.sqrt(v * v + 1.0)),
+    acosh=lambda v: f.log(v + f.sqrt(v - 1.0) * f.sqrt(v + 1.0)),
+    atanh=lambda v: (f.log(1.0 + v) - f.log(1.0 - v)) * 0.5,
+    asin=lambda v: f.atan(v / f.sqrt((1.0 - v) * (1.0 + v))),
+    acos=lambda v: math.pi / 2 - f.atan(v / f.sqrt((1.0 - v) * (1.0 + v))),
+    erfc=lambda v: 1.0 - v.act("erf"),
+    stop_gradient=f.frozen,
+    is_finite=lambda v: f.constant(np.ones(v.shape)),  # of points at which there are derivatives
+)
+for _name in (
+    "copy",
+    "copy_p",
+    "reduce_precision",
+    "optimization_barrier",
+    "sharding_constraint",
+    "name",
+    "pvary",
+    "real",
+):
+    RULES[_name] = lambda v, **_: v
+RULES["not"] = lambda v, **_: 1.0 - v
+RULES["add"] = RULES["add_any"] = lambda a, b, **_: a + b
+RULES["sub"] = lambda a, b, **_: a - b
+RULES["mul"] = RULES["and"] = lambda a, b, **_: a * b
+RULES["div"] = lambda a, b, **_: a / b
+RULES["integer_pow"] = lambda v, y, **_: f.power(v, float(y))
+RULES["pow"] = lambda a, b, **_: f.power(a, b)
+RULES["gt"] = lambda a, b, **_: f.greater(a, b)
+RULES["lt"] = lambda a, b, **_: f.greater(b, a)
+RULES["ge"] = lambda a, b, **_: 1.0 - f.greater(b, a)
+RULES["le"] = lambda a, b, **_: 1.0 - f.greater(a, b)
+
+
+@rule("or")
+def _or(a: Var, b: Var, **_: Any) -> Var:
+    return f.maximum(a, b)
+
+
+@rule("xor", "ne")
+def _ne(a: Var, b: Var, **_: Any) -> Var:
+    if a.node is b.node:  # how numbers that are none are found
+        return f.constant(np.zeros(a.shape))
+    return f.greater(a, b) + f.greater(b, a)
+
+
+@rule("eq")
+def _eq(a: Var, b: Var, **given: Any) -> Var:
+    differs: Var = _ne(a, b, **given)
+    return 1.0 - differs
+
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+@rule("max")
+def _max(a: Var, b: Var, **_: Any) -> Var:
+    if every(b, 0.0) or every(a, 0.0):
+        return f.relu(a if every(b, 0.0) else b)
+    if every(b, -LARGEST) or every(a, -LARGEST):  # minus infinity
+        return a if every(b, -LARGEST) else b
+    return f.maximum(a, b)
+
+
+@rule("min")
+def _min(a: Var, b: Var, **_: Any) -> Var:
+    if every(b, 0.0) or every(a, 0.0):
+        return -f.relu(-(a if every(b, 0.0) else b))
+    if every(b, LARGEST) or every(a, LARGEST):
+        return a if every(b, LARGEST) else b
+    return f.minimum(a, b)
+
+
+@rule("clamp")
+def _clamp(low: Var, v: Var, high: Var, **_: Any) -> Var:
+    clamped: Var = _min(_max(v, low.broadcast_to(v.shape)), high.broadcast_to(v.shape))
+    return clamped
+
+
+@rule("select_n")
+def _select_n(which: Var, *cases: Var, **_: Any) -> Var:
+    chosen = cases[0]
+    for i, case in enumerate(cases[1:], 1):
+        after = which if len(cases) == 2 else f.greater(which, i - 0.5)
+        chosen = f.where(after, case, chosen)
+    return chosen
+
+
+@rule("atan2")
+def _atan2(y: Var, x: Var, **_: Any) -> Var:
+    flat = f.greater(abs(x), abs(y))
+    # quotients of at most 1 in size, of numbers that are not both near zero
+    by_x = f.atan(y / f.where(flat, x, 1.0)) + f.where(
+        f.greater(0.0, x), f.where(f.greater(0.0, y), -math.pi, math.pi), 0.0
+    )
+    by_y = f.where(f.greater(0.0, y), -math.pi / 2, math.pi / 2) - f.atan(x / f.where(flat, 1.0, y))
+    return f.where(flat, by_x, by_y)
+
+
+@rule("floor", "ceil", "round", "rem", "nextafter")
+def _rounded(*_: Any, **__: Any) -> Any:
+    raise Refused("the engine does not round numbers")
+
+
+@rule("convert_element_type")
+def _convert(v: Var, new_dtype: Any, old_dtype: Any, **_: Any) -> Var:
+    was, becomes = np.dtype(old_dtype).kind, np.dtype(new_dtype).kind
+    if becomes == "b":
+        return v if was == "b" else _ne(v, f.constant(np.zeros(v.shape)))
+    if becomes in "iu" and was not in "iub":
+        raise Refused("a number that is rounded has no derivatives")
+    return v
