@@ -88,7 +88,8 @@ def test_values_are_those_of_numpy() -> None:
     np.testing.assert_allclose(value, (normed * w["g"] + w["b"]).reshape(6, 4), rtol=1e-12, atol=1e-12)
 
     value, w = values(hq.attention(2, 2, 2), x)
-    q, k, v = ((rows @ w[m] + w[b]).transpose(0, 2, 1)[..., None] for m, b in [("Q", "bq"), ("K", "bk"), ("V", "bv")])
+    all_of = (rows @ w["Q"] + w["bq"], rows @ w["K"], rows @ w["V"] + w["bv"])
+    q, k, v = (z.transpose(0, 2, 1)[..., None] for z in all_of)
     e = np.exp(q @ k.transpose(0, 1, 3, 2))  # heads of one feature
     mixed = (e / e.sum(-1, keepdims=True) @ v)[..., 0].transpose(0, 2, 1)
     np.testing.assert_allclose(value, (mixed @ w["O"] + w["bo"]).reshape(6, 4), rtol=1e-12, atol=1e-12)

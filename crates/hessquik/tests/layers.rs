@@ -295,7 +295,7 @@ fn fixed_frequencies_follow_from_their_seed() {
     assert!(Init::zeros().normal::<f64, _, _>(3, 1.0).iter().all(|&b| b == 0.0));
 }
 
-/// On the faces the network is its shift, to the last bit, in either precision.
+/// On the faces the factor is zero to the last bit, in either precision, and the network is its shift.
 #[test]
 fn boundary_values_are_exact() {
     fn check<F: hessquik::Real>() {
@@ -303,10 +303,16 @@ fn boundary_values_are_exact() {
         let net = || fully_connected::<F>(&[2, 5, 2], Activation::Tanh, &mut Init::seed(1)).unwrap();
         let shift = fully_connected::<F>(&[2, 3, 2], Activation::Sin, init).unwrap();
         let (lower, upper) = (vec![Some(0.1), None], vec![Some(0.7), Some(-0.3)]);
+        let zero = Boundary::new(Box::new(net()), lower.clone(), upper.clone()).unwrap();
         let layer = Boundary::with_shift(Box::new(net()), Box::new(shift.clone()), lower, upper).unwrap();
         let layer = Network::bare(Box::new(layer)).unwrap();
         let x = array![[0.1, 0.4], [0.7, -1.0], [0.33, -0.3]].mapv(F::of);
-        assert_eq!(layer.value(&x).unwrap(), shift.value(&x).unwrap());
+        let (found, wanted) = (layer.value(&x).unwrap(), shift.value(&x).unwrap());
+        assert!(
+            found.iter().zip(&wanted).all(|(f, w)| (*f - *w).abs() <= F::of(4.0) * F::epsilon()),
+            "{found} {wanted}"
+        );
+        assert!(Network::bare(Box::new(zero)).unwrap().value(&x).unwrap().iter().all(|v| *v == F::zero()));
         let inside = array![[0.4, -1.0]].mapv(F::of);
         assert_ne!(layer.value(&inside).unwrap(), shift.value(&inside).unwrap());
     }

@@ -7,13 +7,14 @@ use crate::{Error, Real};
 use serde::{Deserialize, Serialize};
 
 /// Self-attention of `tokens` rows `u` of `features` features (Vaswani et al., *Attention is all you need*, 2017): with
-/// `q = u Q + bq`, `k = u K + bk`, `v = u V + bv`, cut into heads of `s = features / heads` columns,
+/// `q = u Q + bq`, `k = u K`, `v = u V + bv`, cut into heads of `s = features / heads` columns,
 ///
 /// ```text
 /// u' = [softmax(q_1 k_1^T / sqrt(s)) v_1, softmax(q_2 k_2^T / sqrt(s)) v_2, ..] O + bo
 /// ```
 ///
-/// `Q`, `K`, `V`, `O` are (features, features), as PyTorch's `MultiheadAttention` has them transposed. Tokens stand one
+/// `Q`, `K`, `V`, `O` are (features, features), as PyTorch's `MultiheadAttention` has them transposed; the vector that it
+/// adds to `k` drops out of the softmax, and is no weight here. Tokens stand one
 /// after another in the features of the point.
 ///
 /// ```
@@ -36,7 +37,7 @@ pub struct AttentionSpec {
     /// Number of heads, which divides `features`.
     #[serde(default = "crate::architecture::unit")]
     pub heads: usize,
-    /// Whether there are additive `bq`, `bk`, `bv`, `bo`.
+    /// Whether there are additive `bq`, `bv`, `bo`.
     #[serde(default = "crate::architecture::yes")]
     pub bias: bool,
 }
@@ -82,7 +83,7 @@ impl Recipe for AttentionSpec {
     }
     fn weight_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let matrices = ["Q", "K", "V", "O"].into_iter().map(|name| (name.into(), vec![self.features; 2]));
-        let vectors = ["bq", "bk", "bv", "bo"].into_iter().map(|name| (name.into(), vec![self.features]));
+        let vectors = ["bq", "bv", "bo"].into_iter().map(|name| (name.into(), vec![self.features]));
         matrices.chain(vectors.filter(|_| self.bias)).collect()
     }
     fn describe(&self, _: Vec<Architecture>) -> Architecture {
@@ -96,8 +97,8 @@ impl Recipe for AttentionSpec {
             if bias { z + vector } else { z }
         };
         let u = u.reshape(&[tokens, features]);
-        let rows = |matrix, vector| dense(&u, matrix, vector).reshape(&[tokens, heads, size]).permute(&[1, 0, 2]);
-        let (q, k, v) = (rows("Q", "bq"), rows("K", "bk"), rows("V", "bv"));
+        let cut = |rows: Var<F>| rows.reshape(&[tokens, heads, size]).permute(&[1, 0, 2]);
+        let (q, k, v) = (cut(dense(&u, "Q", "bq")), cut(u.dot("K")), cut(dense(&u, "V", "bv")));
         let scores = q.matmul_transposed(&k) * (size as f64).sqrt().recip();
         let mixed = scores.softmax(2).matmul(&v).permute(&[1, 0, 2]).reshape(&[tokens, features]);
         dense(&mixed, "O", "bo")

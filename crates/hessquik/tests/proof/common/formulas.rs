@@ -143,7 +143,8 @@ pub fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &N
             let rows = |matrix: &str, vector: &str| -> Vec<Vec<T>> {
                 u.chunks(s.features).map(|u| dense(u, matrix, vector)).collect()
             };
-            let (q, k, v) = (rows("Q", "bq"), rows("K", "bk"), rows("V", "bv"));
+            let k: Vec<Vec<T>> = u.chunks(s.features).map(|u| own.map(u, "K")).collect();
+            let (q, v) = (rows("Q", "bq"), rows("V", "bv"));
             let size = s.features / s.heads;
             let mut out = Vec::new();
             for t in 0..s.tokens {
@@ -151,7 +152,11 @@ pub fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &N
                 for head in 0..s.heads {
                     let cols = head * size..(head + 1) * size;
                     let score = |j: usize| cols.clone().fold(T::zero(), |sum, c| sum + q[t][c] * k[j][c]);
-                    let e: Vec<T> = (0..s.tokens).map(|j| (score(j) / (size as f64).sqrt()).exp()).collect();
+                    // a single token has weight 1, without rounding
+                    let e: Vec<T> = match s.tokens {
+                        1 => vec![T::one()],
+                        n => (0..n).map(|j| (score(j) / (size as f64).sqrt()).exp()).collect(),
+                    };
                     let total = e.iter().fold(T::zero(), |sum, &e| sum + e);
                     for c in cols.clone() {
                         mixed[c] = (0..s.tokens).fold(T::zero(), |sum, j| sum + e[j] / total * v[j][c]);
