@@ -338,7 +338,7 @@ fn partially_convex_networks_are_convex_in_some_inputs() {
     assert!(other);
 }
 
-/// Layers that no file describes, and layers of every door, stand inside others.
+/// Layers without a description, and layers of every door, stand inside others; files keep the graph then.
 #[test]
 fn layers_of_the_users_own_stand_inside() {
     /// The square of every feature, without a description.
@@ -380,8 +380,12 @@ fn layers_of_the_users_own_stand_inside() {
         assert!((value[[0, o]] - wanted).abs() < 1e-14);
         assert_eq!(value[[0, 2 + o]], x[[0, o]]);
     }
-    assert!(net.architecture().is_none());
-    assert!(net.to_bytes().is_err());
+    let again = Network::<f64>::from_bytes(&net.to_bytes().unwrap()).unwrap();
+    // the innermost that holds it is a graph
+    let told = again.architecture().unwrap().to_json();
+    assert!(told.starts_with(r#"{"type":"skip","net":{"type":"graph""#), "{told}");
+    assert_eq!(again.weights(), net.weights());
+    assert_eq!(again.hessian(&x).unwrap(), net.hessian(&x).unwrap());
 }
 
 /// Constructors check what descriptions check.
@@ -390,9 +394,14 @@ fn constructors_return_errors() {
     let init = &mut Init::seed(0);
     assert!(matches!(Attention::<f64>::new(AttentionSpec::new(2, 4, 3), init), Err(Error::Setting { .. })));
     assert!(matches!(Sum::<f64>::new(vec![], None), Err(Error::Setting { .. })));
-    let mut one = |d, m| Box::new(Single::<f64>::new(d, m, Activation::Tanh, init)) as Box<dyn Layer<f64>>;
+    let mut one = move |d, m| Box::new(Single::<f64>::new(d, m, Activation::Tanh, init)) as Box<dyn Layer<f64>>;
     assert!(matches!(DeepONet::new(one(2, 3), one(2, 4), 1), Err(Error::Setting { .. })));
     assert!(matches!(Separable::new(vec![one(1, 3), one(1, 3)], 2), Err(Error::Setting { .. })));
+    let spec = AttentionSpec::new(2, 4, 2);
+    assert!(matches!(
+        Attention::of(spec, vec![("0".into(), one(2, 2))], &mut Init::zeros()),
+        Err(Error::Setting { .. })
+    ));
     let whole = Separable::new(vec![one(1, 4), one(2, 4)], 2).unwrap();
     let jet = Network::bare(Box::new(whole)).unwrap().evaluate(&array![[0.1, 0.2, 0.3]], &Request::new().value());
     assert_eq!(jet.unwrap().value.unwrap().dim(), (1, 2));

@@ -203,7 +203,8 @@ def layer_norm(features: int, tokens: int = 1, *, eps: float = 1e-5, affine: boo
 def attention(tokens: int, features: int, heads: int = 1, *, bias: bool = True) -> Architecture:
     """Multi-head self-attention of `tokens` rows of `features` numbers.
 
-    Weights are `Q`, `K`, `V`, `O` (features, features), `bq`, `bv`, `bo` (features). Inputs and outputs are the rows one after another, tokens * features numbers.
+    Weights are `Q`, `K`, `V`, `O` (features, features), `bq`, `bv`, `bo` (features). Inputs and outputs are the rows
+    one after another, tokens * features numbers.
     """
     return {
         "type": "attention",

@@ -138,8 +138,8 @@ impl Recipe for AffineSpec {
         let k = ("K".into(), vec![self.in_features, self.out_features]);
         [k].into_iter().chain(self.bias.then(|| ("b".into(), vec![self.out_features]))).collect()
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Affine(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Affine(self.clone()))
     }
     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
         let z = normalised(u, &self.input_mean, &self.input_std).dot("K");
@@ -204,8 +204,8 @@ impl Recipe for NormaliseSpec {
     fn dims(&self, _: &[(usize, usize)]) -> Result<(usize, usize), Error> {
         Ok((self.mean.len(), self.mean.len()))
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Normalise(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Normalise(self.clone()))
     }
     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
         let (mean, std) = (Some(self.mean.clone()), Some(self.std.clone()));

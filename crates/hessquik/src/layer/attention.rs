@@ -86,8 +86,8 @@ impl Recipe for AttentionSpec {
         let vectors = ["bq", "bv", "bo"].into_iter().map(|name| (name.into(), vec![self.features]));
         matrices.chain(vectors.filter(|_| self.bias)).collect()
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Attention(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Attention(self.clone()))
     }
     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
         let Self { tokens, features, heads, bias } = *self;

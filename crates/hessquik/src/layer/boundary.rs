@@ -130,10 +130,10 @@ impl Recipe for BoundarySpec {
         let shift = self.shift.iter().map(|shift| ("shift".into(), &**shift));
         [("net".into(), &*self.net)].into_iter().chain(shift).collect()
     }
-    fn describe(&self, inside: Vec<Architecture>) -> Architecture {
+    fn describe(&self, inside: Vec<Architecture>) -> Option<Architecture> {
         let mut inside = inside.into_iter().map(Box::new);
         let net = inside.next().expect("a network");
-        Architecture::Boundary(Self { net, shift: inside.next(), ..self.clone() })
+        Some(Architecture::Boundary(Self { net, shift: inside.next(), ..self.clone() }))
     }
     fn forward<F: Real>(&self, x: Var<F>, inside: &Inside<F>) -> Var<F> {
         let has = |faces: &[Option<f64>]| (0..faces.len()).filter(|&i| faces[i].is_some()).collect::<Vec<_>>();

@@ -84,8 +84,8 @@ impl Recipe for SumSpec {
     fn inside(&self) -> Vec<(String, &Architecture)> {
         numbered(&self.terms)
     }
-    fn describe(&self, terms: Vec<Architecture>) -> Architecture {
-        Architecture::Sum(Self { terms, coefficients: self.coefficients.clone() })
+    fn describe(&self, terms: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Sum(Self { terms, coefficients: self.coefficients.clone() }))
     }
     fn forward<F: Real>(&self, x: Var<F>, inside: &Inside<F>) -> Var<F> {
         let term = |(i, (prefix, layer)): (usize, &(String, Box<dyn Layer<F>>))| {
@@ -143,8 +143,8 @@ impl Recipe for ProductSpec {
     fn inside(&self) -> Vec<(String, &Architecture)> {
         numbered(&self.factors)
     }
-    fn describe(&self, factors: Vec<Architecture>) -> Architecture {
-        Architecture::Product(Self { factors })
+    fn describe(&self, factors: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Product(Self { factors }))
     }
     fn forward<F: Real>(&self, x: Var<F>, inside: &Inside<F>) -> Var<F> {
         let factors = inside.iter().map(|(prefix, layer)| x.apply(prefix, &**layer));
@@ -188,14 +188,14 @@ impl Recipe for SkipSpec {
     }
     fn dims(&self, inside: &[(usize, usize)]) -> Result<(usize, usize), Error> {
         let (d, m) = inside[0];
-        Ok((d, m + d))
+        Ok((d, m.saturating_add(d)))
     }
     fn inside(&self) -> Vec<(String, &Architecture)> {
         vec![("net".into(), &*self.net)]
     }
-    fn describe(&self, inside: Vec<Architecture>) -> Architecture {
+    fn describe(&self, inside: Vec<Architecture>) -> Option<Architecture> {
         let net = inside.into_iter().next().expect("a network");
-        Architecture::Skip(Self { net: Box::new(net) })
+        Some(Architecture::Skip(Self { net: Box::new(net) }))
     }
     fn forward<F: Real>(&self, x: Var<F>, inside: &Inside<F>) -> Var<F> {
         let (prefix, layer) = &inside[0];

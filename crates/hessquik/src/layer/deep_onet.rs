@@ -60,7 +60,7 @@ fn dims(inside: &[(usize, usize)], outputs: usize) -> Result<(usize, usize), Err
         let wanted = format!("a multiple of the {outputs} outputs");
         return Err(Error::setting("the number of features that the networks of the product give", n, wanted));
     }
-    Ok((inside.iter().map(|(d, _)| d).sum(), outputs))
+    Ok((inside.iter().fold(0, |sum: usize, (d, _)| sum.saturating_add(*d)), outputs))
 }
 
 /// The sums of products of networks, each of its own slice of the point.
@@ -91,10 +91,10 @@ impl Recipe for DeepONetSpec {
     fn inside(&self) -> Vec<(String, &Architecture)> {
         vec![("branch".into(), &*self.branch), ("trunk".into(), &*self.trunk)]
     }
-    fn describe(&self, inside: Vec<Architecture>) -> Architecture {
+    fn describe(&self, inside: Vec<Architecture>) -> Option<Architecture> {
         let mut inside = inside.into_iter().map(Box::new);
         let mut next = || inside.next().expect("a branch and a trunk");
-        Architecture::DeepONet(Self { branch: next(), trunk: next(), outputs: self.outputs })
+        Some(Architecture::DeepONet(Self { branch: next(), trunk: next(), outputs: self.outputs }))
     }
     fn forward<F: Real>(&self, u: Var<F>, inside: &Inside<F>) -> Var<F> {
         sums(&u, inside, self.outputs) + "b"
@@ -152,8 +152,8 @@ impl Recipe for SeparableSpec {
     fn inside(&self) -> Vec<(String, &Architecture)> {
         numbered(&self.factors)
     }
-    fn describe(&self, factors: Vec<Architecture>) -> Architecture {
-        Architecture::Separable(Self { factors, outputs: self.outputs })
+    fn describe(&self, factors: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Separable(Self { factors, outputs: self.outputs }))
     }
     fn forward<F: Real>(&self, u: Var<F>, inside: &Inside<F>) -> Var<F> {
         sums(&u, inside, self.outputs)

@@ -132,8 +132,8 @@ impl Recipe for FilterNetworkSpec {
         };
         init.uniform(IxDyn(shape), low, high)
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Mfn(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Mfn(self.clone()))
     }
     fn forward<F: Real>(&self, x: Var<F>, _: &Inside<F>) -> Var<F> {
         let filter = |i: usize| {

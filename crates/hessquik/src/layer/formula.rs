@@ -82,8 +82,10 @@ pub trait Recipe: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The description, with these ones of the layers inside.
-    fn describe(&self, inside: Vec<Architecture>) -> Architecture;
+    /// The description, with these ones of the layers inside; without one, model files keep the layer's graph.
+    fn describe(&self, _inside: Vec<Architecture>) -> Option<Architecture> {
+        None
+    }
 
     /// The forward pass.
     fn forward<F: Real>(&self, u: Var<F>, inside: &Inside<F>) -> Var<F>
@@ -128,6 +130,12 @@ impl<S: Recipe, F: Real> Formula<S, F> {
             if !held.is_finite() || (held == F::zero()) != (number == 0.0) {
                 return Err(Error::setting(what, number, format!("a number that {} holds", F::NAME)));
             }
+        }
+        let names = |names: Vec<&String>| format!("{names:?}");
+        let found = names(inside.iter().map(|(name, _)| name).collect());
+        let wanted = names(recipe.inside().iter().map(|(name, _)| name).collect());
+        if found != wanted {
+            return Err(Error::setting(format!("the list of layers inside {}", recipe.name()), found, wanted));
         }
         let sizes: Vec<_> = inside.iter().map(|(_, layer)| (layer.dim_input(), layer.dim_output())).collect();
         let dims = recipe.dims(&sizes)?;
@@ -176,8 +184,8 @@ impl<S: Recipe + Clone + 'static, F: Real> Layer<F> for Formula<S, F> {
         self.recipe.forward(u, &self.inside)
     }
     fn architecture(&self) -> Option<Architecture> {
-        let inside = self.inside.iter().map(|(_, layer)| layer.architecture()).collect::<Option<_>>()?;
-        Some(self.recipe.describe(inside))
+        let inside = self.inside.iter().map(|(_, layer)| layer.architecture()).collect::<Option<_>>();
+        inside.and_then(|inside| self.recipe.describe(inside)).or_else(|| crate::graph::described(self))
     }
 }
 

@@ -118,8 +118,8 @@ impl Recipe for FourierSpec {
     fn draw<F: Real>(&self, _: &str, shape: &[usize], init: &mut Init) -> ArrayD<F> {
         init.normal(IxDyn(shape), self.sigma)
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Fourier(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Fourier(self.clone()))
     }
     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
         let b = match &self.matrix {
@@ -201,8 +201,8 @@ impl Recipe for PeriodicSpec {
         let (with, without) = self.split();
         Ok((self.periods.len(), without.len() + with.len().saturating_mul(self.harmonics).saturating_mul(2)))
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Periodic(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Periodic(self.clone()))
     }
     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
         let (with, without) = self.split();

@@ -88,8 +88,8 @@ impl Recipe for LayerNormSpec {
         let start = if name == "g" { 1.0 } else { 0.0 };
         init.uniform(IxDyn(shape), start, start)
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::LayerNorm(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::LayerNorm(self.clone()))
     }
     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
         let u = u.reshape(&[self.tokens, self.features]).normalised(1, self.eps);

@@ -75,8 +75,8 @@ impl Recipe for ModifiedMlpSpec {
         let first = ["U", "V", "in"].into_iter().flat_map(|name| dense_shapes(name, self.in_features, self.width));
         first.chain((0..self.depth).flat_map(|i| dense_shapes(&i.to_string(), self.width, self.width))).collect()
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::ModifiedMlp(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::ModifiedMlp(self.clone()))
     }
     fn forward<F: Real>(&self, x: Var<F>, _: &Inside<F>) -> Var<F> {
         let layer = |u: &Var<F>, name: &str| dense(u, name).act(self.act.into());

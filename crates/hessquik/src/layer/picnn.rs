@@ -107,8 +107,8 @@ impl Recipe for PicnnSpec {
         }
         shapes
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::Picnn(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::Picnn(self.clone()))
     }
     fn forward<F: Real>(&self, point: Var<F>, _: &Inside<F>) -> Var<F> {
         let positive = |u: Var<F>| u.softplus();

@@ -81,8 +81,8 @@ impl Recipe for PirateNetSpec {
         };
         ["U", "V"].into_iter().flat_map(|name| square(name.into())).chain((0..self.depth).flat_map(block)).collect()
     }
-    fn describe(&self, _: Vec<Architecture>) -> Architecture {
-        Architecture::PirateNet(self.clone())
+    fn describe(&self, _: Vec<Architecture>) -> Option<Architecture> {
+        Some(Architecture::PirateNet(self.clone()))
     }
     fn forward<F: Real>(&self, x: Var<F>, _: &Inside<F>) -> Var<F> {
         let layer = |u: &Var<F>, name: &str| dense(u, name).act(self.act.into());

@@ -147,11 +147,11 @@ pub fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &N
             let (q, v) = (rows("Q", "bq"), rows("V", "bv"));
             let size = s.features / s.heads;
             let mut out = Vec::new();
-            for t in 0..s.tokens {
+            for q in &q {
                 let mut mixed = vec![T::zero(); s.features];
                 for head in 0..s.heads {
                     let cols = head * size..(head + 1) * size;
-                    let score = |j: usize| cols.clone().fold(T::zero(), |sum, c| sum + q[t][c] * k[j][c]);
+                    let score = |j: usize| cols.clone().fold(T::zero(), |sum, c| sum + q[c] * k[j][c]);
                     // a single token has weight 1, without rounding
                     let e: Vec<T> = match s.tokens {
                         1 => vec![T::one()],
