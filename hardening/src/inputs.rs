@@ -31,21 +31,6 @@ fn model_as<F: Real>(bytes: &[u8]) {
     }
 }
 
-/// The most features anywhere.
-fn widest(architecture: &Architecture) -> usize {
-    if let Architecture::Network { layers } = architecture {
-        return layers.iter().map(widest).max().unwrap_or(0);
-    }
-    let shapes = architecture.weight_shapes();
-    let of_weights = shapes.iter().flat_map(|(_, s)| s.iter().copied()).max().unwrap_or(0);
-    let free = match *architecture {
-        Architecture::LogSumExp { in_features } => in_features,
-        Architecture::Softmax { features } => features,
-        _ => 0,
-    };
-    of_weights.max(free)
-}
-
 /// An architecture as JSON: an error, or a description that comes back from what it writes, and a network of its sizes.
 pub fn architecture(bytes: &[u8]) {
     let Some(architecture) = std::str::from_utf8(bytes).ok().and_then(|json| Architecture::from_json(json).ok()) else {
@@ -59,7 +44,7 @@ pub fn architecture(bytes: &[u8]) {
     }
     let shapes = architecture.weight_shapes();
     let weights = shapes.iter().fold(0u128, |n, (_, s)| n + s.iter().map(|&len| len as u128).product::<u128>());
-    if weights > 1 << 14 || widest(&architecture) > 1 << 14 {
+    if weights > 1 << 14 || architecture.widest() > 1 << 14 {
         return;
     }
     if let Ok(network) = architecture.build::<f32>(&mut Init::seed(0)) {

@@ -423,6 +423,17 @@ pub enum Preset {
     Icnn,
     /// 64 -> 16 antiderivative of tanh, 4 residual layers of 16 with h = 0.5, -> 8: the timings of hessQuik
     Timing,
+    /// 2 -> 64 random Fourier features, 3 tanh layers of 64, -> 1
+    Fourier,
+    /// 2 -> modified MLP of 4 gated tanh layers of 64, -> 1
+    #[value(alias = "modified_mlp")]
+    ModifiedMlp,
+    /// 2 -> 64 random Fourier features, PirateNet of 3 blocks, -> 1
+    Piratenet,
+    /// Branch of 100 and trunk of 2 inputs, 2 tanh layers of 64 each, sum of 64 products; --dim-input is of the trunk
+    Deeponet,
+    /// 2 -> 4 multiplicative Fourier filters of 64, -> 1
+    Mfn,
 }
 
 /// A number of things.

@@ -53,6 +53,16 @@ fn new_models() {
         assert_eq!((&json["dim_input"], &json["dim_output"]), (&d.into(), &m.into()), "{preset}");
         assert_eq!(json["dtype"], "f32");
     }
+    for (preset, d, more) in
+        [("fourier", 2, 0), ("modified-mlp", 2, 0), ("piratenet", 2, 0), ("deeponet", 2, 100), ("mfn", 2, 0)]
+    {
+        let json = folder.run(&format!("new --preset {preset} --dtype f64 -o n.safetensors --json")).ok().json();
+        assert_eq!((&json["dim_input"], &json["dim_output"]), (&(d + more).into(), &1.into()), "{preset}");
+        let json = folder.run(&format!("new --preset {preset} --dim-input 3 --dim-output 2 -o o.safetensors --json"));
+        let json = json.ok().json();
+        assert_eq!((&json["dim_input"], &json["dim_output"]), (&(3 + more).into(), &2.into()), "{preset}");
+        folder.run("info o.safetensors").ok();
+    }
     let json = folder.run("new --preset pinn --dim-input 5 --dim-output 3 -o m.safetensors --json").ok().json();
     assert_eq!((&json["dim_input"], &json["dim_output"]), (&5.into(), &3.into()));
     folder.run("new --preset icnn --dim-input 20 -o m.safetensors").ok();

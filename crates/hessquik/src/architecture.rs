@@ -1,5 +1,11 @@
 //! The description of a network that model files keep as JSON, and its way back to layers.
 use crate::foreign;
+use crate::layer::formula::{self, Recipe};
+use crate::layer::{
+    AffineSpec, AttentionSpec, BoundarySpec, DeepONetSpec, FilterNetworkSpec, Formula, FourierSpec, LayerNormSpec,
+    ModifiedMlpSpec, NormaliseSpec, PeriodicSpec, PicnnSpec, PirateNetSpec, ProductSpec, SeparableSpec, SkipSpec,
+    SumSpec,
+};
 use crate::{
     Activation, ActivationSpec, Error, GraphLayer, GraphSpec, Icnn, Init, Layer, LogSumExp, Network, Quadratic,
     QuadraticIcnn, Real, Resnet, Single, Softmax,
@@ -99,23 +105,109 @@ pub enum Architecture {
         /// Number of features.
         features: usize,
     },
+    /// [`Affine`](crate::layer::Affine).
+    Affine(AffineSpec),
+    /// [`Normalise`](crate::layer::Normalise).
+    Normalise(NormaliseSpec),
+    /// [`Fourier`](crate::layer::Fourier).
+    Fourier(FourierSpec),
+    /// [`Periodic`](crate::layer::Periodic).
+    Periodic(PeriodicSpec),
+    /// [`ModifiedMlp`](crate::layer::ModifiedMlp).
+    ModifiedMlp(ModifiedMlpSpec),
+    /// [`PirateNet`](crate::layer::PirateNet).
+    #[serde(rename = "piratenet")]
+    PirateNet(PirateNetSpec),
+    /// [`LayerNorm`](crate::layer::LayerNorm).
+    LayerNorm(LayerNormSpec),
+    /// [`Attention`](crate::layer::Attention).
+    Attention(AttentionSpec),
+    /// [`FilterNetwork`](crate::layer::FilterNetwork).
+    Mfn(FilterNetworkSpec),
+    /// [`Picnn`](crate::layer::Picnn).
+    Picnn(PicnnSpec),
+    /// [`DeepONet`](crate::layer::DeepONet).
+    #[serde(rename = "deeponet")]
+    DeepONet(DeepONetSpec),
+    /// [`Separable`](crate::layer::Separable).
+    Separable(SeparableSpec),
+    /// [`Boundary`](crate::layer::Boundary).
+    Boundary(BoundarySpec),
+    /// [`Sum`](crate::layer::Sum).
+    Sum(SumSpec),
+    /// [`Product`](crate::layer::Product).
+    Product(ProductSpec),
+    /// [`Skip`](crate::layer::Skip).
+    Skip(SkipSpec),
 }
 
-fn yes() -> bool {
+/// The layers that are a [`Formula`].
+macro_rules! formulas {
+    ($($variant:ident),*) => {
+        impl Architecture {
+            /// The settings of a layer that is its forward pass.
+            fn recipe(&self) -> Option<&dyn Recipe> {
+                match self {
+                    $(Self::$variant(recipe) => Some(recipe),)*
+                    _ => None,
+                }
+            }
+
+            /// The layer of these settings.
+            fn formula<F: Real>(&self, init: &mut Init) -> Result<Box<dyn Layer<F>>, Error> {
+                match self {
+                    $(Self::$variant(recipe) => {
+                        let inside = recipe.inside().into_iter();
+                        let inside = inside.map(|(prefix, layer)| Ok((prefix, layer.layer(init)?)));
+                        let inside = inside.collect::<Result<_, Error>>()?;
+                        Ok(Box::new(Formula::of(recipe.clone(), inside, init)?))
+                    })*
+                    other => Err(Error::Architecture(format!("{other:?} is not made of a recipe"))),
+                }
+            }
+        }
+    };
+}
+formulas!(
+    Affine,
+    Normalise,
+    Fourier,
+    Periodic,
+    ModifiedMlp,
+    PirateNet,
+    LayerNorm,
+    Attention,
+    Mfn,
+    Picnn,
+    DeepONet,
+    Separable,
+    Boundary,
+    Sum,
+    Product,
+    Skip
+);
+
+pub(crate) fn yes() -> bool {
     true
 }
-fn one() -> f64 {
+pub(crate) fn one() -> f64 {
     1.0
+}
+pub(crate) fn unit() -> usize {
+    1
+}
+pub(crate) fn tanh() -> ActivationSpec {
+    ActivationSpec::Tanh
 }
 fn identity() -> ActivationSpec {
     ActivationSpec::Identity
 }
-fn softplus() -> ActivationSpec {
+pub(crate) fn softplus() -> ActivationSpec {
     ActivationSpec::Softplus { beta: 1.0, threshold: 20.0 }
 }
 
 /// An activation as an object, or by its name alone.
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ActivationSpec, D::Error> {
+pub(crate) fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ActivationSpec, D::Error> {
     let spec = |value: &Value| ActivationSpec::deserialize(value);
     let found = match Value::deserialize(deserializer)? {
         Value::String(name) => {
@@ -177,8 +269,8 @@ impl Architecture {
     /// or an activation whose setting makes no sense; [`Error::OutOfMemory`] if the weights in double precision, or one
     /// sample of the widest features, cannot be allocated.
     pub fn check(&self) -> Result<(), Error> {
-        let mut widest = 0;
-        self.check_settings("", &mut widest)?;
+        self.check_settings("")?;
+        let widest = self.widest();
         let count = |shape: &[usize]| shape.iter().fold(1u128, |n, &len| n.saturating_mul(len as u128));
         let n = self.weight_shapes().iter().fold(0u128, |n, (_, shape)| n.saturating_add(count(shape)));
         let (what, entries) = match n >= widest {
@@ -193,33 +285,56 @@ impl Architecture {
         if fits { Ok(()) } else { Err(Error::OutOfMemory { what, bytes }) }
     }
 
-    /// Checks one layer at this position (`1.2`), or all layers of a network, and keeps the widest features in `widest`.
-    fn check_settings(&self, position: &str, widest: &mut u128) -> Result<(), Error> {
+    /// Numbers that one sample takes at once in its widest layer, about.
+    ///
+    /// ```
+    /// use hessquik::Architecture;
+    /// let layer = Architecture::from_json(r#"{"type": "single", "in_features": 4, "out_features": 7}"#)?;
+    /// assert_eq!(layer.widest(), 11);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    pub fn widest(&self) -> u128 {
+        match self {
+            Self::Network { layers } => layers.iter().map(Self::widest).max().unwrap_or(0),
+            Self::Graph(graph) => graph.sizes().map_or(0, |sizes| sizes.iter().map(|&n| n as u128).sum()),
+            other => match other.recipe() {
+                // layers inside stand beside one another
+                Some(recipe) => {
+                    let inside = recipe.inside().into_iter().map(|(_, layer)| layer.widest());
+                    inside.fold(recipe.width(), u128::saturating_add)
+                }
+                None => other.counts().iter().map(|(_, n)| *n as u128).sum(),
+            },
+        }
+    }
+
+    /// Checks one layer at this position (`1.2`), or all layers of a network.
+    fn check_settings(&self, position: &str) -> Result<(), Error> {
+        let dot = if position.is_empty() { "" } else { "." };
+        let of = |what: &str| if position.is_empty() { what.into() } else { format!("{what} of layer {position}") };
+        let located = |error| match error {
+            Error::Setting { what, found, wanted } => Error::setting(of(&what), found, wanted),
+            other => other,
+        };
         if let Self::Network { layers } = self {
-            for (i, layer) in layers.iter().enumerate() {
-                let dot = if position.is_empty() { "" } else { "." };
-                layer.check_settings(&format!("{position}{dot}{i}"), widest)?;
-            }
-            return Ok(());
+            let mut layers = layers.iter().enumerate();
+            return layers.try_for_each(|(i, layer)| layer.check_settings(&format!("{position}{dot}{i}")));
         }
         if let Self::Graph(graph) = self {
-            let sizes = graph.sizes()?;
-            *widest = sizes.iter().map(|&n| n as u128).sum::<u128>().max(*widest);
-            return Ok(());
+            return graph.sizes().map(drop);
         }
-        let counts = self.counts();
-        *widest = counts.iter().map(|(_, n)| *n as u128).sum::<u128>().max(*widest);
-        let of = |what: &str| if position.is_empty() { what.into() } else { format!("{what} of layer {position}") };
-        if let Some((what, _)) = counts.iter().find(|(_, n)| *n == 0) {
+        if let Some(recipe) = self.recipe() {
+            formula::check(recipe).map_err(located)?;
+            let mut inside = recipe.inside().into_iter();
+            return inside.try_for_each(|(name, layer)| layer.check_settings(&format!("{position}{dot}{name}")));
+        }
+        if let Some((what, _)) = self.counts().iter().find(|(_, n)| *n == 0) {
             return Err(Error::setting(of(what), 0, "at least 1"));
         }
         match self {
             Self::Resnet { h, .. } if !h.is_finite() => Err(Error::setting(of("the step h"), h, "a finite number")),
             Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => {
-                Activation::from(*act).check().map_err(|e| match e {
-                    Error::Setting { what, found, wanted } => Error::setting(of(&what), found, wanted),
-                    other => other,
-                })
+                Activation::from(*act).check().map_err(located)
             }
             _ => Ok(()),
         }
@@ -227,26 +342,34 @@ impl Architecture {
 
     /// Checks that JSON can hold the settings: it has no infinity.
     pub(crate) fn check_finite(&self, position: &str) -> Result<(), Error> {
-        let act = match self {
-            Self::Network { layers } => {
-                let dot = if position.is_empty() { "" } else { "." };
-                let mut layers = layers.iter().enumerate();
-                return layers.try_for_each(|(i, layer)| layer.check_finite(&format!("{position}{dot}{i}")));
-            }
-            Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => *act,
-            _ => return Ok(()),
+        let dot = if position.is_empty() { "" } else { "." };
+        let inside: Vec<(String, &Self)> = match self {
+            Self::Network { layers } => formula::numbered(layers),
+            other => other.recipe().map(|recipe| recipe.inside()).unwrap_or_default(),
         };
-        let h = if let Self::Resnet { h, .. } = self { *h } else { 1.0 };
-        let settings = serde_json::to_value(act).unwrap_or_default();
-        let null = settings.as_object().and_then(|map| map.iter().find(|(_, value)| value.is_null()));
+        for (name, layer) in inside {
+            layer.check_finite(&format!("{position}{dot}{name}"))?;
+        }
         let of = if position.is_empty() { String::new() } else { format!(" of layer {position}") };
         let wanted = "a finite number, which a file can hold";
-        match null {
-            Some((name, _)) => {
-                Err(Error::setting(format!("the setting {name} of the activation{of}"), "infinite", wanted))
+        for act in self.activations() {
+            let settings = serde_json::to_value(act).unwrap_or_default();
+            let null = settings.as_object().and_then(|map| map.iter().find(|(_, value)| value.is_null()));
+            if let Some((name, _)) = null {
+                return Err(Error::setting(format!("the setting {name} of the activation{of}"), "infinite", wanted));
             }
-            None if !h.is_finite() => Err(Error::setting(format!("the step h{of}"), h, wanted)),
-            None => Ok(()),
+        }
+        match self {
+            Self::Resnet { h, .. } if !h.is_finite() => Err(Error::setting(format!("the step h{of}"), h, wanted)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The activations of a layer that has a choice of them.
+    fn activations(&self) -> Vec<ActivationSpec> {
+        match self {
+            Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => vec![*act],
+            other => other.recipe().map(|recipe| recipe.activations()).unwrap_or_default(),
         }
     }
 
@@ -254,7 +377,6 @@ impl Architecture {
     fn counts(&self) -> Vec<(&'static str, usize)> {
         let optional = |n: &Option<usize>| n.map(|n| ("in_features", n));
         match self {
-            Self::Network { .. } | Self::Graph(_) => Vec::new(),
             Self::Single { in_features, out_features, .. } => {
                 vec![("in_features", *in_features), ("out_features", *out_features)]
             }
@@ -269,6 +391,7 @@ impl Architecture {
             }
             Self::LogSumExp { in_features } => vec![("in_features", *in_features)],
             Self::Softmax { features } => vec![("features", *features)],
+            _ => Vec::new(),
         }
     }
 
@@ -281,6 +404,12 @@ impl Architecture {
     /// # Ok::<(), hessquik::Error>(())
     /// ```
     pub fn weight_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        if let Some(recipe) = self.recipe() {
+            let prefixed = |(prefix, layer): (String, &Self)| {
+                layer.weight_shapes().into_iter().map(move |(name, shape)| (format!("{prefix}.{name}"), shape))
+            };
+            return recipe.inside().into_iter().flat_map(prefixed).chain(recipe.weight_shapes()).collect();
+        }
         let shapes = match *self {
             Self::Network { ref layers } => {
                 let prefixed = |(i, layer): (usize, &Self)| {
@@ -311,17 +440,14 @@ impl Architecture {
                 Some(("mu", vec![1])),
                 Some(("A", vec![rank, input_dim])),
             ],
-            Self::LogSumExp { .. } | Self::Softmax { .. } => Vec::new(),
+            _ => Vec::new(),
         };
         shapes.into_iter().flatten().map(|(name, shape)| (name.into(), shape)).collect()
     }
 
-    /// The activation of a layer that has a choice of one.
+    /// The activation of a layer that has a choice of one, the first of several.
     pub(crate) fn activation(&self) -> Option<Activation> {
-        match self {
-            Self::Single { act, .. } | Self::Resnet { act, .. } | Self::Icnn { act, .. } => Some((*act).into()),
-            _ => None,
-        }
+        self.activations().first().map(|&act| act.into())
     }
 
     fn assemble<F: Real>(&self, init: &mut Init) -> Result<Network<F>, Error> {
@@ -353,6 +479,7 @@ impl Architecture {
             }
             Self::LogSumExp { in_features } => Box::new(LogSumExp::new(in_features)),
             Self::Softmax { features } => Box::new(Softmax::new(features)),
+            other => other.formula(init)?,
         })
     }
 }

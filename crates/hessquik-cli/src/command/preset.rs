@@ -1,6 +1,12 @@
 //! Networks that are known by name.
 use crate::args::{NetworkType, Preset};
+use hessquik::layer::{DeepONetSpec, FilterNetworkSpec, FourierSpec, ModifiedMlpSpec, PirateNetSpec};
 use hessquik::{ActivationSpec as Act, Architecture};
+
+/// Features of every layer of the presets that are newer than hessQuik.
+const WIDTH: usize = 64;
+/// Samples of the function that the branch of a DeepONet takes.
+const SENSORS: usize = 100;
 
 /// The description of a preset with `d` inputs and `m` outputs, or with its own.
 pub fn architecture(preset: Preset, d: Option<usize>, m: Option<usize>) -> Result<Architecture, String> {
@@ -11,6 +17,31 @@ pub fn architecture(preset: Preset, d: Option<usize>, m: Option<usize>) -> Resul
         Preset::Timing => timing(NetworkType::Resnet, or(64, 8), (16, 4)),
         Preset::Icnn if m.is_some_and(|m| m != 1) => return Err("the preset icnn has one output".into()),
         Preset::Icnn => convex(d.unwrap_or(3)),
+        Preset::Fourier => {
+            let (d, m) = or(2, 1);
+            chain([fourier(d), tanh([WIDTH; 4], Act::Tanh), single(WIDTH, m, Act::Identity)])
+        }
+        Preset::ModifiedMlp => {
+            let (in_features, m) = or(2, 1);
+            let gated = ModifiedMlpSpec { in_features, width: WIDTH, depth: 4, act: Act::Tanh };
+            chain([Architecture::ModifiedMlp(gated), single(WIDTH, m, Act::Identity)])
+        }
+        Preset::Piratenet => {
+            let (d, m) = or(2, 1);
+            let blocks = PirateNetSpec { features: WIDTH, depth: 3, act: Act::Tanh };
+            chain([fourier(d), Architecture::PirateNet(blocks), single(WIDTH, m, Act::Identity)])
+        }
+        Preset::Deeponet => {
+            let (d, outputs) = or(2, 1);
+            let n = WIDTH * outputs;
+            let net = |inputs| Box::new(tanh([inputs, WIDTH, WIDTH, n], Act::Identity));
+            Architecture::DeepONet(DeepONetSpec { branch: net(SENSORS), trunk: net(d), outputs })
+        }
+        Preset::Mfn => {
+            let (d, m) = or(2, 1);
+            let filters = FilterNetworkSpec::new(d, WIDTH, 4);
+            chain([Architecture::Mfn(filters), single(WIDTH, m, Act::Identity)])
+        }
     })
 }
 
@@ -35,6 +66,21 @@ pub fn timing(network: NetworkType, (d, m): (usize, usize), (width, depth): (usi
 #[cfg(feature = "train")]
 pub fn fit(dims: (usize, usize), (width, depth): (usize, usize), h: f64, act: Act) -> Architecture {
     residual(dims, (width, depth), h, act, act)
+}
+
+fn chain<const N: usize>(layers: [Architecture; N]) -> Architecture {
+    Architecture::Network { layers: layers.into() }
+}
+
+/// Half as many frequencies as features.
+fn fourier(d: usize) -> Architecture {
+    Architecture::Fourier(FourierSpec::new(d, WIDTH / 2, 1.0))
+}
+
+/// Single layers with tanh, the last of them with another activation.
+fn tanh(widths: [usize; 4], last: Act) -> Architecture {
+    let [a, b, c, d] = widths;
+    chain([single(a, b, Act::Tanh), single(b, c, Act::Tanh), single(c, d, last)])
 }
 
 fn single(in_features: usize, out_features: usize, act: Act) -> Architecture {

@@ -42,6 +42,18 @@ impl Init {
         }
     }
 
+    /// Normal entries with mean zero and this standard deviation, the same on every machine.
+    pub fn normal<F: Real, D: Dimension, S: ShapeBuilder<Dim = D>>(&mut self, shape: S, sigma: f64) -> Array<F, D> {
+        match &mut self.rng {
+            None => Array::zeros(shape),
+            Some(rng) => Array::from_shape_simple_fn(shape, || {
+                // Box and Muller; 1 - u is in (0, 1]
+                let radius = (-2.0 * libm::log(1.0 - rng.random::<f64>())).sqrt();
+                F::of(sigma * radius * libm::cos(std::f64::consts::TAU * rng.random::<f64>()))
+            }),
+        }
+    }
+
     /// PyTorch's `kaiming_uniform_(a)` of a matrix (rows, cols), whose fan-in PyTorch takes to be `cols`:
     /// uniform in +-sqrt(6 / ((1 + a^2) cols)).
     pub fn kaiming_uniform<F: Real>(&mut self, rows: usize, cols: usize, a_squared: f64) -> Array<F, ndarray::Ix2> {

@@ -8,11 +8,37 @@
 //! | [`Quadratic`] | A^T | z^2/2 | v | ones | mu |
 //! | [`QuadraticIcnn`], state `[u, x]` | `[0; A^T]` | z^2/2 | `[softplus(w); v]` | ones | mu |
 //!
-//! A new layer implements [`Layer`] and gives a [`Form`]; one that does not fit gives a [`SmoothMap`].
+//! Layers that are their forward pass are a [`Formula`] each:
+//!
+//! | layer | is |
+//! |---|---|
+//! | [`Affine`], [`Normalise`] | affine maps of and to data with means and standard deviations |
+//! | [`Fourier`], [`Periodic`] | embeddings in waves |
+//! | [`ModifiedMlp`], [`PirateNet`] | gated networks of physics-informed learning |
+//! | [`LayerNorm`], [`Attention`] | of tokens |
+//! | [`FilterNetwork`] | multiplicative filters, Fourier or Gabor |
+//! | [`Picnn`] | convex in some of the inputs |
+//! | [`DeepONet`], [`Separable`] | sums of products of networks on slices of the input |
+//! | [`Boundary`] | a network with hard boundary values |
+//! | [`Sum`], [`Product`], [`Skip`] | networks of the same points together |
+//!
+//! A new layer implements [`Layer`] and gives its forward pass or a [`Form`]; [`SmoothMap`] is the last resort.
+mod affine;
+mod attention;
+mod boundary;
+mod combine;
+mod deep_onet;
+mod filters;
 mod form;
+pub(crate) mod formula;
+mod fourier;
 mod graph;
 mod icnn;
 mod init;
+mod layer_norm;
+mod modified_mlp;
+mod picnn;
+mod pirate_net;
 mod quadratic;
 mod quadratic_icnn;
 mod resnet;
@@ -20,10 +46,22 @@ mod single;
 mod smooth;
 mod weights;
 
+pub use affine::{Affine, AffineSpec, Normalise, NormaliseSpec};
+pub use attention::{Attention, AttentionSpec};
+pub use boundary::{Boundary, BoundarySpec};
+pub use combine::{Product, ProductSpec, Skip, SkipSpec, Sum, SumSpec};
+pub use deep_onet::{DeepONet, DeepONetSpec, Separable, SeparableSpec};
+pub use filters::{Filter, FilterNetwork, FilterNetworkSpec};
 pub use form::{Form, Linear, Piece, Shift};
+pub use formula::{Formula, Inside, Recipe};
+pub use fourier::{Fourier, FourierSpec, Periodic, PeriodicSpec};
 pub use graph::GraphLayer;
 pub use icnn::Icnn;
 pub use init::Init;
+pub use layer_norm::{LayerNorm, LayerNormSpec};
+pub use modified_mlp::{ModifiedMlp, ModifiedMlpSpec};
+pub use picnn::{Picnn, PicnnSpec};
+pub use pirate_net::{PirateNet, PirateNetSpec};
 pub use quadratic::Quadratic;
 pub use quadratic_icnn::QuadraticIcnn;
 pub use resnet::Resnet;

@@ -3,6 +3,7 @@
 pub mod adjoint;
 pub mod ask;
 pub mod compare;
+pub mod formulas;
 pub mod golden;
 pub mod memory;
 pub mod oracle;

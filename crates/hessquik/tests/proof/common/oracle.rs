@@ -112,7 +112,13 @@ fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named
             let (e, sum, _) = exponentials(u);
             e.into_iter().map(|e| e / sum).collect()
         }
+        other => super::formulas::formula(other, prefix, weights, u),
     }
+}
+
+/// A layer whose weights have names that start with `prefix`.
+pub fn at<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &Named<T>, u: &[T]) -> Vec<T> {
+    layer(architecture, prefix, weights, u, &|_, _| 1.0)
 }
 
 fn dot<T: Scalar>(u: &[T], w: impl Fn(usize) -> T) -> T {
