@@ -58,7 +58,7 @@ from hessquik_rs.request import Names, Options
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-for _name, _address in zip((sharding.EVALUATE, sharding.PULLBACK), _native.xla_handlers(), strict=True):
+for _name, _address in zip(sharding.NAMES, _native.xla_handlers(), strict=True):
     jax.ffi.register_ffi_target(_name, jax.ffi.pycapsule(ctypes.c_void_p(_address)), platform="cpu")
 
 jax.tree_util.register_pytree_node(
@@ -75,7 +75,7 @@ try:
 except ImportError:  # without flatbuffers JAX has no export
     pass
 else:
-    export_checks += map(jax.export.DisabledSafetyCheck.custom_call, (sharding.EVALUATE, sharding.PULLBACK))
+    export_checks += map(jax.export.DisabledSafetyCheck.custom_call, sharding.NAMES)
     sharding.declare_stable()
     jax.export.register_pytree_node_serialization(
         Jet,

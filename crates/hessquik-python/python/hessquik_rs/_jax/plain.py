@@ -19,13 +19,9 @@ Arrays = Sequence[Any]
 Lead = tuple[int, ...]
 
 
-FORWARD = (
-    "forward-mode derivatives (jvp, jacfwd, hessian, linearize) of jets are taken of networks that are graphs: use "
-    "reverse mode (grad, vjp, jacrev), or ask hq.jax.jet for the derivative itself"
-)
-ONCE = (
-    "a jet can be differentiated once: ask hq.jax.jet for derivatives with respect to the points (gradient, hessian, "
-    "laplacian, ..) rather than taking them by jax.grad of jax.grad; networks that are graphs have second ones"
+THREE = (
+    "a jet can be differentiated twice: ask hq.jax.jet for derivatives with respect to the points (gradient, hessian, "
+    "laplacian, ..) rather than taking them by jax.grad of jax.grad; networks that are graphs have third ones"
 )
 DEVICE = "networks of layers are evaluated on the CPU alone, and networks that are graphs on any device"
 
@@ -57,12 +53,12 @@ def evaluate(x: Any, *theta: Any, spec: Spec, lead: Lead) -> list[Any]:
     return list(jet(*(full(a, lead) for a in (x, *theta))))
 
 
-def tangent(*arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
+def tangent(*arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...], otherwise: str = DEVICE) -> list[Any]:
     """The tangent of the jet, for tangents of those arguments that have one."""
     primals = [full(a, lead) for a in arguments[: len(has)]]
     given = iter(arguments[len(has) :])
     tangents = [next(given) if own else jnp.zeros_like(p) for own, p in zip(has, primals, strict=True)]
-    jet = _jet(spec, spec.names, lead, FORWARD)
+    jet = _jet(spec, spec.names, lead, otherwise)
     return list(jax.jvp(jet, tuple(primals), tuple(tangents))[1])
 
 
@@ -74,6 +70,26 @@ def pullback(
     primals = [full(a, lead) for a in (x, *rest[:n])]
     jet = _jet(spec, names, lead, otherwise)
     return list(jax.vjp(jet, *primals)[1](tuple(rest[n:])))
+
+
+def second(
+    *arguments: Any,
+    spec: Spec,
+    lead: Lead,
+    names: tuple[str, ...],
+    has: tuple[bool, ...],
+    otherwise: str = DEVICE,
+) -> list[Any]:
+    """The tangents of the gradients to points and weights, for tangents of those that have one."""
+    n = len(has)
+    bars, given = arguments[n : n + len(names)], iter(arguments[n + len(names) :])
+    primals = [full(a, lead) for a in arguments[:n]]
+    tangents = [next(given) if own else jnp.zeros_like(p) for own, p in zip(has, primals, strict=True)]
+
+    def gradients(*moved: Any) -> Any:
+        return pullback(*moved, *bars, spec=spec, lead=lead, names=names, to_weights=True, otherwise=otherwise)
+
+    return list(jax.jvp(gradients, tuple(primals), tuple(tangents))[1])
 
 
 def jvp(work: Callable[..., Arrays], primals: Arrays, moving: dict[int, Any]) -> tuple[list[Any], list[Any]]:

@@ -9,6 +9,7 @@ that points alone have are merged with n: a function of one point under `vmap` i
 | `evaluate_p` | x, theta | the jet |
 | `tangent_p` | x, theta, tangents of those that have one | the tangent of the jet: linear, there to be transposed |
 | `pullback_p` | x, theta, cotangents | gradients to x, to theta |
+| `second_p` | x, theta, cotangents, tangents of those of x and theta that have one | the tangents of these gradients |
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def _gradient_avals(x: Any, *rest: Any, spec: Spec, lead: Lead, **_: Any) -> lis
 evaluate_p = _primitive("hessquik_evaluate", _jet_avals)
 tangent_p = _primitive("hessquik_tangent", _jet_avals)
 pullback_p = _primitive("hessquik_pullback", _gradient_avals)
+second_p = _primitive("hessquik_second", _gradient_avals)
 
 
 def evaluate(x: Any, theta: Arrays, spec: Spec) -> list[Any]:
@@ -74,13 +76,13 @@ def _compiled(primitive: Any) -> Callable[..., Any]:
 
 for _p, _work, _elsewhere in (
     (evaluate_p, sharding.evaluate, plain.evaluate),
+    (tangent_p, sharding.pushforward, plain.tangent),
     (pullback_p, sharding.pullback, plain.pullback),
+    (second_p, sharding.second, plain.second),
 ):
     _p.def_impl(_compiled(_p))
     sharding.register_lowering(_p, _work)
     mlir.register_lowering(_p, mlir.lower_fun(_elsewhere, multiple_results=True))
-tangent_p.def_impl(_compiled(tangent_p))
-mlir.register_lowering(tangent_p, mlir.lower_fun(plain.tangent, multiple_results=True))
 
 
 # --- derivatives
@@ -97,7 +99,7 @@ def _jvp(primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead) -> tuple[
 def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
     primals, tangents = arguments[: len(has)], arguments[len(has) :]
     if not all(ad.is_undefined_primal(t) for t in tangents):
-        raise NotImplementedError(plain.FORWARD)
+        raise NotImplementedError(plain.THREE)
     nothing: list[Any] = [None] * len(primals)
     # what the loss does not depend on is not pulled back
     given = [(name, bar) for name, bar in zip(spec.names, bars, strict=True) if not isinstance(bar, ad.Zero)]
@@ -109,25 +111,92 @@ def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple
     return nothing + [g for g, own in zip(gradients, has, strict=True) if own]
 
 
-def _second(work: Callable[..., Arrays], primals: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
-    """Derivatives of derivatives of jets, in JAX's operations from here on."""
-    moving = {i: t for i, t in enumerate(tangents) if not isinstance(t, ad.Zero)}
-    return plain.jvp(work, primals, moving)
+def _pullback_jvp(
+    primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool
+) -> tuple[list[Any], list[Any]]:
+    n = 1 + len(spec.weights)
+    gradients = pullback_p.bind(*primals, spec=spec, lead=lead, names=names, to_weights=to_weights)
+    has = tuple(not isinstance(t, ad.Zero) for t in tangents[:n])
+    parts: list[list[Any]] = []
+    if any(has):
+        given = [_full(t, lead) for t, own in zip(tangents[:n], has, strict=True) if own]
+        parts.append(second_p.bind(*primals, *given, spec=spec, lead=lead, names=names, has=has))
+    # linear in the cotangents
+    moving = [(name, bar) for name, bar in zip(names, tangents[n:], strict=True) if not isinstance(bar, ad.Zero)]
+    if moving:
+        own = tuple(name for name, _ in moving)
+        bars = [bar for _, bar in moving]
+        parts.append(pullback_p.bind(*primals[:n], *bars, spec=spec, lead=lead, names=own, to_weights=to_weights))
+    return gradients, [sum(same[1:], same[0]) for same in zip(*parts, strict=True)]
 
 
-def _tangent_jvp(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
-    return _second(partial(plain.tangent, **parameters), primals, tangents)
+def _pullback_transpose(
+    changes: Arrays, *arguments: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool
+) -> list[Any]:
+    n = 1 + len(spec.weights)
+    has = tuple(not isinstance(c, ad.Zero) for c in changes)
+    nothing: list[Any] = [None] * n
+    if any(ad.is_undefined_primal(a) for a in arguments[:n]):
+        raise NotImplementedError(plain.THREE)
+    if not any(has):
+        return nothing + [ad.Zero(bar.aval) for bar in arguments[n:]]
+    # what tangents are pushed to is what cotangents are pulled back from
+    given = [_full(c, lead) for c, own in zip(changes, has, strict=True) if own]
+    jet = dict(zip(spec.names, tangent_p.bind(*arguments[:n], *given, spec=spec, lead=lead, has=has), strict=True))
+    return nothing + [jet[name] for name in names]
 
 
-def _pullback_jvp(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
-    work = partial(plain.pullback, otherwise=plain.ONCE, **parameters)
-    return _second(work, primals, tangents)
+def _second_transpose(
+    changes: Arrays, *arguments: Any, spec: Spec, lead: Lead, names: tuple[str, ...], has: tuple[bool, ...]
+) -> list[Any]:
+    n = len(has) + len(names)
+    primals, tangents = arguments[:n], arguments[n:]
+    nothing: list[Any] = [None] * n
+    if any(ad.is_undefined_primal(a) for a in primals):
+        raise NotImplementedError(plain.THREE)
+    moving = tuple(not isinstance(c, ad.Zero) for c in changes)
+    if not any(moving):
+        return nothing + [ad.Zero(t.aval) for t in tangents]
+    # second derivatives are symmetric
+    given = [_full(c, lead) for c, own in zip(changes, moving, strict=True) if own]
+    found = second_p.bind(*primals, *given, spec=spec, lead=lead, names=names, has=moving)
+    return nothing + [g for g, own in zip(found, has, strict=True) if own]
+
+
+def _elsewhere_jvp(work: Callable[..., Arrays]) -> Callable[..., tuple[list[Any], list[Any]]]:
+    """Third derivatives, in JAX's operations from here on."""
+
+    def rule(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
+        moving = {i: t for i, t in enumerate(tangents) if not isinstance(t, ad.Zero)}
+        return plain.jvp(partial(work, otherwise=plain.THREE, **parameters), primals, moving)
+
+    return rule
+
+
+def _tangent_jvp(
+    primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead, has: tuple[bool, ...]
+) -> tuple[list[Any], list[Any]]:
+    if any(not isinstance(t, ad.Zero) for t in tangents[: len(has)]):
+        found: tuple[list[Any], list[Any]] = _elsewhere_jvp(plain.tangent)(
+            primals, tangents, spec=spec, lead=lead, has=has
+        )
+        return found
+    # linear in the tangents
+    jet = tangent_p.bind(*primals, spec=spec, lead=lead, has=has)
+    given = [
+        jnp.zeros_like(p) if isinstance(t, ad.Zero) else t
+        for p, t in zip(primals[len(has) :], tangents[len(has) :], strict=True)
+    ]
+    return jet, tangent_p.bind(*primals[: len(has)], *given, spec=spec, lead=lead, has=has)
 
 
 ad.primitive_jvps[evaluate_p] = _jvp
 ad.primitive_transposes[tangent_p] = _transpose
 ad.primitive_jvps[tangent_p] = _tangent_jvp
 ad.primitive_jvps[pullback_p] = _pullback_jvp
+ad.primitive_transposes[pullback_p] = _pullback_transpose
+ad.primitive_jvps[second_p] = _elsewhere_jvp(plain.second)
+ad.primitive_transposes[second_p] = _second_transpose
 
 
 # --- batches
@@ -214,6 +283,24 @@ def _batch_pullback(
     return gradients, [0] * len(gradients)
 
 
+def _batch_second(
+    arguments: Arrays,
+    dims: Sequence[int | None],
+    *,
+    spec: Spec,
+    lead: Lead,
+    names: tuple[str, ...],
+    has: tuple[bool, ...],
+) -> Any:
+    lead = (_size(arguments, dims), *lead)
+    n = 1 + len(spec.weights)
+    moved = [_leading(a, d) for a, d in zip(arguments, dims, strict=True)]
+    full = [_full(a, lead) for a in moved[n:]]
+    gradients = second_p.bind(*moved[:n], *full, spec=spec, lead=lead, names=names, has=has)
+    return gradients, [0] * len(gradients)
+
+
 batching.primitive_batchers[evaluate_p] = _batch_evaluate
 batching.primitive_batchers[tangent_p] = _batch_tangent
 batching.primitive_batchers[pullback_p] = _batch_pullback
+batching.primitive_batchers[second_p] = _batch_second

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax._src import core, dispatch  # for what has no public name, each looked up with `getattr`
 from jax.experimental.custom_partitioning import custom_partitioning
 from jax.interpreters import mlir
@@ -18,7 +19,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from hessquik_rs._jax.spec import Spec
 
-EVALUATE, PULLBACK = "hessquik_evaluate", "hessquik_pullback"
+EVALUATE, PULLBACK, PUSHFORWARD, SECOND = NAMES = (
+    "hessquik_evaluate",
+    "hessquik_pullback",
+    "hessquik_pushforward",
+    "hessquik_second",
+)
 """The names by which XLA knows the functions of the engine."""
 
 Arrays = Sequence[Any]
@@ -51,6 +57,34 @@ def _pullback(x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...]
     theta = rest[: len(spec.weights)]
     results = [jax.ShapeDtypeStruct((*lead, *a.shape[len(lead) :]), a.dtype) for a in (x, *theta)]
     return list(jax.ffi.ffi_call(PULLBACK, results)(x, *rest, spec=spec.text(names)))
+
+
+def _moving(theta: Arrays, given: Arrays, has: tuple[bool, ...]) -> tuple[str, list[Any]]:
+    """Which arguments have tangents, as the engine is told, and their tangents: of all weights if one has one."""
+    left = iter(given)
+    found = [next(left) if own else None for own in has]
+    points = found[:1] if has[0] else []
+    weights = (
+        [jnp.zeros_like(w) if t is None else t for w, t in zip(theta, found[1:], strict=True)] if any(has[1:]) else []
+    )
+    return ("x" if points else "") + ("w" if weights else ""), points + weights
+
+
+def _pushforward(x: Any, *rest: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
+    theta = rest[: len(spec.weights)]
+    moves, tangents = _moving(theta, rest[len(theta) :], has)
+    results = [jax.ShapeDtypeStruct((*lead, x.shape[-2], *spec.shapes[name]), x.dtype) for name in spec.names]
+    call = jax.ffi.ffi_call(PUSHFORWARD, results)
+    return list(call(x, *theta, *tangents, spec=spec.text(spec.names), moves=moves))
+
+
+def _second(x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], has: tuple[bool, ...]) -> list[Any]:
+    n = len(spec.weights)
+    theta, bars = rest[:n], rest[n : n + len(names)]
+    moves, tangents = _moving(theta, rest[n + len(names) :], has)
+    results = [jax.ShapeDtypeStruct((*lead, *a.shape[len(lead) :]), a.dtype) for a in (x, *theta)]
+    call = jax.ffi.ffi_call(SECOND, results)
+    return list(call(x, *theta, *bars, *tangents, spec=spec.text(names), moves=moves))
 
 
 # --- on several devices
@@ -115,6 +149,25 @@ def _partition_pullback(
     )
 
 
+def _partition_along(
+    mesh: Any, arguments: Any, results: Any, *, work: Any, of_points: Any, axis: int, sums: int
+) -> Any:
+    """A call whose arguments and results are `of_points` or whole; its last `sums` results are summed over devices."""
+    axes = _Axes(mesh, arguments[0], axis)
+
+    def local(*own: Any) -> Any:
+        found = list(work(*own))
+        if axes.names and sums:
+            found[-sums:] = [jax.lax.psum(g, axes.names) for g in found[-sums:]]
+        return tuple(found)
+
+    places = [
+        axes.of_points(a) if points else axes.whole(a)
+        for points, a in zip(of_points, [*arguments, *results], strict=True)
+    ]
+    return mesh, local, tuple(places[len(arguments) :]), tuple(places[: len(arguments)])
+
+
 def _rule(of_points: Sequence[bool], axis: int, arguments: Arrays, results: Arrays) -> Any:
     """Which axes of arguments and results are one, for the propagation of shardings: n, and no other.
 
@@ -169,13 +222,41 @@ def pullback(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
     return work(x, *rest)
 
 
+def pushforward(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
+    """Points x, weights and tangents to the tangent of the jet; on the points of each device."""
+    work: Callable[..., Any] = partial(_pushforward, **parameters)
+    if devices:
+        has, theta = parameters["has"], len(parameters["spec"].weights)
+        given = [i == 0 for i, own in enumerate(has) if own]
+        of_points = [True, *[False] * theta, *given, *[True] * len(parameters["spec"].names)]
+        axis = len(parameters["lead"])
+        work = _shared(
+            work, partial(_partition_along, work=work, of_points=of_points, axis=axis, sums=0), of_points, axis
+        )
+    return work(x, *rest)
+
+
+def second(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
+    """Points x, weights, cotangents and tangents to the tangents of gradients; on the points of each device."""
+    work: Callable[..., Any] = partial(_second, **parameters)
+    if devices:
+        has, theta = parameters["has"], len(parameters["spec"].weights)
+        given = [i == 0 for i, own in enumerate(has) if own]
+        bars = [True] * len(parameters["names"])
+        of_points = [True, *[False] * theta, *bars, *given, True, *[False] * theta]
+        axis = len(parameters["lead"])
+        partition = partial(_partition_along, work=work, of_points=of_points, axis=axis, sums=theta)
+        work = _shared(work, partition, of_points, axis)
+    return work(x, *rest)
+
+
 def declare_stable() -> None:
     """Tells `jax.export` that later versions of this package run the calls of earlier ones, as they do its own."""
     from jax._src.export import _export
 
     stable = getattr(_export, "_CUSTOM_CALL_TARGETS_GUARANTEED_STABLE", None)
     if isinstance(stable, set):
-        stable |= {EVALUATE, PULLBACK}
+        stable |= set(NAMES)
 
 
 def register_lowering(primitive: Any, work: Callable[..., Any]) -> None:
