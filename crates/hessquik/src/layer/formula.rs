@@ -14,7 +14,34 @@ const MOST: usize = 1 << 12;
 
 /// The settings of a layer that is its forward pass: its entry in model files, and everything else that makes it a layer.
 ///
-/// A [`Formula`] is the layer of a recipe.
+/// A [`Formula`] is the layer of a recipe. One of your own is kept in model files as its graph.
+///
+/// ```
+/// use hessquik::layer::{Formula, Inside, Recipe};
+/// use hessquik::{Error, Evaluate, Init, Network, Real, Var};
+///
+/// /// `u' = (1 - z) u + z tanh(u)` with `z = sigmoid(u K)`.
+/// #[derive(Clone, Debug)]
+/// struct Gate { width: usize }
+///
+/// impl Recipe for Gate {
+///     fn name(&self) -> &'static str { "gate" }
+///     fn counts(&self) -> Vec<(&'static str, usize)> { vec![("width", self.width)] }
+///     fn dims(&self, _: &[(usize, usize)]) -> Result<(usize, usize), Error> { Ok((self.width, self.width)) }
+///     fn weight_shapes(&self) -> Vec<(String, Vec<usize>)> { vec![("K".into(), vec![self.width; 2])] }
+///     fn forward<F: Real>(&self, u: Var<F>, _: &Inside<F>) -> Var<F> {
+///         let z = u.dot("K").sigmoid();
+///         (1.0 - &z) * &u + z * u.tanh()
+///     }
+/// }
+///
+/// let gate = Formula::<_, f64>::of(Gate { width: 3 }, vec![], &mut Init::seed(0))?;
+/// let network = Network::bare(Box::new(gate))?;
+/// let again = Network::<f64>::from_bytes(&network.to_bytes()?)?;
+/// let x = ndarray::array![[0.1, 0.2, 0.3]];
+/// assert_eq!(again.hessian(&x)?, network.hessian(&x)?);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Recipe: Debug + Send + Sync {
     /// The type in model files: `"layer_norm"`.
     fn name(&self) -> &'static str;
