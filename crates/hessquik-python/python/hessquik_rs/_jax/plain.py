@@ -1,4 +1,4 @@
-"""Evaluation, tangents and pullbacks of graphs in JAX's operations.
+"""Evaluation, tangents and pullbacks of networks in JAX's operations.
 
 They are for devices that the engine does not know, forward mode, and second derivatives of jets.
 """
@@ -19,30 +19,16 @@ Arrays = Sequence[Any]
 Lead = tuple[int, ...]
 
 
-FORWARD = (
-    "forward-mode derivatives (jvp, jacfwd, hessian, linearize) of jets are taken of networks that are graphs: use "
-    "reverse mode (grad, vjp, jacrev), or ask hq.jax.jet for the derivative itself"
-)
-ONCE = (
-    "a jet can be differentiated once: ask hq.jax.jet for derivatives with respect to the points (gradient, hessian, "
-    "laplacian, ..) rather than taking them by jax.grad of jax.grad; networks that are graphs have second ones"
-)
-DEVICE = "networks of layers are evaluated on the CPU alone, and networks that are graphs on any device"
-
-
 def full(array: Any, lead: Lead) -> Any:
     """With all leading axes."""
     return jnp.broadcast_to(array, (*lead, *array.shape[len(lead) :]))
 
 
-def _jet(spec: Spec, names: Sequence[str], lead: Lead, otherwise: str) -> Callable[..., tuple[Any, ...]]:
+def _jet(spec: Spec, names: Sequence[str], lead: Lead) -> Callable[..., tuple[Any, ...]]:
     """The results as a function of points and weights that have all leading axes."""
-    replay = spec.replay
-    if replay is None:
-        raise NotImplementedError(f"{otherwise}; a function goes as hq.jax.jet(apply, ..)")
 
     def once(x: Any, *theta: Any) -> tuple[Any, ...]:
-        return tuple(by_jax.evaluated(lambda p: replay(p, theta), x, names, spec.options))
+        return tuple(by_jax.evaluated(lambda p: spec.plain(p, theta), x, names, spec.options))
 
     def batched(x: Any, *theta: Any) -> tuple[Any, ...]:
         flat = [a.reshape(math.prod(lead), *a.shape[len(lead) :]) for a in (x, *theta)]
@@ -53,7 +39,7 @@ def _jet(spec: Spec, names: Sequence[str], lead: Lead, otherwise: str) -> Callab
 
 def evaluate(x: Any, *theta: Any, spec: Spec, lead: Lead) -> list[Any]:
     """The jet (n, q, ..)."""
-    jet = _jet(spec, spec.names, lead, DEVICE)
+    jet = _jet(spec, spec.names, lead)
     return list(jet(*(full(a, lead) for a in (x, *theta))))
 
 
@@ -62,17 +48,15 @@ def tangent(*arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> l
     primals = [full(a, lead) for a in arguments[: len(has)]]
     given = iter(arguments[len(has) :])
     tangents = [next(given) if own else jnp.zeros_like(p) for own, p in zip(has, primals, strict=True)]
-    jet = _jet(spec, spec.names, lead, FORWARD)
+    jet = _jet(spec, spec.names, lead)
     return list(jax.jvp(jet, tuple(primals), tuple(tangents))[1])
 
 
-def pullback(
-    x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool, otherwise: str = DEVICE
-) -> list[Any]:
+def pullback(x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool) -> list[Any]:
     """Gradients to points and weights of a loss with these cotangents."""
     n = len(spec.weights)
     primals = [full(a, lead) for a in (x, *rest[:n])]
-    jet = _jet(spec, names, lead, otherwise)
+    jet = _jet(spec, names, lead)
     return list(jax.vjp(jet, *primals)[1](tuple(rest[n:])))
 
 

@@ -97,7 +97,7 @@ def _jvp(primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead) -> tuple[
 def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
     primals, tangents = arguments[: len(has)], arguments[len(has) :]
     if not all(ad.is_undefined_primal(t) for t in tangents):
-        raise NotImplementedError(plain.FORWARD)
+        raise NotImplementedError("a part of the tangents of a jet cannot be transposed alone")
     nothing: list[Any] = [None] * len(primals)
     # what the loss does not depend on is not pulled back
     given = [(name, bar) for name, bar in zip(spec.names, bars, strict=True) if not isinstance(bar, ad.Zero)]
@@ -120,8 +120,7 @@ def _tangent_jvp(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[
 
 
 def _pullback_jvp(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
-    work = partial(plain.pullback, otherwise=plain.ONCE, **parameters)
-    return _second(work, primals, tangents)
+    return _second(partial(plain.pullback, **parameters), primals, tangents)
 
 
 ad.primitive_jvps[evaluate_p] = _jvp
