@@ -181,10 +181,10 @@ def layer_norm(p, x):
 
 
 def psiformer(draw):
-    """Attention over three electrons, layer norm, a determinant, exponential envelopes, a cusp of distances."""
+    """Attention over two electrons, layer norm, a determinant, exponential envelopes, a cusp of distances."""
 
     def apply(p, x):
-        r = x.reshape(3, 3)
+        r = x.reshape(2, 3)
         distance = jnp.linalg.norm(r, axis=-1, keepdims=True)
         h = dense(p["embed"], jnp.concatenate([r, distance], -1))
         n = layer_norm(p["norm"], h)
@@ -193,13 +193,13 @@ def psiformer(draw):
         h = h + jnp.einsum("hnm,hmd,hdo->no", weights, v, p["join"])
         h = h + jnp.tanh(dense(p["mlp"], h))
         orbitals = dense(p["orbital"], h) * p["pi"] * jnp.exp(-jax.nn.softplus(p["sigma"]) * distance)
-        i, j = jnp.triu_indices(3, 1)
+        i, j = jnp.triu_indices(2, 1)
         pairs = jnp.sqrt(((r[i] - r[j]) ** 2).sum(-1))
         return jnp.log(jnp.linalg.det(orbitals) ** 2 + 1e-3) / 2 - (0.25 / (p["cusp"] + pairs)).sum()
 
     p = {"embed": draw.dense(4, 8), "norm": {"w": draw.uniform(8), "b": draw.normal(8)}, "mlp": draw.dense(8, 8)}
     p |= {"qkv": [draw.normal(8, 2, 4) for _ in range(3)], "join": draw.normal(2, 4, 8, scale=0.3)}
-    return apply, {**p, "orbital": draw.dense(8, 3), "pi": draw.uniform(3), "sigma": draw.uniform(3), "cusp": 1.2}, 9
+    return apply, {**p, "orbital": draw.dense(8, 2), "pi": draw.uniform(2), "sigma": draw.uniform(2), "cusp": 1.2}, 6
 
 
 def symmetry_functions(draw):

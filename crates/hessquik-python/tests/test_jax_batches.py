@@ -203,12 +203,16 @@ def test_whole_numbers_are_not_rounded(kind):
         F(weights, x.tolist() if kind == "list" else x)
 
 
-def test_what_is_not_there_says_so():
-    def third(x):
-        return jax.grad(lambda x: jax.grad(lambda x: jax.grad(total(F), 1)(WEIGHTS, x).sum())(x).sum())(x)
-
-    with pytest.raises(NotImplementedError, match="can be differentiated twice: ask hq.jax.jet"):
-        third(X)
+def test_forward_mode_and_second_derivatives():
+    """Of networks of layers, as of functions, against those of the plain function."""
+    direction = (jax.tree.map(lambda w: 0.3 * w + 0.1, WEIGHTS), jnp.cos(X))
+    for program in (
+        lambda f: jax.jvp(f, (WEIGHTS, X), direction),
+        lambda f: jax.jvp(jax.grad(f, (0, 1)), (WEIGHTS, X), direction),
+        lambda f: jax.jacfwd(jax.grad(f, 1), 1)(WEIGHTS, X[:2]),
+        lambda f: jax.grad(lambda x: (jax.grad(f, 1)(WEIGHTS, x) ** 2).sum())(X),
+    ):
+        close(jax.jit(lambda: program(total(F)))(), jax.jit(lambda: program(total(plain)))())  # noqa: B023
 
 
 def test_programs_are_exported(tmp_path):

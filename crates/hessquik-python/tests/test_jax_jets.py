@@ -56,15 +56,17 @@ def test_the_zoo_is_jaxs(name):
     x = points(d)
     theirs = reference(apply)
 
-    def both(p, x):
-        return theirs(p, x), jax.grad(lambda p, x: loss(theirs(p, x)), (0, 1))(p, x)
-
-    # programs that run once
-    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    expected, gradients = jax.jit(both, compiler_options=quick)(params, x)
     jets = hessquik_rs.jax.jet(apply, NAMES)
-    close(tuple(jets(params, x)), expected)
-    close(jax.grad(lambda p, x: loss(jets(p, x)), (0, 1))(params, x), gradients)
+
+    def both(f):
+        def program(p, x):
+            return tuple(f(p, x)), jax.grad(lambda p, x: loss(f(p, x)), (0, 1))(p, x)
+
+        # it runs once
+        quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+        return jax.jit(program, compiler_options=quick)(params, x)
+
+    close(both(jets), both(theirs))
 
 
 def test_results_follow_the_points():
@@ -180,6 +182,23 @@ def test_programs_for_other_devices_do_not_call_the_engine(platform):
     step = jax.jit(jax.value_and_grad(lambda p, x: loss(jets(p, x))))
     assert "hessquik" in step.trace(params, x).lower(lowering_platforms=("cpu",)).as_text()
     assert "@hessquik" not in step.trace(params, x).lower(lowering_platforms=(platform,)).as_text()
+
+
+LAYERS = [
+    [hq.single(3, 4, "tanh"), hq.single(4, 5, hq.architecture.scaled("sin", 2.0, 0.5), bias=False), hq.softmax(5)],
+    [hq.resnet(3, 2, "silu", h=0.5), hq.log_sum_exp(3)],
+    [hq.icnn(3, [4, 5]), hq.quadratic_icnn(3, 5, 2)],
+    [hq.icnn(3, [4], "gelu", bias=False), hq.quadratic(7, 3)],
+    hq.quadratic_icnn(3, None, 2),
+]
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_networks_of_layers_on_other_devices(layers):
+    net, x = hq.Network(layers, seed=0), points(3)
+    spec = Spec(net, NAMES, {})
+    found = jax.jit(lambda x, *w: plain.evaluate(x, *w, spec=spec, lead=()))(x, *net.weights().values())
+    close([jnp.moveaxis(r, 1, -1) for r in found], tuple(net.evaluate(np.asarray(x), NAMES)))
 
 
 def test_pullbacks_on_other_devices():

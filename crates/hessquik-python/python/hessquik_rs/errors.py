@@ -70,5 +70,4 @@ class InternalError(HessquikError, RuntimeError):
 
 
 class SlowerWarning(UserWarning):
-    """A PyTorch module is evaluated in torch operations where it could be evaluated by the engine, for the reason
-    given."""
+    """A network is evaluated in operations of PyTorch or JAX, not by the engine, for the reason given."""

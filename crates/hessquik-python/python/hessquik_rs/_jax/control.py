@@ -132,7 +132,7 @@ def _cond(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) ->
 
 
 @_call("select_n")
-def _select_n(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) -> Sequence[Value] | Value:
+def _select_n(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) -> Any:
     which, *cases = values
     condition = t.operand(which)
     if condition.value is not None and np.all(condition.value == condition.value.flat[0]):

@@ -1,4 +1,4 @@
-"""Evaluation, tangents and pullbacks of graphs in JAX's operations.
+"""Evaluation, tangents and pullbacks of networks in JAX's operations.
 
 They are for devices that the engine does not know, forward mode, and second derivatives of jets.
 """
@@ -19,26 +19,16 @@ Arrays = Sequence[Any]
 Lead = tuple[int, ...]
 
 
-THREE = (
-    "a jet can be differentiated twice: ask hq.jax.jet for derivatives with respect to the points (gradient, hessian, "
-    "laplacian, ..) rather than taking them by jax.grad of jax.grad; networks that are graphs have third ones"
-)
-DEVICE = "networks of layers are evaluated on the CPU alone, and networks that are graphs on any device"
-
-
 def full(array: Any, lead: Lead) -> Any:
     """With all leading axes."""
     return jnp.broadcast_to(array, (*lead, *array.shape[len(lead) :]))
 
 
-def _jet(spec: Spec, names: Sequence[str], lead: Lead, otherwise: str) -> Callable[..., tuple[Any, ...]]:
+def _jet(spec: Spec, names: Sequence[str], lead: Lead) -> Callable[..., tuple[Any, ...]]:
     """The results as a function of points and weights that have all leading axes."""
-    replay = spec.replay
-    if replay is None:
-        raise NotImplementedError(f"{otherwise}; a function goes as hq.jax.jet(apply, ..)")
 
     def once(x: Any, *theta: Any) -> tuple[Any, ...]:
-        return tuple(by_jax.evaluated(lambda p: replay(p, theta), x, names, spec.options))
+        return tuple(by_jax.evaluated(lambda p: spec.plain(p, theta), x, names, spec.options))
 
     def batched(x: Any, *theta: Any) -> tuple[Any, ...]:
         flat = [a.reshape(math.prod(lead), *a.shape[len(lead) :]) for a in (x, *theta)]
@@ -49,26 +39,24 @@ def _jet(spec: Spec, names: Sequence[str], lead: Lead, otherwise: str) -> Callab
 
 def evaluate(x: Any, *theta: Any, spec: Spec, lead: Lead) -> list[Any]:
     """The jet (n, q, ..)."""
-    jet = _jet(spec, spec.names, lead, DEVICE)
+    jet = _jet(spec, spec.names, lead)
     return list(jet(*(full(a, lead) for a in (x, *theta))))
 
 
-def tangent(*arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...], otherwise: str = DEVICE) -> list[Any]:
+def tangent(*arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
     """The tangent of the jet, for tangents of those arguments that have one."""
     primals = [full(a, lead) for a in arguments[: len(has)]]
     given = iter(arguments[len(has) :])
     tangents = [next(given) if own else jnp.zeros_like(p) for own, p in zip(has, primals, strict=True)]
-    jet = _jet(spec, spec.names, lead, otherwise)
+    jet = _jet(spec, spec.names, lead)
     return list(jax.jvp(jet, tuple(primals), tuple(tangents))[1])
 
 
-def pullback(
-    x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool, otherwise: str = DEVICE
-) -> list[Any]:
+def pullback(x: Any, *rest: Any, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool) -> list[Any]:
     """Gradients to points and weights of a loss with these cotangents."""
     n = len(spec.weights)
     primals = [full(a, lead) for a in (x, *rest[:n])]
-    jet = _jet(spec, names, lead, otherwise)
+    jet = _jet(spec, names, lead)
     return list(jax.vjp(jet, *primals)[1](tuple(rest[n:])))
 
 
@@ -78,7 +66,6 @@ def second(
     lead: Lead,
     names: tuple[str, ...],
     has: tuple[bool, ...],
-    otherwise: str = DEVICE,
 ) -> list[Any]:
     """The tangents of the gradients to points and weights, for tangents of those that have one."""
     n = len(has)
@@ -87,7 +74,7 @@ def second(
     tangents = [next(given) if own else jnp.zeros_like(p) for own, p in zip(has, primals, strict=True)]
 
     def gradients(*moved: Any) -> Any:
-        return pullback(*moved, *bars, spec=spec, lead=lead, names=names, to_weights=True, otherwise=otherwise)
+        return pullback(*moved, *bars, spec=spec, lead=lead, names=names, to_weights=True)
 
     return list(jax.jvp(gradients, tuple(primals), tuple(tangents))[1])
 

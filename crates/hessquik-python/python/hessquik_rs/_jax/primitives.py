@@ -99,7 +99,7 @@ def _jvp(primals: Arrays, tangents: Arrays, *, spec: Spec, lead: Lead) -> tuple[
 def _transpose(bars: Arrays, *arguments: Any, spec: Spec, lead: Lead, has: tuple[bool, ...]) -> list[Any]:
     primals, tangents = arguments[: len(has)], arguments[len(has) :]
     if not all(ad.is_undefined_primal(t) for t in tangents):
-        raise NotImplementedError(plain.THREE)
+        raise NotImplementedError("a part of the tangents of a jet cannot be transposed alone")
     nothing: list[Any] = [None] * len(primals)
     # what the loss does not depend on is not pulled back
     given = [(name, bar) for name, bar in zip(spec.names, bars, strict=True) if not isinstance(bar, ad.Zero)]
@@ -137,7 +137,7 @@ def _pullback_transpose(
     has = tuple(not isinstance(c, ad.Zero) for c in changes)
     nothing: list[Any] = [None] * n
     if any(ad.is_undefined_primal(a) for a in arguments[:n]):
-        raise NotImplementedError(plain.THREE)
+        raise NotImplementedError("gradients of jets are linear in cotangents and tangents alone")
     if not any(has):
         return nothing + [ad.Zero(bar.aval) for bar in arguments[n:]]
     # what tangents are pushed to is what cotangents are pulled back from
@@ -153,7 +153,7 @@ def _second_transpose(
     primals, tangents = arguments[:n], arguments[n:]
     nothing: list[Any] = [None] * n
     if any(ad.is_undefined_primal(a) for a in primals):
-        raise NotImplementedError(plain.THREE)
+        raise NotImplementedError("gradients of jets are linear in cotangents and tangents alone")
     moving = tuple(not isinstance(c, ad.Zero) for c in changes)
     if not any(moving):
         return nothing + [ad.Zero(t.aval) for t in tangents]
@@ -168,7 +168,7 @@ def _elsewhere_jvp(work: Callable[..., Arrays]) -> Callable[..., tuple[list[Any]
 
     def rule(primals: Arrays, tangents: Arrays, **parameters: Any) -> tuple[list[Any], list[Any]]:
         moving = {i: t for i, t in enumerate(tangents) if not isinstance(t, ad.Zero)}
-        return plain.jvp(partial(work, otherwise=plain.THREE, **parameters), primals, moving)
+        return plain.jvp(partial(work, **parameters), primals, moving)
 
     return rule
 

@@ -38,7 +38,7 @@ ACTS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "celu": lambda z, a: jax.nn.celu(z, a.get("alpha", 1.0)),
     "selu": lambda z, a: jax.nn.selu(z),
     "squareplus": lambda z, a: (z + jnp.sqrt(z * z + a.get("b", 4.0))) * 0.5,
-    "scaled": lambda z, a: a.get("a", 1.0) * ACTS[a["of"]["type"]](a.get("b", 1.0) * z, a["of"]),
+    "scaled": lambda z, a: a.get("a", 1.0) * ACTS[a["act"]["type"]](a.get("b", 1.0) * z, a["act"]),
 }
 
 

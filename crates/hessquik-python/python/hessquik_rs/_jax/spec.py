@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hessquik_rs import _native
 from hessquik_rs._arrays import indices
-from hessquik_rs._jax.replay import Replay
+from hessquik_rs._jax import layers
 from hessquik_rs.errors import RequestError
 from hessquik_rs.network import Network
 from hessquik_rs.request import Names, Options
@@ -26,7 +26,7 @@ class Spec:
     networks ready by these texts; when a spec is garbage, so are they.
     """
 
-    __slots__ = ("__weakref__", "_description", "_key", "_replay", "_texts", "names", "shapes", "weights")
+    __slots__ = ("__weakref__", "_description", "_key", "_plain", "_texts", "names", "shapes", "weights")
 
     names: tuple[str, ...]
     """The results, in the order of the request."""
@@ -53,7 +53,7 @@ class Spec:
         if not isinstance(found["mode"], str):
             found["mode"] = indices(found["mode"])
         self._description: dict[str, Any] = {"architecture": network.architecture, **found}
-        self._replay: Replay | None = None
+        self._plain: Callable[[Any, Sequence[Any]], Any] | None = None
         self._texts: dict[tuple[str, ...], str] = {}
         self._key = self.text(self.names)
         weakref.finalize(self, _forget, self._texts)
@@ -64,12 +64,11 @@ class Spec:
         return self._description
 
     @property
-    def replay(self) -> Replay | None:
-        """The network in JAX's operations, if it is a graph."""
-        architecture = self._description["architecture"]
-        if self._replay is None and isinstance(architecture, dict) and architecture.get("type") == "graph":
-            self._replay = Replay(architecture)
-        return self._replay
+    def plain(self) -> Callable[[Any, Sequence[Any]], Any]:
+        """The network in JAX's operations, a function of one point and weights in order."""
+        if self._plain is None:
+            self._plain = layers.plain(self._description["architecture"], tuple(self.weights))
+        return self._plain
 
     def text(self, names: tuple[str, ...]) -> str:
         """What the engine is to compute; of what needs an argument, only what is among `names`."""

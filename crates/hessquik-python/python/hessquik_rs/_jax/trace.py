@@ -54,7 +54,7 @@ class Parameters:
 
     def key(self) -> Any:
         """What a graph is made for; equal keys have equal graphs."""
-        arrays = tuple((a.shape, a.dtype, a.weak_type) for a in self.leaves)
+        arrays = tuple((a.shape, a.dtype, _weak(a)) for a in self.leaves)
         return self.tree, arrays, tuple((i, _same(leaf)) for i, leaf in self.rest.items())
 
     def floats(self) -> list[Any]:
@@ -76,6 +76,11 @@ def _changes(leaf: Any) -> bool:
         return False
     dtype = getattr(leaf, "dtype", float)
     return not (jnp.issubdtype(dtype, jnp.signedinteger) or jnp.issubdtype(dtype, jnp.bool_))
+
+
+def _weak(array: Any) -> bool:
+    """Whether an array takes the precision of what it meets, as Python's numbers do."""
+    return bool(getattr(array, "weak_type", False))
 
 
 def _same(leaf: Any) -> Any:
@@ -118,7 +123,7 @@ class Traced:
 def trace(apply: Apply, parameters: Parameters, d: int, dtype: Any) -> Traced:
     """The graph of a function of parameters and one point `(d,)`, to `(m,)` or `()`."""
     point = jax.ShapeDtypeStruct((d,), dtype)
-    shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in parameters.leaves]
+    shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=_weak(a)) for a in parameters.leaves]
     try:
         jaxpr, out = jax.make_jaxpr(lambda leaves, x: apply(parameters.put_together(leaves), x), return_shape=True)(
             shapes, point
