@@ -36,15 +36,15 @@ impl<F: Copy> Op<F> {
 pub(crate) fn push<F: Real>(list: &mut List<F>, moves: Moves) -> Vec<Option<Id>> {
     let count = list.buffers.len();
     let mut dots: Vec<Option<Id>> = vec![None; count];
-    for id in 0..count {
+    for (id, dot) in dots.iter_mut().enumerate() {
         let n = list.buffers[id].n;
-        match list.buffers[id].source {
-            Source::Points if moves.points => dots[id] = Some(split_points(list, id)),
+        *dot = match list.buffers[id].source {
+            Source::Points if moves.points => Some(split_points(list, id)),
             Source::Weight(theta) => {
-                dots[id] = moves.weights.map(|n_weights| list.source(n, 1, Source::Weight(n_weights + theta)));
+                moves.weights.map(|n_weights| list.source(n, 1, Source::Weight(n_weights + theta)))
             }
-            _ => {}
-        }
+            _ => None,
+        };
     }
     let given: Vec<bool> = dots.iter().map(Option::is_some).collect();
     let mut moving = given.clone();
