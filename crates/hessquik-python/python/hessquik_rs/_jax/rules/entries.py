@@ -13,7 +13,6 @@ from hessquik_rs import var as f
 from hessquik_rs._jax.rules.table import RULES, Refused, every, rule
 from hessquik_rs._var import Var
 
-
 LARGEST = float(np.finfo(np.float64).max)
 """What infinity is as a constant."""
 
