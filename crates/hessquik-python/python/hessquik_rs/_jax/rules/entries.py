@@ -13,6 +13,9 @@ from hessquik_rs import var as f
 from hessquik_rs._jax.rules.table import RULES, Refused, every, rule
 from hessquik_rs._var import Var
 
+LARGEST = float(np.finfo(np.float64).max)
+"""What infinity is as a constant."""
+
 
 def _entrywise(**rules: Callable[[Var], Var]) -> None:
     for name, formula in rules.items():
@@ -85,6 +88,8 @@ def _or(a: Var, b: Var, **_: Any) -> Var:
 def _ne(a: Var, b: Var, **_: Any) -> Var:
     if a.node is b.node:  # how numbers that are none are found
         return f.constant(np.zeros(a.shape))
+    if any(every(v, limit) for v in (a, b) for limit in (LARGEST, -LARGEST)):  # infinity is asked for
+        return f.constant(np.ones(np.broadcast_shapes(a.shape, b.shape)))
     return f.greater(a, b) + f.greater(b, a)
 
 
@@ -92,9 +97,6 @@ def _ne(a: Var, b: Var, **_: Any) -> Var:
 def _eq(a: Var, b: Var, **given: Any) -> Var:
     differs: Var = _ne(a, b, **given)
     return 1.0 - differs
-
-
-LARGEST = float(np.finfo(np.float64).max)
 
 
 @rule("max")
