@@ -186,7 +186,7 @@ def test_results_into_an_earlier_jet():
 def test_nothing_is_written_if_something_is_wrong():
     net, x = network(), points()
     out = {"value": np.full((11, 2), 7.0), "gradient": np.full((11, 2, 2), 7.0)}
-    with pytest.raises(ValueError, match=r"Gradient has shape \[11, 2, 2\], expected \[11, 3, 2\]"):
+    with pytest.raises(ValueError, match=r"gradient has shape \[11, 2, 2\], expected \[11, 3, 2\]"):
         net.evaluate(x, "value,gradient", out=out)
     assert (out["value"] == 7).all()
 

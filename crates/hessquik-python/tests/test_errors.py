@@ -107,7 +107,7 @@ CASES = {
         lend(value=np.ones((2, 2))),
         errors.ShapeError,
         ValueError,
-        r"Value has shape \[2, 2\], expected \[11, 2\]",
+        r"value has shape \[2, 2\], expected \[11, 2\]",
     ),
     "lent axes": (
         lend(value=np.ones(22)),
@@ -138,7 +138,7 @@ CASES = {
         lambda: NET.pullback(X, {"value": np.ones((3, 2))}),
         errors.ShapeError,
         ValueError,
-        "cotangent given for Value",
+        "cotangent given for value",
     ),
     "cotangent axes": (
         lambda: NET.pullback(X, {"value": np.ones(3)}),

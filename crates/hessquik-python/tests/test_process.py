@@ -338,7 +338,7 @@ def test_slow_tiles_give_what_fast_ones_give():
     out = {name: np.empty_like(array) for name, array in vars(jet).items()}
     again = net.evaluate(x, "value,hessian", out=out)
     assert (again.hessian == jet.hessian).all() and (again.value == jet.value).all()
-    with pytest.raises(ValueError, match="Hessian has shape"):
+    with pytest.raises(ValueError, match="hessian has shape"):
         net.evaluate(x, "hessian", out={"hessian": np.empty((40, 400, 400, 1))})
 
 
