@@ -268,7 +268,7 @@ fn wrong_requests() {
     says(net.evaluate(&x, &Request::new()), &["request"]);
     says(net.pullback(&x, &Request::new(), &Jet::default()), &["request"]);
     says(Request::<f64>::parse("value,hesian"), &["hesian", "hessian", "packed"]);
-    says(Request::<f64>::parse(" , "), &["nothing"]);
+    says(Request::<f64>::parse(" , "), &["the request is empty"]);
     says("sideways".parse::<Mode>(), &["sideways", "forward", "sites"]);
     // results and arrays lent for them must be the same; cotangents are of what is asked for
     let mut value = Array2::zeros((5, 2));

@@ -301,6 +301,12 @@ fn operators_that_are_no_numbers() {
 #[test]
 fn the_plan_that_is_told_is_taken() {
     let (architecture, d, m) = mixed();
+    // a softmax goes by a schedule, which has no plan
+    let explained = network::<f64>(&architecture, 10).explain(1000, &Request::new().hessian()).unwrap();
+    assert!(explained.results.is_empty() && !explained.steps.is_empty(), "{explained}");
+    let Architecture::Network { mut layers } = architecture else { unreachable!("a network") };
+    layers[3] = Architecture::Single { in_features: 12, out_features: 12, act: ActivationSpec::Sin, bias: true };
+    let architecture = Architecture::Network { layers };
     let net = network::<f64>(&architecture, 10);
     let x = points::<f64>(11, 7, d);
     let results = [
