@@ -28,6 +28,20 @@ const PREFIX: &str = "weights.";
 /// What PyTorch puts before all names of a network that it wraps.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
+/// Puts the entries of the metadata in order, so that equal networks are equal files: safetensors takes a hash map. They are
+/// written again in the same place, and take as many bytes.
+fn sort_metadata(file: &mut [u8]) {
+    const START: &[u8] = br#"{"__metadata__":"#;
+    let Some(at) = file.get(8..).filter(|header| header.starts_with(START)).map(|_| 8 + START.len()) else { return };
+    let mut entries = serde_json::Deserializer::from_slice(&file[at..]).into_iter::<BTreeMap<String, String>>();
+    let (Some(Ok(sorted)), len) = (entries.next(), entries.byte_offset()) else { return };
+    if let Ok(text) = serde_json::to_vec(&sorted)
+        && text.len() == len
+    {
+        file[at..at + len].copy_from_slice(&text);
+    }
+}
+
 impl<F: Real> Network<F> {
     /// Reads a network from a model file: safetensors whose metadata key `architecture` holds the [`Architecture`] as
     /// JSON, with one tensor per weight, named as [`Layer::weights`] names them, in `F32` or `F64`. Weights in double
@@ -120,7 +134,9 @@ impl<F: Real> Network<F> {
         let further = metadata.iter().map(|(key, value)| (key.to_string(), value.clone()));
         let metadata: HashMap<_, _> = further.chain([(ARCHITECTURE.to_string(), json)]).collect();
         let written = views.collect::<Result<Vec<_>, _>>().and_then(|v| safetensors::serialize(v, Some(metadata)));
-        written.map_err(|e| Error::Architecture(format!("weights cannot be written: {e}")))
+        let mut written = written.map_err(|e| Error::Architecture(format!("weights cannot be written: {e}")))?;
+        sort_metadata(&mut written);
+        Ok(written)
     }
 
     /// Sets all weights from a file with hessQuik's names of weights; it needs no architecture, so that networks with

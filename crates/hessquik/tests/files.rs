@@ -490,3 +490,16 @@ fn networks_too_deep_to_be_read_are_not_written() {
     }
     assert!(matches!(network.to_bytes(), Err(Error::Architecture(_))));
 }
+
+#[test]
+fn equal_networks_are_equal_files() {
+    let network = fully_connected::<f32>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();
+    let more = [("written_by", "a test".to_string()), ("checksum", "\"quoted\" \u{e9}".to_string()), ("z", "1".into())];
+    let first = network.to_bytes_with(&more).unwrap();
+    for _ in 0..20 {
+        assert_eq!(network.to_bytes_with(&more).unwrap(), first);
+    }
+    assert_eq!(Network::<f32>::from_bytes(&first).unwrap().flat_weights(), network.flat_weights());
+    let (_, header) = safetensors::SafeTensors::read_metadata(&first).unwrap();
+    assert_eq!(header.metadata().as_ref().unwrap()["checksum"], "\"quoted\" \u{e9}");
+}
