@@ -37,7 +37,8 @@ def jets(kind):
         return jet.value, jet.gradient, jet.laplacian
 
     tangent = jax.tree.map(lambda a: jnp.cos(jnp.arange(a.size, dtype=a.dtype).reshape(a.shape)), (weights, X))
-    return ours, lambda weights, x: jax.vmap(of_one, (None, 0))(weights, x), weights, tangent
+    # compiled as a whole: one by one, JAX's operations take minutes
+    return jax.jit(ours), jax.jit(lambda weights, x: jax.vmap(of_one, (None, 0))(weights, x)), weights, tangent
 
 
 def loss(jet):
@@ -52,7 +53,7 @@ def close(found, wanted):
 @pytest.mark.parametrize("kind", LAYERS)
 def test_tangents(kind):
     ours, theirs, weights, tangent = jets(kind)
-    wanted = jax.jvp(theirs, (weights, X), tangent)
+    wanted = jax.jit(lambda w, x: jax.jvp(theirs, (w, x), tangent))(weights, X)
     close(jax.jvp(ours, (weights, X), tangent), wanted)
     close(jax.jit(lambda w, x: jax.jvp(ours, (w, x), tangent))(weights, X), wanted)
     # one of them moves
@@ -60,8 +61,9 @@ def test_tangents(kind):
         lambda jet: lambda x: jet(weights, x),
         lambda jet: lambda x: jet({**weights, "1.b": x[0, 0] + weights["1.b"]}, X),
     ):
-        close(jax.jvp(of_jet(ours), (X,), tangent[1:]), jax.jvp(of_jet(theirs), (X,), tangent[1:]))
-    close(jax.jacfwd(ours)(weights, X), jax.jacfwd(theirs)(weights, X))
+        found, wanted = (jax.jit(lambda x: jax.jvp(f, (x,), tangent[1:]))(X) for f in map(of_jet, (ours, theirs)))  # noqa: B023
+        close(found, wanted)
+    close(jax.jit(jax.jacfwd(ours))(weights, X), jax.jit(jax.jacfwd(theirs))(weights, X))
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -70,7 +72,7 @@ def test_products_with_the_hessian_of_a_loss(kind, by):
     ours, theirs, weights, tangent = jets(kind)
 
     def forward(jet):
-        return jax.jvp(jax.grad(loss(jet), by), (weights, X), tangent)[1]
+        return jax.jit(lambda w, x: jax.jvp(jax.grad(loss(jet), by), (w, x), tangent)[1])(weights, X)
 
     def backward(jet):
         def along(weights, x):
@@ -88,11 +90,11 @@ def test_products_with_the_hessian_of_a_loss(kind, by):
 @pytest.mark.parametrize("kind", LAYERS)
 def test_hessians_of_a_loss(kind):
     ours, theirs, weights, _ = jets(kind)
-    close(jax.hessian(loss(ours))(weights, X), jax.hessian(loss(theirs))(weights, X))
-    close(jax.hessian(loss(ours), 1)(weights, X), jax.hessian(loss(theirs), 1)(weights, X))
+    for by in (0, 1):
+        close(jax.jit(jax.hessian(loss(ours), by))(weights, X), jax.jit(jax.hessian(loss(theirs), by))(weights, X))
 
     def of_points(jet):
-        return jax.vmap(jax.hessian(lambda x: loss(jet)(weights, x[None])))(X)
+        return jax.jit(jax.vmap(jax.hessian(lambda x: loss(jet)(weights, x[None]))))(X)
 
     close(of_points(ours), of_points(theirs))
 
