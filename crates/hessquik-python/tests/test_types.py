@@ -43,7 +43,7 @@ WRONG = """
     net.explain(5, "hesian")
     net.explain(5, mode="reverse")
     hq.single(2, 3, "tahn")
-    hq.fully_connected([2, 3], "relu")
+    hq.fully_connected([2, 3], "maxout")
     hq.Network(hq.single(2, 3), seeds=1)
     net.save("net.safetensors", replace=True)
 """

@@ -20,7 +20,7 @@ class knownActivation(hessQuikActivationFunction):
     >>> x = torch.tensor([9.5], dtype=torch.float64)
     >>> _, _, d2sigma = act.tanhActivation()(x, do_gradient=True, do_Hessian=True)
     >>> f"{d2sigma.item():.10e}"  # 1 - tanh(x)^2 would have lost half of the digits
-    '-4.4822350046e-08'
+    '-4.4822370496e-08'
     """
 
     _redefined = False
