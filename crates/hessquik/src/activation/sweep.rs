@@ -110,6 +110,9 @@ pub(super) fn sweep<F: Real, K: Kernel<F>>(kernel: K, order: usize, z: &[F], out
 }
 
 fn sweep_on<F: Real, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
+    if one_by_one(arch) {
+        return each(kernel, order, z, out);
+    }
     match order {
         0 => arch.dispatch(Sweep::<F, K, 0> { kernel, z, out }),
         1 => arch.dispatch(Sweep::<F, K, 1> { kernel, z, out }),
@@ -118,24 +121,24 @@ fn sweep_on<F: Real, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F],
     }
 }
 
-struct Once<F, K> {
-    kernel: K,
-    z: F,
+/// Whether blocks are of no use: where the machine does not add and multiply at once, each `mul_add` is a call, and
+/// nothing is vectorised.
+fn one_by_one(arch: Arch) -> bool {
+    cfg!(target_arch = "x86_64") && matches!(arch, Arch::Scalar)
 }
 
-impl<F: Real, K: Kernel<F>> NullaryFnOnce for Once<F, K> {
-    type Output = [F; 4];
-
-    #[inline(always)]
-    fn call(self) -> [F; 4] {
-        let Self { kernel, z } = self;
-        if K::HAS_RARE && kernel.is_rare(z) { kernel.rare(z) } else { kernel.jet(z) }
+fn each<F: Real, K: Kernel<F>>(kernel: K, order: usize, z: &[F], mut out: [&mut [F]; 4]) {
+    for (i, &z) in z.iter().enumerate() {
+        for (out, derivative) in out.iter_mut().zip(once(kernel, z)).take(order + 1) {
+            out[i] = derivative;
+        }
     }
 }
 
 /// The kernel at one point; the same numbers as [`sweep`].
+#[inline(never)] // there is one copy of it for each kernel
 pub(super) fn once<F: Real, K: Kernel<F>>(kernel: K, z: F) -> [F; 4] {
-    Arch::new().dispatch(Once { kernel, z })
+    if K::HAS_RARE && kernel.is_rare(z) { kernel.rare(z) } else { kernel.jet(z) }
 }
 
 #[cfg(test)]

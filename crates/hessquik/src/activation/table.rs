@@ -2,9 +2,10 @@
 //! coefficients.
 #![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
 
-use super::sweep::{BLOCK, Kernel, block};
+use super::sweep::{BLOCK, Kernel, sweep};
 use crate::Real;
 use pulp::{Arch, NullaryFnOnce};
+use std::ops::Deref;
 
 /// The highest order of derivatives that activations give: 8, and one more for pullbacks.
 pub const MAX_ORDER: usize = 9;
@@ -85,18 +86,6 @@ pub(super) fn rounded<F: Real>(z: F, results: [f64; 4]) -> [F; 4] {
     [unless(value), unless(first), unless(second), unless(third)]
 }
 
-/// The derivatives of orders 0 to `order` at a block of points.
-#[inline(always)]
-pub(super) fn derivatives<F: Real, K: Higher<F>>(kernel: K, order: usize, z: &Row<F>) -> Table<F> {
-    let mut d = [[F::zero(); BLOCK]; MAX_ORDER + 1];
-    let jet = block::<F, K, 3>(kernel, *z);
-    d[..4].copy_from_slice(&jet);
-    if order > 3 {
-        kernel.higher(order, z, &mut d);
-    }
-    d
-}
-
 /// The coefficients of orders 0 to `order` of f(z(t)), where `d` holds f^(j) at z(0) and `z` the coefficients of z(t).
 ///
 /// Horner's rule for the power series sum_j f^(j)/j! (z(t) - z(0))^j, cut after `order`: a factor z(t) - z(0), which
@@ -124,7 +113,7 @@ fn compose_block<F: Real>(order: usize, d: &Table<F>, z: &Table<F>) -> Table<F> 
 
 /// The rows of a block of entries starting at `first`, zero where there are no rows or no entries.
 #[inline(always)]
-fn load<F: Real>(rows: &[&[F]], first: usize, len: usize) -> Table<F> {
+fn load<F: Real>(rows: &[impl Deref<Target = [F]>], first: usize, len: usize) -> Table<F> {
     let mut table = [[F::zero(); BLOCK]; MAX_ORDER + 1];
     for (to, from) in table.iter_mut().zip(rows) {
         to[..len].copy_from_slice(&from[first..first + len]);
@@ -133,60 +122,75 @@ fn load<F: Real>(rows: &[&[F]], first: usize, len: usize) -> Table<F> {
 }
 
 #[inline(always)]
-fn store<F: Real>(table: &Table<F>, out: &mut [&mut [F]], first: usize, len: usize) {
+fn store<F: Real>(table: &[Row<F>], out: &mut [&mut [F]], first: usize, len: usize) {
     for (from, to) in table.iter().zip(out) {
         to[first..first + len].copy_from_slice(&from[..len]);
     }
 }
 
-/// What is done with a kernel's derivatives at each block of points.
-struct Over<'a, 'b, F, K> {
+/// The derivatives of orders 4 and up at each block of points, where `low` has those below.
+struct Upwards<'a, 'b, F, K> {
     kernel: K,
-    /// Coefficients of z(t); one row alone asks for the derivatives themselves.
-    z: &'a [&'a [F]],
-    out: &'a mut [&'b mut [F]],
-    series: bool,
+    z: &'a [F],
+    low: &'a [&'b mut [F]],
+    high: &'a mut [&'b mut [F]],
 }
 
-impl<F: Real, K: Higher<F>> NullaryFnOnce for Over<'_, '_, F, K> {
+impl<F: Real, K: Higher<F>> NullaryFnOnce for Upwards<'_, '_, F, K> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { kernel, z, out, series } = self;
-        let order = out.len() - 1;
-        for first in (0..z[0].len()).step_by(BLOCK) {
-            let len = BLOCK.min(z[0].len() - first);
-            let z = load(z, first, len);
-            let d = derivatives(kernel, order, &z[0]);
-            let result = if series { compose_block(order, &d, &z) } else { d };
-            store(&result, out, first, len);
+        let Self { kernel, z, low, high } = self;
+        for first in (0..z.len()).step_by(BLOCK) {
+            let len = BLOCK.min(z.len() - first);
+            let (mut d, [z, ..]) = (load(low, first, len), load(&[z], first, len));
+            kernel.higher(LOW + high.len() - 1, &z, &mut d);
+            store(&d[LOW..], high, first, len);
         }
     }
 }
 
+/// How many derivatives [`Kernel::jet`] gives.
+const LOW: usize = 4;
+
 /// Fills `out[j]` with the j-th derivatives at `z`.
 pub(super) fn fill_derivatives<F: Real, K: Higher<F>>(kernel: K, z: &[F], out: &mut [&mut [F]]) {
-    Arch::new().dispatch(Over { kernel, z: &[z], out, series: false });
-}
-
-/// Fills `out[j]` with the j-th Taylor coefficients of f(z(t)), where `z[j]` has those of z(t).
-pub(super) fn fill_taylor<F: Real, K: Higher<F>>(kernel: K, z: &[&[F]], out: &mut [&mut [F]]) {
-    Arch::new().dispatch(Over { kernel, z, out, series: true });
-}
-
-/// The same for an activation without a kernel, whose derivatives `fill` gives for each block of points.
-pub(super) fn fill_taylor_by<F: Real>(z: &[&[F]], out: &mut [&mut [F]], fill: impl Fn(&[F], &mut [&mut [F]])) {
-    let orders = out.len();
-    for first in (0..z[0].len()).step_by(BLOCK) {
-        let len = BLOCK.min(z[0].len() - first);
-        let mut d = [[F::zero(); BLOCK]; MAX_ORDER + 1];
-        fill(&z[0][first..first + len], &mut d.each_mut().map(|row| &mut row[..len])[..orders]);
-        store(&compose_block(orders - 1, &d, &load(z, first, len)), out, first, len);
+    let order = (LOW - 1).min(out.len() - 1);
+    let (low, high) = out.split_at_mut(order + 1);
+    let mut slices: [&mut [F]; LOW] = Default::default();
+    for (slice, low) in slices.iter_mut().zip(&mut *low) {
+        *slice = low;
+    }
+    sweep(kernel, order, z, slices);
+    if !high.is_empty() {
+        Arch::new().dispatch(Upwards { kernel, z, low, high });
     }
 }
 
-#[allow(dead_code)] // as `compose`
+/// Points of which the derivatives are kept while series are composed: they stay in the nearest cache.
+const CHUNK: usize = 4 * BLOCK;
+
+/// Fills `out[j]` with the j-th Taylor coefficients of f(z(t)), where `z[j]` has those of z(t) and `fill` gives the
+/// derivatives of f at some points.
+pub(super) fn fill_taylor_by<F: Real>(z: &[&[F]], out: &mut [&mut [F]], fill: impl Fn(&[F], &mut [&mut [F]])) {
+    let orders = out.len();
+    let mut space = [[F::zero(); CHUNK]; MAX_ORDER + 1];
+    for first in (0..z[0].len()).step_by(CHUNK) {
+        let at = first..z[0].len().min(first + CHUNK);
+        fill(&z[0][at.clone()], &mut space.each_mut().map(|row| &mut row[..at.len()])[..orders]);
+        let (mut rows, mut to): ([&[F]; MAX_ORDER + 1], [&mut [F]; MAX_ORDER + 1]) = Default::default();
+        for (row, z) in rows.iter_mut().zip(z) {
+            *row = &z[at.clone()];
+        }
+        for (to, out) in to.iter_mut().zip(&mut *out) {
+            *to = &mut out[at.clone()];
+        }
+        let derivatives = space.each_ref().map(|row| &row[..at.len()]);
+        compose(&derivatives[..orders], &rows[..z.len().min(MAX_ORDER + 1)], &mut to[..orders]);
+    }
+}
+
 struct Compose<'a, 'b, F> {
     derivatives: &'a [&'a [F]],
     z: &'a [&'a [F]],
@@ -214,7 +218,6 @@ impl<F: Real> NullaryFnOnce for Compose<'_, '_, F> {
 /// The order is `out.len() - 1`, at most [`MAX_ORDER`], and there must be as many rows of derivatives as of `out`.
 /// With `&derivatives[1..]` the result is the series of f'(z(t)): the coefficient of order k - j of it is the derivative
 /// of the k-th coefficient of f(z(t)) by the j-th of z(t), which is what the reverse and the push of this step need.
-#[allow(dead_code)] // for callers that keep the derivatives
 pub(crate) fn compose<F: Real>(derivatives: &[&[F]], z: &[&[F]], out: &mut [&mut [F]]) {
     debug_assert!(derivatives.len() >= out.len() && out.len() <= MAX_ORDER + 1);
     Arch::new().dispatch(Compose { derivatives, z, out });

@@ -94,7 +94,7 @@ impl<F: Real> Visit<F> for Taylor<'_, '_, F> {
     type Out = ();
 
     fn kernel<K: Higher<F>>(self, kernel: K) {
-        table::fill_taylor(kernel, self.z, self.out);
+        table::fill_taylor_by(self.z, self.out, |z, out| table::fill_derivatives(kernel, z, out));
     }
 
     fn custom(self, f: &dyn Pointwise) {
