@@ -30,6 +30,7 @@ def options():
     parser.add_argument("--peers", default=ALL_PEERS, help=f"of {ALL_PEERS}, or none (default: all)")
     parser.add_argument("--venv", type=Path, default=HERE / ".venv", help="the environment of the peers")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="where results go")
+    parser.add_argument("--workers", type=Path, help="a folder with the workers in Rust (default: they are built)")
     parser.add_argument("--no-scaling", action="store_true", help="leave out two threads against one")
     return parser.parse_args()
 
@@ -93,7 +94,7 @@ def main():
     import report
     from workers import PEERS, Failed, Worker
 
-    binaries = build()
+    binaries = args.workers or build()
     args.out.mkdir(parents=True, exist_ok=True)
     available = sorted(os.sched_getaffinity(0))
     core = available[-1] if args.core is None else args.core
