@@ -1,5 +1,7 @@
 //! Every mode gives the Hessian where it is finite, though one of them overflows on its way there.
-use hessquik::{Activation, Evaluate, Init, Jet, Layer, Mode, Network, Real, Request, Resnet, Single, Var};
+mod as_graph;
+use as_graph::AsGraph;
+use hessquik::{Activation, Evaluate, Init, Jet, Layer, Mode, Network, Real, Request, Resnet, Single};
 use ndarray::{Array2, ArrayD};
 
 const MODES: [Mode; 4] = [Mode::Auto, Mode::Forward, Mode::Backward, Mode::Sites];
@@ -20,31 +22,6 @@ fn scaled<F: Real>(layers: Vec<Box<dyn Layer<F>>>, factors: &[f64]) -> Network<F
 
 fn single<F: Real>(n: usize, m: usize, act: Activation, init: &mut Init) -> Box<dyn Layer<F>> {
     Box::new(Single::new(n, m, act, init))
-}
-
-/// A network as a graph.
-#[derive(Clone, Debug)]
-struct AsGraph<F: Real>(Network<F>);
-
-impl<F: Real> Layer<F> for AsGraph<F> {
-    fn name(&self) -> String {
-        "graph".into()
-    }
-    fn dim_input(&self) -> usize {
-        self.0.dim_input()
-    }
-    fn dim_output(&self) -> usize {
-        self.0.dim_output()
-    }
-    fn weights(&self) -> Vec<(String, &ArrayD<F>)> {
-        self.0.weights()
-    }
-    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
-        self.0.weights_mut()
-    }
-    fn forward_pass(&self, u: Var<F>) -> Var<F> {
-        u.apply("", &self.0)
-    }
 }
 
 /// Networks that go through large numbers: large first layers, small ones after them, and the other way round.

@@ -82,7 +82,7 @@ impl<'a, F> Results<'a, F> {
 }
 
 /// From memory order (n_s, q, ..) to logical order (n_s, .., q).
-pub(super) fn logical_axes(n: usize) -> Vec<usize> {
+fn logical_axes(n: usize) -> Vec<usize> {
     [0].into_iter().chain(2..n).chain([1]).take(n).collect()
 }
 
@@ -146,6 +146,27 @@ pub fn evaluate<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
     })
 }
 
+/// The cotangents, in memory order, that element `b` of the batch has by name.
+pub(super) fn cotangents_at<'a, F: Float>(
+    names: &[Field],
+    cotangents: &[Parts<'a, F>],
+    batch: &Batch<'_>,
+    b: usize,
+) -> Result<JetView<'a, F>, String> {
+    let mut view = JetView::default();
+    for (&name, cotangent) in names.iter().zip(cotangents) {
+        let array = cotangent.at(batch, b);
+        let axes = logical_axes(array.ndim());
+        macro_rules! put {
+            ($field:ident) => {
+                view.$field = Some(array.permuted_axes(axes).into_dimensionality().map_err(text)?)
+            };
+        }
+        by_name!(name, put, factored: return Err("the factored Hessian has no pullback".into()));
+    }
+    Ok(view)
+}
+
 /// Arguments x (n_s, d), the weights in order, and cotangents in memory order by the names of the spec; results are the
 /// gradients to x and to the weights.
 pub fn pullback<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
@@ -159,17 +180,7 @@ pub fn pullback<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
     let mut out = Results::<F>::all(frame, axes, batch.len())?;
     let parts = (0..batch.len()).map(|_| out.iter_mut().map(Results::next).collect::<Vec<_>>()).collect::<Vec<_>>();
     let one = |prepared: &Prepared<F>, b: usize, out: Vec<&mut [F]>| -> Result<(), String> {
-        let mut view = JetView::default();
-        for (&name, cotangent) in names.iter().zip(&cotangents) {
-            let array = cotangent.at(&batch, b);
-            let axes = logical_axes(array.ndim());
-            macro_rules! put {
-                ($field:ident) => {
-                    view.$field = Some(array.permuted_axes(axes).into_dimensionality().map_err(text)?)
-                };
-            }
-            by_name!(name, put, factored: return Err("the factored Hessian has no pullback".into()));
-        }
+        let view = cotangents_at(&names, &cotangents, &batch, b)?;
         let gradients = prepared.pullback(&points(x.at(&batch, b))?, &view).map_err(text)?;
         let flat = gradients.input.iter().chain(&gradients.weights);
         out.into_iter().flatten().zip(flat).for_each(|(to, &from)| *to = from);

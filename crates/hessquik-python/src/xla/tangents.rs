@@ -3,11 +3,11 @@
 //! After the arguments of the call that is differentiated come the tangents: of the points, if the attribute `moves` has an
 //! x, and of all weights in order, if it has a w.
 use super::abi::{Buffer, Frame};
-use super::call::{Batch, Parts, Results, logical_axes, names, on_threads, points, text};
+use super::call::{Batch, Parts, Results, cotangents_at, names, on_threads, points, text};
 use super::spec::Cached;
 use crate::array::Float;
 use crate::results::by_name;
-use hessquik::{Evaluate, Field, Jet, JetView, Tangent};
+use hessquik::{Evaluate, Field, Jet, Tangent};
 use ndarray::{Array1, Array2, ArrayViewD};
 
 /// The arguments of a call, sorted.
@@ -100,17 +100,7 @@ pub fn second<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
     let mut out = Results::<F>::all(frame, all.batch.dims.len(), count)?;
     F::cache().with(spec, |ready| {
         for b in 0..count {
-            let mut view = JetView::default();
-            for (&name, cotangent) in names.iter().zip(&all.cotangents) {
-                let array = cotangent.at(&all.batch, b);
-                let axes = logical_axes(array.ndim());
-                macro_rules! put {
-                    ($field:ident) => {
-                        view.$field = Some(array.permuted_axes(axes).into_dimensionality().map_err(text)?)
-                    };
-                }
-                by_name!(name, put, factored: return Err("the factored Hessian has no pullback".into()));
-            }
+            let view = cotangents_at(&names, &all.cotangents, &all.batch, b)?;
             let x = points(all.x.at(&all.batch, b))?;
             let (network, request) = ready.with_weights(&all.weights_at(b)).map_err(text)?;
             let push = |tangent: Tangent<'_, F>| network.pullback_pushforward(&x, request, &view, tangent);

@@ -2,31 +2,24 @@
 use super::call::{Call, Sink, Task};
 use super::kind::Kind;
 use super::program::Program;
+use super::recent::Recent;
 use super::start::Start;
 use crate::evaluate::resolve;
 use crate::{Error, Layer, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How many requests are kept, and how large each may be in bytes when resolved: it then holds directions as they pass
-/// the first layer, and lists of entries.
-const KEPT: usize = 8;
+/// How large a request that is kept may be in bytes when resolved: it then holds directions as they pass the first layer, and
+/// lists of entries.
 pub(super) const LARGEST: usize = 4 << 20;
 
 /// A network as the engine runs it, with its last requests: resolving one takes longer than a call of few points.
 #[derive(Debug)]
 pub struct Lowered<F> {
     program: Arc<Program<F>>,
-    /// The one used last first. Locked for as long as it takes to compare requests.
-    calls: Mutex<Vec<Resolved<F>>>,
+    /// Locked for as long as it takes to compare requests.
+    calls: Mutex<Recent<F, Arc<Call<F>>>>,
     /// The same network as a graph, where a request wants one.
     graph: OnceLock<Arc<Program<F>>>,
-}
-
-#[derive(Debug)]
-struct Resolved<F> {
-    request: Request<F>,
-    reverse: bool,
-    call: Arc<Call<F>>,
 }
 
 impl<F> Clone for Lowered<F> {
@@ -61,27 +54,17 @@ impl<F: Real> Lowered<F> {
         request: &Request<F>,
         reverse: bool,
     ) -> Result<Arc<Call<F>>, Error> {
-        if let Some(call) = self.known(request, reverse) {
+        if let Some(call) = self.calls().find(request, reverse) {
             return Ok(call);
         }
         let call = Arc::new(resolve(self.program.clone(), &|| self.as_graph(layer), request, reverse)?);
         if bytes(&call) + request.bytes() <= LARGEST {
-            let request = request.clone();
-            let mut calls = self.calls();
-            calls.truncate(KEPT - 1);
-            calls.insert(0, Resolved { request, reverse, call: call.clone() });
+            self.calls().keep(request, reverse, call.clone());
         }
         Ok(call)
     }
 
-    fn known(&self, request: &Request<F>, reverse: bool) -> Option<Arc<Call<F>>> {
-        let mut calls = self.calls();
-        let at = calls.iter().position(|known| known.reverse == reverse && known.request.same(request))?;
-        calls[..=at].rotate_right(1);
-        Some(calls[0].call.clone())
-    }
-
-    fn calls(&self) -> MutexGuard<'_, Vec<Resolved<F>>> {
+    fn calls(&self) -> MutexGuard<'_, Recent<F, Arc<Call<F>>>> {
         // nothing that runs under the lock leaves the list half changed
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,6 +100,7 @@ fn bytes<F: Real>(call: &Call<F>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recent::KEPT;
     use super::*;
     use crate::{Activation, Init, fully_connected};
     use ndarray::{Array2, array};

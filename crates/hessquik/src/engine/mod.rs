@@ -23,6 +23,7 @@ mod packed;
 pub(crate) mod product;
 mod program;
 mod pullback;
+mod recent;
 mod rescue;
 mod reverse;
 mod reverse_carry;

@@ -1,12 +1,10 @@
 //! What a network keeps when its weights change: schedules depend on its graph and on the request alone.
 use super::lowered::LARGEST;
+use super::recent::Recent;
 use crate::execute::{How, Plan};
 use crate::graph::Graph;
 use crate::{Error, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// How many of each are kept.
-const KEPT: usize = 8;
 
 /// The schedules of a network, shared by its copies.
 #[derive(Clone, Debug)]
@@ -14,7 +12,7 @@ pub(crate) struct Schedules<F>(Arc<Mutex<Kept<F>>>);
 
 impl<F> Default for Schedules<F> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Kept { graph: None, plans: Vec::new(), verdicts: Vec::new() })))
+        Self(Arc::new(Mutex::new(Kept::of(None))))
     }
 }
 
@@ -22,26 +20,14 @@ impl<F> Default for Schedules<F> {
 struct Kept<F> {
     /// The graph of the plans.
     graph: Option<Arc<Graph<F>>>,
-    plans: Vec<(Key<F>, Arc<Plan<F>>)>,
+    plans: Recent<F, Arc<Plan<F>>>,
     /// Whether a schedule is worth taking instead of sweeps over the layers.
-    verdicts: Vec<(Key<F>, bool)>,
+    verdicts: Recent<F, bool>,
 }
 
-/// A request, and whether it is for a pullback.
-#[derive(Debug)]
-struct Key<F>(Request<F>, bool);
-
-/// What is kept under a key, which is then the last used.
-fn find<F: Real, T: Clone>(list: &mut [(Key<F>, T)], request: &Request<F>, reverse: bool) -> Option<T> {
-    let at = list.iter().position(|(known, _)| known.1 == reverse && known.0.same(request))?;
-    list[..=at].rotate_right(1);
-    Some(list[0].1.clone())
-}
-
-fn keep<F: Real, T>(list: &mut Vec<(Key<F>, T)>, request: &Request<F>, reverse: bool, what: T) {
-    if request.bytes() <= LARGEST {
-        list.truncate(KEPT - 1);
-        list.insert(0, (Key(request.clone(), reverse), what));
+impl<F> Kept<F> {
+    fn of(graph: Option<Arc<Graph<F>>>) -> Self {
+        Self { graph, plans: Recent::default(), verdicts: Recent::default() }
     }
 }
 
@@ -57,7 +43,7 @@ impl<F: Real> Schedules<F> {
         if let Some(known) = kept.graph.as_ref().filter(|known| known.same(&graph)) {
             return known.clone();
         }
-        *kept = Kept { graph: Some(graph.clone()), plans: Vec::new(), verdicts: Vec::new() };
+        *kept = Kept::of(Some(graph.clone()));
         graph
     }
 
@@ -67,15 +53,15 @@ impl<F: Real> Schedules<F> {
         {
             let mut kept = self.lock();
             if own(&kept)
-                && let Some(plan) = find(&mut kept.plans, request, reverse)
+                && let Some(plan) = kept.plans.find(request, reverse)
             {
                 return Ok(plan);
             }
         }
         let plan = Arc::new(Plan::new(graph, request, How { reverses: reverse, ..How::default() })?);
         let mut kept = self.lock();
-        if own(&kept) {
-            keep(&mut kept.plans, request, reverse, plan.clone());
+        if own(&kept) && request.bytes() <= LARGEST {
+            kept.plans.keep(request, reverse, plan.clone());
         }
         Ok(plan)
     }
@@ -83,12 +69,14 @@ impl<F: Real> Schedules<F> {
     /// Whether a schedule is worth taking instead of sweeps over the layers, where that is known. It is a matter of speed
     /// alone, so it need not be forgotten when a layer changes its form.
     pub fn verdict(&self, request: &Request<F>, reverse: bool) -> Option<bool> {
-        find(&mut self.lock().verdicts, request, reverse)
+        self.lock().verdicts.find(request, reverse)
     }
 
     /// Notes it.
     pub fn decide(&self, request: &Request<F>, reverse: bool, verdict: bool) {
-        keep(&mut self.lock().verdicts, request, reverse, verdict);
+        if request.bytes() <= LARGEST {
+            self.lock().verdicts.keep(request, reverse, verdict);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Layers that are their forward pass: random graphs against hyper-dual numbers, and the layers of the manual as graphs
 //! against the same layers in the one form.
+use crate::as_graph::AsGraph;
 use crate::common;
 use common::adjoint::Slopes;
 use common::random::{self, Drawn, Limits};
@@ -9,31 +10,6 @@ use hessquik::{
 };
 use ndarray::ArrayD;
 use proptest::prelude::*;
-
-/// A network whose forward pass is that of another one.
-#[derive(Clone, Debug)]
-pub struct AsGraph<F: Real>(pub Network<F>);
-
-impl<F: Real> Layer<F> for AsGraph<F> {
-    fn name(&self) -> String {
-        "graph".into()
-    }
-    fn dim_input(&self) -> usize {
-        self.0.dim_input()
-    }
-    fn dim_output(&self) -> usize {
-        self.0.dim_output()
-    }
-    fn weights(&self) -> Vec<(String, &ArrayD<F>)> {
-        self.0.weights()
-    }
-    fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
-        self.0.weights_mut()
-    }
-    fn forward_pass(&self, u: Var<F>) -> Var<F> {
-        u.apply("", &self.0)
-    }
-}
 
 /// One line of a forward pass; operands are earlier lines, counted modulo their number.
 #[derive(Clone, Debug)]

@@ -15,6 +15,8 @@
 //! | [`hostile`], [`lying_layers`] | the error, or the bits, that there should be |
 //! | [`wide`] | finite differences, and one thread, where weights leave the caches |
 //! | [`user_layers`] | the same oracles, for what users write |
+#[path = "../as_graph/mod.rs"]
+mod as_graph;
 mod common;
 mod compose;
 mod golden;

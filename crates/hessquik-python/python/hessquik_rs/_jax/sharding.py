@@ -116,41 +116,8 @@ class _Axes:
         return NamedSharding(self.mesh, PartitionSpec())
 
 
-def _partition_evaluate(mesh: Any, arguments: Any, results: Any, *, spec: Spec, lead: Lead) -> Any:
-    (x, *theta) = arguments
-    axes = _Axes(mesh, x, len(lead))
-    work = partial(_evaluate, spec=spec, lead=lead)
-    return (
-        mesh,
-        lambda *local: tuple(work(*local)),
-        tuple(map(axes.of_points, results)),
-        (axes.of_points(x), *map(axes.whole, theta)),
-    )
-
-
-def _partition_pullback(
-    mesh: Any, arguments: Any, results: Any, *, spec: Spec, lead: Lead, names: tuple[str, ...], to_weights: bool
-) -> Any:
-    n = len(spec.weights)
-    x, theta, bars = arguments[0], arguments[1 : 1 + n], arguments[1 + n :]
-    axes = _Axes(mesh, x, len(lead))
-
-    def work(*local: Any) -> Any:
-        x_bar, *theta_bar = _pullback(*local, spec=spec, lead=lead, names=names, to_weights=to_weights)
-        if axes.names and to_weights:
-            theta_bar = [jax.lax.psum(g, axes.names) for g in theta_bar]
-        return (x_bar, *theta_bar)
-
-    return (
-        mesh,
-        work,
-        (axes.of_points(x), *map(axes.whole, theta)),
-        (axes.of_points(x), *map(axes.whole, theta), *map(axes.of_points, bars)),
-    )
-
-
-def _partition_along(
-    mesh: Any, arguments: Any, results: Any, *, work: Any, of_points: Any, axis: int, sums: int
+def _partition(
+    mesh: Any, arguments: Any, results: Any, *, work: Any, of_points: Sequence[bool], axis: int, sums: int
 ) -> Any:
     """A call whose arguments and results are `of_points` or whole; its last `sums` results are summed over devices."""
     axes = _Axes(mesh, arguments[0], axis)
@@ -185,10 +152,10 @@ def _rule(of_points: Sequence[bool], axis: int, arguments: Arrays, results: Arra
     return rule, {"need_replication_factors": tuple(name for name in alone if name != "n")}
 
 
-def _shared(
-    work: Callable[..., Any], partition: Callable[..., Any], of_points: Sequence[bool], axis: int
-) -> Callable[..., Any]:
+def _shared(work: Callable[..., Any], of_points: Sequence[bool], axis: int, sums: int = 0) -> Callable[..., Any]:
+    """The same work on several devices, each on its own points, which are axis `axis` of what is `of_points`."""
     shared = custom_partitioning(lambda *arguments: tuple(work(*arguments)))
+    partition = partial(_partition, work=work, of_points=of_points, axis=axis, sums=sums)
 
     def rule(_: Any, arguments: Arrays, results: Arrays) -> Any:
         return _rule(of_points, axis, arguments, results)
@@ -206,8 +173,7 @@ def evaluate(devices: bool, x: Any, *theta: Any, **parameters: Any) -> Any:
     work: Callable[..., Any] = partial(_evaluate, **parameters)
     if devices:
         of_points = [True, *[False] * len(theta), *[True] * len(parameters["spec"].names)]
-        partition = partial(_partition_evaluate, **parameters)
-        work = _shared(work, partition, of_points, len(parameters["lead"]))
+        work = _shared(work, of_points, len(parameters["lead"]))
     return work(x, *theta)
 
 
@@ -217,8 +183,7 @@ def pullback(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
     if devices:
         n = len(parameters["spec"].weights)
         of_points = [True, *[False] * n, *[True] * (len(rest) - n), True, *[False] * n]
-        partition = partial(_partition_pullback, **parameters)
-        work = _shared(work, partition, of_points, len(parameters["lead"]))
+        work = _shared(work, of_points, len(parameters["lead"]), sums=n if parameters["to_weights"] else 0)
     return work(x, *rest)
 
 
@@ -226,13 +191,9 @@ def pushforward(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
     """Points x, weights and tangents to the tangent of the jet; on the points of each device."""
     work: Callable[..., Any] = partial(_pushforward, **parameters)
     if devices:
-        has, theta = parameters["has"], len(parameters["spec"].weights)
-        given = [i == 0 for i, own in enumerate(has) if own]
-        of_points = [True, *[False] * theta, *given, *[True] * len(parameters["spec"].names)]
-        axis = len(parameters["lead"])
-        work = _shared(
-            work, partial(_partition_along, work=work, of_points=of_points, axis=axis, sums=0), of_points, axis
-        )
+        n = len(parameters["spec"].weights)
+        of_points = [True, *[False] * n, *_given(parameters["has"]), *[True] * len(parameters["spec"].names)]
+        work = _shared(work, of_points, len(parameters["lead"]))
     return work(x, *rest)
 
 
@@ -240,14 +201,16 @@ def second(devices: bool, x: Any, *rest: Any, **parameters: Any) -> Any:
     """Points x, weights, cotangents and tangents to the tangents of gradients; on the points of each device."""
     work: Callable[..., Any] = partial(_second, **parameters)
     if devices:
-        has, theta = parameters["has"], len(parameters["spec"].weights)
-        given = [i == 0 for i, own in enumerate(has) if own]
+        n = len(parameters["spec"].weights)
         bars = [True] * len(parameters["names"])
-        of_points = [True, *[False] * theta, *bars, *given, True, *[False] * theta]
-        axis = len(parameters["lead"])
-        partition = partial(_partition_along, work=work, of_points=of_points, axis=axis, sums=theta)
-        work = _shared(work, partition, of_points, axis)
+        of_points = [True, *[False] * n, *bars, *_given(parameters["has"]), True, *[False] * n]
+        work = _shared(work, of_points, len(parameters["lead"]), sums=n)
     return work(x, *rest)
+
+
+def _given(has: Sequence[bool]) -> list[bool]:
+    """Which of the tangents that are given are of points: that of the first argument."""
+    return [i == 0 for i, own in enumerate(has) if own]
 
 
 def declare_stable() -> None:
