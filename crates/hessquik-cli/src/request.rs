@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(results.names, "value,");
         assert_eq!(results.partials, [[0, 1], [2, 2]]);
         assert_eq!(results.block, Some((vec![0, 1], vec![2])));
-        for wrong in ["", "hesian", "partials:0", "partials:0-x", "block:0", "values:1", "block:/1", "partials:"] {
+        for wrong in ["", "hesian", "partials:0-", "partials:0-x", "block:0", "values:1", "block:/1", "partials:"] {
             assert!(wrong.parse::<Results>().is_err(), "{wrong}");
         }
     }

@@ -29,7 +29,7 @@ fn command_line() {
     eval(&folder, "x.csv", "").fails(2, &["--output"]);
     eval(&folder, "x.csv", "-o out --request value,hesian").fails(2, &["hesian", "hessian", "partials"]);
     eval(&folder, "x.csv", "-o out --request ,").fails(2, &["the request is empty"]);
-    eval(&folder, "x.csv", "-o out --request partials:0").fails(2, &["partials:0-1"]);
+    eval(&folder, "x.csv", "-o out --request partials:0-").fails(2, &["partials:0-1"]);
     eval(&folder, "x.csv", "-o out --request block:0").fails(2, &["block:0+1/2"]);
     eval(&folder, "x.csv", "-o out --mode fast").fails(2, &["fast", "forward"]);
     eval(&folder, "x.csv", "-o out --dtype f16").fails(2, &["f16", "f32"]);
