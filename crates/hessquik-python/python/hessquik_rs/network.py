@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
 from hessquik_rs._files import check_replaceable, claim, release
+from hessquik_rs._state_dict import State, chain
 from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
-from hessquik_rs.architecture import Architecture, as_json
+from hessquik_rs.architecture import Activation, Architecture, as_json
 from hessquik_rs.check import Check, Checks
 from hessquik_rs.errors import SettingError, ShapeError, UnknownWeightError
 from hessquik_rs.explanation import Explanation
@@ -159,6 +160,36 @@ class Network:
 
         graph, weights, own = frozen(apply, params, d)
         net = cls(graph, dtype=own if dtype is None else dtype, seed=0)
+        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
+        return net
+
+    @classmethod
+    def from_state_dict(
+        cls,
+        state: State,
+        *,
+        act: Activation | Sequence[Activation],
+        last: Activation = "identity",
+        dtype: DTypeLike | None = None,
+    ) -> Network:
+        """The network of linear layers whose weights are in a state dictionary, as of `torch.nn.Sequential`.
+
+        * `state`: weights (outputs, inputs) and biases (outputs) by name, in order of the layers; or a file of them,
+          `.pt`, `.safetensors` or `.npz`
+        * `act`: the activation between layers, or one for each layer but the last; a state dictionary does not say it
+        * `last`: the activation after the last layer
+        * `dtype`: that of the weights unless given
+
+        Anything but linear layers is refused by name: bring the module itself then, by `from_torch`.
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> state = {"0.weight": np.ones((16, 2)), "0.bias": np.zeros(16), "2.weight": np.ones((1, 16))}
+        >>> hq.Network.from_state_dict(state, act="tanh")
+        Network(2 -> 1, 64 weights, float64)
+        """
+        layers, weights, own = chain(state, act, last)
+        net = cls(layers, dtype=own if dtype is None else dtype, seed=0)
         net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
         return net
 
