@@ -1,4 +1,4 @@
-"""How a request is computed, and what that costs."""
+"""How a request is computed, and its cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The plan of each second-order result of a request beside the alternatives; `print` shows a table."""
+    """The plan of each second-order result of a request, and the alternatives; `print` shows a table."""
 
     points: int
     directions: tuple[int, int]
@@ -48,7 +48,7 @@ class Explanation:
 
     @classmethod
     def parse(cls, table: str, text: str) -> Explanation:
-        """From the table and the JSON that the engine gives."""
+        """From the table and the JSON of the engine."""
         found = json.loads(text)
 
         def candidate(c: dict[str, object]) -> Candidate:

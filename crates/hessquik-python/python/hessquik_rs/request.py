@@ -1,4 +1,4 @@
-"""What can be asked of a network: names of results, and options."""
+"""Requests to a network: names of results, and options."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Pairs: TypeAlias = Sequence[Sequence[int]] | NDArray[np.integer[Any]]
 
 
 class Options(TypedDict, total=False):
-    """What a request says beside the names of its results."""
+    """The options of a request, beside the names of its results."""
 
     directions: ArrayLike | None
     """Input directions (k, d), the rows of `V`; the unit vectors unless given."""
