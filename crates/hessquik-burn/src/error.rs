@@ -55,7 +55,7 @@ pub enum Error {
     File {
         /// Which file.
         path: std::path::PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         message: String,
     },
 }

@@ -58,7 +58,7 @@ pub enum Error {
         what: String,
         /// The value that was found.
         found: String,
-        /// What would be valid.
+        /// The values that are valid.
         wanted: String,
     },
 
@@ -85,14 +85,14 @@ pub enum Error {
     Layer {
         /// Position and name of the layer.
         layer: String,
-        /// What is wrong with it.
+        /// What is wrong with the layer.
         message: String,
     },
 
     /// There is no weight of this name.
     #[error("no weight is named {name:?}; the network has {known}")]
     UnknownWeight {
-        /// The name that was asked for.
+        /// The name that was requested.
         name: String,
         /// The names that exist.
         known: String,
@@ -103,7 +103,7 @@ pub enum Error {
     OutOfMemory {
         /// Which result, with its shape.
         what: String,
-        /// How many bytes were asked for (saturating).
+        /// Number of bytes requested (saturating).
         bytes: u128,
     },
 
@@ -121,7 +121,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         message: String,
     },
 

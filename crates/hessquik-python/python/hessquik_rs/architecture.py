@@ -57,7 +57,7 @@ Activation: TypeAlias = ActivationName | dict[str, Any]
 with settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`,
 `leaky_relu(slope)`, `scaled(act, a, b)`.
 
-`"log"`, `"sqrt"` and powers that are no integers give NaN for negative z. The second derivatives of ReLU are zero."""
+`"log"`, `"sqrt"` and non-integer powers give NaN for negative z. The second derivatives of ReLU are zero."""
 
 
 def _act(act: Activation) -> dict[str, Any]:

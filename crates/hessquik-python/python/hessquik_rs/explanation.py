@@ -19,14 +19,14 @@ class Candidate:
     """One way to compute a result, with its predicted cost."""
 
     name: str
-    """`auto`, `sites`, `backward`, `forward`, or `chosen` for what the mode of the request says."""
+    """`auto`, `sites`, `backward` or `forward`; `chosen` for the mode of the request."""
     plan: Plan
     flops: float
     """Floating-point operations in matrix products, per point."""
     elements: float
-    """Elements that go through activations and elementwise passes, per point."""
+    """Elements that pass through activations and elementwise operations, per point."""
     outputs: float
-    """Entries of results that are written, per point."""
+    """Entries of the results that are written, per point."""
     seconds: float
     """Predicted time for all points, on one thread."""
 

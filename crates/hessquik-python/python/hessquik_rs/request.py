@@ -38,7 +38,7 @@ Mode: TypeAlias = ModeName | tuple[int, Sequence[int]]
 
 
 Indices: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
-"""Whole numbers."""
+"""Integers."""
 
 Block: TypeAlias = tuple[Indices, Indices] | NDArray[np.integer[Any]]
 """Rows and columns."""
@@ -51,9 +51,9 @@ class Options(TypedDict, total=False):
     """The options of a request, beside the names of its results."""
 
     directions: ArrayLike | None
-    """Input directions (k, d), the rows of `V`; the unit vectors unless given."""
+    """Input directions (k, d), the rows of `V`; the unit vectors by default."""
     outputs: ArrayLike | None
-    """Output directions (m, q), the columns of `U`; the outputs themselves unless given."""
+    """Output directions (m, q), the columns of `U`; the outputs themselves by default."""
     mode: Mode | None
     """How second derivatives are computed; all modes give the same numbers."""
     operator: ArrayLike | None

@@ -61,12 +61,12 @@ impl<F: Real> Linear<F> {
         self.push(Piece::Copy { from, to, len, scale })
     }
 
-    /// Adds the weight called `name` with its first entry at (`row`, `col`); a vector stands as a column.
+    /// Adds the weight called `name` with its first entry at (`row`, `col`); a vector is placed as a column.
     pub fn weight(self, name: &str, row: usize, col: usize) -> Self {
         self.push_weight(name, row, col, false, false)
     }
 
-    /// Adds the transpose of the weight called `name`; a vector stands as a row.
+    /// Adds the transpose of the weight called `name`; a vector is placed as a row.
     pub fn transposed(self, name: &str, row: usize, col: usize) -> Self {
         self.push_weight(name, row, col, true, false)
     }
