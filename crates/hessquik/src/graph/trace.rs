@@ -66,8 +66,8 @@ impl<F: Real> Graph<F> {
     /// The graph of a layer or network.
     ///
     /// # Errors
-    /// [`Error::Layer`] where its forward pass does not make sense, naming the line of its source;
-    /// [`Error::IncompatibleBlocks`] and [`Error::Setting`] as [`Network::new`](crate::Network::new).
+    /// [`Error::Layer`] if its forward pass is invalid, naming the source line; [`Error::IncompatibleBlocks`] and
+    /// [`Error::Setting`] as [`Network::new`](crate::Network::new).
     pub fn of<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
         let shared: Shared<F> = Rc::new(RefCell::new(Tracer::new()));
         let (d, m) = (layer.dim_input(), layer.dim_output());
