@@ -334,7 +334,8 @@ impl Layer {
             ref other => {
                 return Err(Error::Unsupported {
                     what: format!("the layer {other:?}"),
-                    message: "it does not fit the one form, and is no module here; use the library itself".into(),
+                    message: "it does not fit the one form and is not available as a module; use the library itself"
+                        .into(),
                 });
             }
         })

@@ -25,7 +25,7 @@ Exit codes:
   3    a file, model or array is missing or wrong, memory is short, or training failed
   130  interrupted
 After a failure nothing is written, and what was there is as before; training that is interrupted saves what it has. Files
-that another command or program wrote are replaced by --force alone. Where a file is read or written, - stands for standard
+that another command or program wrote are replaced only with --force. Where a file is read or written, - stands for standard
 input or output, and FIFOs and devices are read from and written into.";
 
 /// Values, gradients and Hessians of neural networks with respect to their inputs, analytically.
@@ -96,7 +96,7 @@ impl Train {
 X holds one point in each row: .npy (floats of any size, bfloat16, integers or booleans), .npz or .safetensors (array x), \
 .csv (also .tsv and .txt; commas, semicolons, tabs or spaces; one line of names may come first, and comments after #), or a \
 folder with x.npy. In a .csv, exponents may be written with D, and fractions after a comma where semicolons or tabs separate \
-columns; missing values are errors. What comes through - or a FIFO is known by its first bytes, or by --input-format.
+columns; missing values are errors. The kind of data from - or a FIFO is detected from its first bytes, or set by --input-format.
 
 OUT is a .safetensors, .npz or .csv file or else a folder of .npy files, with value (n, m), gradient (n, d, m), \
 hessian (n, d, d, m), laplacian (n, m), diagonal (n, d, m) in C order; with directions, k and q take the place of d \
@@ -191,12 +191,12 @@ fn share(text: &str) -> Result<(usize, usize), String> {
             ("SLURM_PROCID", "SLURM_NTASKS"),
         ];
         let found = launchers.iter().find_map(|(rank, size)| Some((number(rank)?, number(size)?)));
-        found.ok_or("no launcher has set a rank (mpirun and srun do)")?
+        found.ok_or("no rank is set in the environment (mpirun and srun set one)")?
     } else {
         let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
         parsed.ok_or("expected I/N, such as 0/4, or auto")?
     };
-    if part < parts { Ok((part, parts)) } else { Err(format!("share {part} of {parts}: they count from 0")) }
+    if part < parts { Ok((part, parts)) } else { Err(format!("share {part} of {parts}: shares are numbered from 0")) }
 }
 
 /// Make a model with random weights

@@ -99,7 +99,9 @@ pub enum Error {
     },
 
     /// A result does not fit in memory.
-    #[error("cannot allocate {what}: {bytes} bytes asked for (evaluate in tiles with `stream`, or ask for less)")]
+    #[error(
+        "cannot allocate {what}: {bytes} bytes requested (evaluate in tiles with `stream`, or request fewer results)"
+    )]
     OutOfMemory {
         /// Which result, with its shape.
         what: String,

@@ -462,7 +462,9 @@ pub(crate) fn check_lent<F: Real>(call: &Call<F>, ns: usize, out: &mut JetMut<'_
     });
     wrong.map_or(Ok(()), Err)?;
     match call.fields.iter().zip(lent).find(|(_, lent)| !lent) {
-        Some(((field, _), _)) => Err(Error::Request(format!("the request has {field}, but no array is lent for it"))),
+        Some(((field, _), _)) => {
+            Err(Error::Request(format!("the request has {field}, but no output array was given for it")))
+        }
         None => Ok(()),
     }
 }

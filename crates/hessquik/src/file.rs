@@ -229,7 +229,7 @@ fn undescribed<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Error {
     }
     let layer = find(layers).unwrap_or_default();
     Error::Architecture(format!(
-        "layer {layer} is, or has an activation, defined by the user: a file cannot describe it"
+        "layer {layer} is user-defined or has a user-defined activation, which a file cannot describe"
     ))
 }
 
@@ -275,7 +275,7 @@ impl<'a> Contents<'a> {
         if metadata.data_len() != data.len() {
             let (found, wanted) = (data.len(), metadata.data_len());
             return Err(format!(
-                "truncated or with bytes left over: {found} bytes of tensors, its header has {wanted}"
+                "truncated or with bytes left over: {found} bytes of tensors, the header declares {wanted}"
             ));
         }
         Ok(Self { metadata, data })

@@ -117,7 +117,7 @@ impl<'de> Visitor<'de> for Distinct {
         let mut keys = HashSet::new();
         while let Some((key, Self)) = map.next_entry::<String, Self>()? {
             if keys.contains(&key) {
-                return Err(A::Error::custom(format!("{key} is there twice")));
+                return Err(A::Error::custom(format!("{key} appears twice")));
             }
             keys.insert(key);
         }
@@ -183,7 +183,7 @@ mod tests {
     fn keys_at_any_depth() {
         assert!(distinct_keys(br#"{"a": {"b": [1, -1.5, null, true, "x"]}, "b": {}}"#).is_ok());
         for twice in [r#"{"a": 1, "b": 2, "a": 3}"#, r#"{"x": {"a": 1, "a": 1}}"#, r#"[{"a": 1, "\u0061": 1}]"#] {
-            assert!(distinct_keys(twice.as_bytes()).unwrap_err().contains("a is there twice"), "{twice}");
+            assert!(distinct_keys(twice.as_bytes()).unwrap_err().contains("a appears twice"), "{twice}");
         }
         assert!(distinct_keys(b"{").is_err());
     }

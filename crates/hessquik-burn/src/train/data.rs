@@ -107,7 +107,7 @@ impl Data {
     pub fn split(self, valid: usize, seed: u64) -> Result<(Self, Self), Error> {
         if valid >= self.len() {
             let n = self.len();
-            return Err(Error::Training(format!("{valid} points to validate with, but there are {n} in all")));
+            return Err(Error::Training(format!("{valid} validation points requested, but there are only {n} points")));
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));

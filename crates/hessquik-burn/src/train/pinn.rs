@@ -29,7 +29,7 @@ impl Points {
         if inside.is_empty() || boundary.is_empty() {
             let (a, b) = (inside.len(), boundary.len());
             return Err(Error::Training(format!(
-                "{a} points inside and {b} on the boundary, expected one each at least"
+                "{a} points inside and {b} on the boundary, expected at least one of each"
             )));
         }
         let n = inside.len() + boundary.len();

@@ -53,7 +53,7 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Largest norm of a gradient: longer gradients are scaled down to it.
     pub clip: Option<f64>,
-    /// Epochs after these, of 20 iterations of L-BFGS each on all points (Nocedal and Wright, *Numerical Optimization*,
+    /// Epochs after these, of 50 iterations of L-BFGS each on all points (Nocedal and Wright, *Numerical Optimization*,
     /// chapter 7, with a line search for the strong Wolfe conditions).
     pub lbfgs: usize,
     /// Stops training after this many epochs without a lower loss (of the validation points, if any) and returns the

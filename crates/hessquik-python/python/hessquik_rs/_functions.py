@@ -213,7 +213,7 @@ def vector_norm(v: Operand, p: float = 2.0, axis: Axes = None, keepdims: bool = 
     if math.isinf(p):
         return amax(abs(v), axis, keepdims) if p > 0 else -amax(-abs(v), axis, keepdims)
     if p == 0.0:
-        raise ShapeError("vector_norm: the number of entries that are not zero is no norm that has derivatives")
+        raise ShapeError("vector_norm: the 0-norm, the number of nonzero entries, has no derivatives")
     base = v if p % 2.0 == 0.0 else abs(v)
     return (base**p).sum(axis, keepdims) ** (1.0 / p)
 

@@ -380,7 +380,7 @@ def graph(output: Var, inputs: int | None = None) -> dict[str, Any]:
     listed = nodes.ordered(output.node)
     points = [n for n in listed if isinstance(n, nodes.Input)]
     if len(points) > 1:
-        raise ArchitectureError("the output depends on two inputs: call hq.input once, and slice what it gives")
+        raise ArchitectureError("the output depends on two inputs: call hq.input once, and slice its result")
     if inputs is not None and points and points[0].n != inputs:
         raise ShapeError(f"the point has {points[0].n} features, not {inputs}")
     if not points and inputs is None:
@@ -395,6 +395,6 @@ def weights(output: Var) -> list[nodes.Weight]:
         if isinstance(node, nodes.Weight):
             if found.setdefault(node.name, node) is not node:
                 raise ArchitectureError(
-                    f"two weights are named {node.name!r}: call hq.weight once and use what it gives"
+                    f"two weights are named {node.name!r}: call hq.weight once and reuse its result"
                 )
     return list(found.values())

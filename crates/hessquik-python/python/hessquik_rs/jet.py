@@ -116,7 +116,7 @@ class Jet:
 
     def __getattr__(self, name: str) -> Any:
         if name in Jet.__annotations__:
-            raise AttributeError(f"{name} was not asked for; this jet has {', '.join(vars(self)) or 'nothing'}")
+            raise AttributeError(f"{name} was not requested; this jet has {', '.join(vars(self)) or 'nothing'}")
         raise AttributeError(f"a Jet has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[Any]:

@@ -22,7 +22,7 @@ impl GraphSpec {
     pub fn of<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
         Graph::of(layer)?.describe(layer).ok_or_else(|| {
             Error::Architecture(format!(
-                "layer {} has an activation of its own, which has no description",
+                "layer {} has a user-defined activation, which has no description",
                 layer.name()
             ))
         })

@@ -182,7 +182,7 @@ impl GraphSpec {
     fn size(&self, node: &NodeSpec, sizes: &[usize]) -> Result<usize, String> {
         let of = |id: usize| match sizes.get(id) {
             Some(&n) => Ok(n),
-            None => Err(format!("operand {id} does not stand before it")),
+            None => Err(format!("operand {id} does not come before this node")),
         };
         match node {
             NodeSpec::Input {} => Ok(self.inputs),

@@ -92,7 +92,7 @@ impl<F: Real> Graph<F> {
         let n: usize = shape.iter().product();
         if n != m || m == 0 {
             let what = format!("the output dimension of layer {}", layer.name());
-            return Err(Error::setting(what, n, format!("at least 1, and {m} as the layer says")));
+            return Err(Error::setting(what, n, format!("at least 1, and {m} as declared by the layer")));
         }
         let graph = Self { nodes: std::mem::take(&mut tracer.nodes), input, output };
         graph.check()?;
@@ -110,7 +110,7 @@ pub(super) fn trace<F: Real, L: Layer<F> + ?Sized>(
     let at = if position.is_empty() { layer.name() } else { format!("{position} ({})", layer.name()) };
     if u.len() != layer.dim_input() {
         let what = format!("the input dimension of layer {at}");
-        return Err(Error::setting(what, u.len(), format!("{} as the layer says", layer.dim_input())));
+        return Err(Error::setting(what, u.len(), format!("{} as declared by the layer", layer.dim_input())));
     }
     match layer.parts() {
         Parts::Chain(layers) => {
@@ -146,7 +146,11 @@ pub(super) fn trace<F: Real, L: Layer<F> + ?Sized>(
             drop(tracer);
             if out.len() != layer.dim_output() {
                 let what = format!("the output dimension of layer {at}");
-                return Err(Error::setting(what, out.len(), format!("{} as the layer says", layer.dim_output())));
+                return Err(Error::setting(
+                    what,
+                    out.len(),
+                    format!("{} as declared by the layer", layer.dim_output()),
+                ));
             }
             Ok(out.flatten())
         }
@@ -174,7 +178,7 @@ fn affine<F: Real>(n: usize, maps: &[(&Var<F>, &Linear<F>)], any: &Var<F>, shift
                 Piece::Copy { from, to, len, scale } => {
                     if from + len > u.len() || to + len > n {
                         return Err(format!(
-                            "a copy of {len} features from {from} to {to} leaves its matrix ({}, {n})",
+                            "a copy of {len} features from {from} to {to} does not fit in its matrix ({}, {n})",
                             u.len()
                         ));
                     }
@@ -186,7 +190,7 @@ fn affine<F: Real>(n: usize, maps: &[(&Var<F>, &Linear<F>)], any: &Var<F>, shift
                     let (p, q) = if transposed { (cols, rows) } else { (rows, cols) };
                     if row + p > u.len() || col + q > n {
                         return Err(format!(
-                            "a block ({p}, {q}) at ({row}, {col}) leaves its matrix ({}, {n})",
+                            "a block ({p}, {q}) at ({row}, {col}) does not fit in its matrix ({}, {n})",
                             u.len()
                         ));
                     }

@@ -121,7 +121,11 @@ impl Recipe for BoundarySpec {
         match inside.get(1) {
             Some(&shift) if shift != (d, m) => {
                 let found = format!("{} to {}", shift.0, shift.1);
-                Err(Error::setting("the dimensions of the shift", found, format!("{d} to {m}, as the network has")))
+                Err(Error::setting(
+                    "the dimensions of the shift",
+                    found,
+                    format!("{d} to {m}, the same as the network"),
+                ))
             }
             _ => Ok((d, m)),
         }

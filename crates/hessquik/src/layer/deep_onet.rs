@@ -53,7 +53,7 @@ impl<F: Real> DeepONet<F> {
 fn dims(inside: &[(usize, usize)], outputs: usize) -> Result<(usize, usize), Error> {
     let n = inside[0].1;
     if let Some((_, other)) = inside.iter().find(|(_, other)| *other != n) {
-        let wanted = format!("{n}, as the first network has: they are multiplied entry by entry");
+        let wanted = format!("{n}, the same as the first network: they are multiplied entry by entry");
         return Err(Error::setting("the number of features that a network of the product gives", other, wanted));
     }
     if n == 0 || !n.is_multiple_of(outputs) {

@@ -94,7 +94,7 @@ impl Recipe for FourierSpec {
             return Err(Error::setting(
                 "matrix",
                 "given",
-                "none where the frequencies are trained: they are the weight B",
+                "no matrix if the frequencies are trained: B is then a weight",
             ));
         }
         if matrix.len() != self.in_features || matrix.iter().any(|row| row.len() != self.frequencies) {

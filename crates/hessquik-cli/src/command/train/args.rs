@@ -76,7 +76,7 @@ value, gradient_0, hessian_0_1, ..., with the number of the output at the end wh
 FILE` writes all of these. Of a .csv with other names, or an .npy, --columns and --values say which columns are points and \
 values.
 
-The relative error is that of the value (of what comes next, if there are none) at the test points, which are not \
+The relative error is that of the value (or of the gradient or Hessian if no values are given) at the test points, which are not \
 trained on.
 
 Examples:
@@ -205,7 +205,7 @@ fn activations() -> String {
             }
         })
         .collect();
-    format!("Their activation, and that of the single layer: {}", names.join(", "))
+    format!("Activation of the residual layers and the single layer: {}", names.join(", "))
 }
 
 /// An activation of the library by name, `antitanh` by hessQuik's, too.

@@ -216,7 +216,7 @@ class NN(nn.Sequential):
                 return {"type": "network", "layers": [describe(child) for child in module]}
             description: dict[str, Any] | None = module.architecture() if hasattr(module, "architecture") else None
             if description is None or description.get("act", 0) is None:
-                raise ValueError(f"model files do not know the layer {module}")
+                raise ValueError(f"model files cannot describe the layer {module}")
             return description
 
         return json(describe(self))
