@@ -20,7 +20,7 @@ impl GraphSpec {
     /// [`Error::Architecture`] for a user-defined activation, and [`Error::Layer`] for a smooth map: neither has a
     /// description.
     pub fn of<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        Graph::of(layer)?.describe(layer).ok_or_else(|| {
+        Graph::of(layer)?.describe(layer.weights()).ok_or_else(|| {
             Error::Architecture(format!(
                 "layer {} has a user-defined activation, which has no description",
                 layer.name()

@@ -2,7 +2,8 @@
 use super::trace::Tracer;
 use super::{Form, Graph, Kind, Node, NodeId, Term};
 use crate::schedule::Block;
-use crate::{Activation, ActivationSpec, Error, Layer, Real};
+use crate::{Activation, ActivationSpec, Error, Real};
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -248,13 +249,12 @@ impl GraphSpec {
 }
 
 impl<F: Real> Graph<F> {
-    /// The graph as data, with the names and shapes of the weights of `layer`, whose graph it is; `None` where an activation
-    /// is the user's own.
-    pub(crate) fn describe<L: Layer<F> + ?Sized>(&self, layer: &L) -> Option<GraphSpec> {
+    /// The graph as data, with the names and shapes of these weights, those of the layer whose graph it is; `None` where an
+    /// activation is the user's own.
+    pub(crate) fn describe(&self, weights: Vec<(String, &ArrayD<F>)>) -> Option<GraphSpec> {
         let mut start = 0;
         let mut starts = Vec::new();
-        let weights: Vec<WeightSpec> = layer
-            .weights()
+        let weights: Vec<WeightSpec> = weights
             .into_iter()
             .map(|(name, w)| {
                 starts.push(start);

@@ -1,5 +1,5 @@
 //! Variables, with which forward passes are written.
-use super::trace::Shared;
+use super::trace::{Shared, Untyped};
 use super::{Form, Kind, NodeId, Term};
 use crate::schedule::Block;
 use crate::{Activation, Layer, Real};
@@ -461,7 +461,7 @@ impl<F: Real> Var<F> {
                 }
             }
         }
-        match super::trace::trace(layer, prefix, self.flatten(), &places) {
+        match Untyped::new(layer, &|u| layer.forward_pass(u)).trace(prefix, self.flatten(), &places) {
             Ok(out) => out,
             Err(error) => {
                 self.fail(at, format!("apply: {error}"));
