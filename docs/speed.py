@@ -2,7 +2,7 @@
 """The page on speed, made from what `benchmarks/run.py` measured.
 
 docs/speed.py keep results.json ...   what the page needs of these runs, to speed.json; of a cell the last one counts
-docs/speed.py                         speed.json to src/speed.md and src/figures/speed.svg
+docs/speed.py                         speed.json to src/speed.md and its figures
 docs/speed.py check                   fails if page or figure are not what speed.json makes
 """
 
@@ -57,10 +57,42 @@ def table(rows, peers):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def picture(rows):
-    """Bars of the best peer's time over ours, on a logarithmic scale."""
-    left, width, step = 190, 420, 15
-    height = step * len(rows) + 46
+FAMILIES = {
+    "grid": "value, gradient, Hessian, 10 points",
+    "pinn": "the same, physics-informed networks",
+    "wide": "the same, wide layers",
+    "laplacian": "value, gradient, Laplacian",
+    "training": "training step",
+    "icnn": "input convex network",
+}
+"""Labels of the small picture."""
+
+
+def by_case(rows):
+    """Bars of the best peer's time over ours."""
+    entries = [
+        (f"{row['family']} {row['case']}", ratio, f"{number(ratio)} {peer}")
+        for row in rows
+        for ratio, peer in [best(row)]
+    ]
+    return bars(entries, 190)
+
+
+def by_family(rows):
+    """The same, averaged over the cases of a family."""
+    entries = []
+    for family, label in FAMILIES.items():
+        ratios = [best(row)[0] for row in rows if row["family"] == family]
+        if ratios:
+            span = f"{number(min(ratios))} to {number(max(ratios))}"
+            entries.append((label, targets.mean(ratios), f"{number(targets.mean(ratios))} ({span})"))
+    return bars(entries, 230)
+
+
+def bars(entries, left):
+    """A bar for each name and ratio, on a logarithmic scale, with a note behind it."""
+    width, step = 420, 15
+    height = step * len(entries) + 46
     at = lambda ratio: left + width * math.log(max(ratio, 0.5) / 0.5) / math.log(40 / 0.5)  # noqa: E731
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 20} {height}" '
@@ -68,20 +100,18 @@ def picture(rows):
         "<title>Time of the fastest peer over ours</title>",
         f'<rect width="{left + width + 20}" height="{height}" fill="#fff"/>',
     ]
-    bottom = step * len(rows) + 12
+    bottom = step * len(entries) + 12
     for tick in (0.5, 1, 2, 5, 10, 20):
         stroke = "#333" if tick == 1 else "#ddd"
         parts.append(f'<path d="M{at(tick):.1f} 6V{bottom}" stroke="{stroke}"/>')
         parts.append(f'<text x="{at(tick):.1f}" y="{bottom + 14}" text-anchor="middle" fill="#555">{tick}</text>')
-    for i, row in enumerate(rows):
-        ratio, peer = best(row)
+    for i, (name, ratio, note) in enumerate(entries):
         y = 8 + step * i
         colour = "#1f6fb2" if ratio >= CLOSE else "#b3322c"
-        name = f"{row['family']} {row['case']}"
         parts.append(f'<text x="{left - 6}" y="{y + 10}" text-anchor="end">{name}</text>')
         x, to = sorted((at(1), at(ratio)))
         parts.append(f'<rect x="{x:.1f}" y="{y + 1}" width="{to - x:.1f}" height="{step - 4}" fill="{colour}"/>')
-        parts.append(f'<text x="{max(to, at(1)) + 4:.1f}" y="{y + 10}" fill="#555">{number(ratio)} {peer}</text>')
+        parts.append(f'<text x="{max(to, at(1)) + 4:.1f}" y="{y + 10}" fill="#555">{note}</text>')
     parts.append(
         f'<text x="{left}" y="{bottom + 29}" fill="#555">time of the fastest of JAX, torch.func, folx over ours</text>'
     )
@@ -134,14 +164,14 @@ takes {number(min(old))} to {number(max(old))} times as long, in the geometric m
     text += (
         "Near the floor there is little left to win for anyone: all do the same products equally well. Where ours is\n"
     )
-    text += "far above the floor, as with narrow layers, our kernels still leave time on the table.\n\n"
+    text += "far above the floor, as with narrow layers, hessquik's kernels could still be faster.\n\n"
     text += """Not in the tables, and better done elsewhere:
 
 - On a GPU, JAX and PyTorch; what is measured here is a CPU.
-- Third and higher derivatives: Taylor modes of JAX.
-- Functions that are not networks of this kind: automatic differentiation of any sort.
-- Networks whose layers have a curvature of their own (layer norms, softmax) come through the second door, which is not
-  tuned.
+- Functions that couple points, such as batch normalisation in training mode: automatic differentiation.
+
+Not measured here: third and higher derivatives, and networks with products of states (attention, layer norms, gates),
+which run as a list of steps ([bring your network](howto/bring-torch.md)).
 
 ## How far from the machine
 The floor is the time that the call's products, activations and memory traffic take at the rates that this machine
@@ -173,11 +203,11 @@ def main(arguments):
     if arguments[:1] == ["keep"]:
         return keep(arguments[1:])
     kept = json.loads((BOOK / "speed.json").read_text())
+    compared = [r for r in kept["rows"] if r["dtype"] == "f32" and best(r)[0]]
     files = {
         BOOK / "src" / "speed.md": page(kept),
-        BOOK / "src" / "figures" / "speed.svg": picture(
-            [r for r in kept["rows"] if r["dtype"] == "f32" and best(r)[0]]
-        ),
+        BOOK / "src" / "figures" / "speed.svg": by_case(compared),
+        BOOK / "src" / "figures" / "families.svg": by_family(compared),
     }
     for file, text in files.items():
         if arguments[:1] == ["check"]:

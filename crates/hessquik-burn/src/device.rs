@@ -5,17 +5,17 @@ use burn::backend::CubeDevice;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device};
 
-/// Names that [`device`] knows, whether they are built in or not.
+/// Names that [`device`] accepts, whether or not they are built in.
 pub const DEVICES: [&str; 7] = ["auto", "cpu", "wgpu", "vulkan", "metal", "cuda", "rocm"];
 
-/// The device of a name, and what is to be said about it (that `auto` fell back to the CPU, say).
+/// The device with this name, and a note for the user (for example, that `auto` fell back to the CPU).
 ///
-/// `cpu` is always there. `wgpu`, `vulkan`, `metal`, `cuda` and `rocm` are cargo features of the same names. `auto` is
-/// the first of those built in that has a GPU, else the CPU; software renderers are not taken by themselves. `wgpu` takes
-/// them too: tests run on them.
+/// `cpu` is always available. `wgpu`, `vulkan`, `metal`, `cuda` and `rocm` are cargo features of the same names. `auto`
+/// is the first built-in kind that has a GPU, else the CPU; it skips software renderers. `wgpu` accepts them too: tests
+/// run on them.
 ///
 /// # Errors
-/// A name that there is not, a feature that is not built in, a driver or adapter that is missing: what to install.
+/// An unknown name, a feature that is not built in, or a missing driver or adapter; the message says what to install.
 ///
 /// ```
 /// let (device, note) = hessquik_burn::device("auto")?;
@@ -33,9 +33,9 @@ pub fn device(name: &str) -> Result<(Device, Option<String>), Error> {
 
 /// Whether networks can be evaluated on a device in a precision.
 ///
-/// A device may have double precision and still not the functions of activations: to graphics APIs (`wgpu`, `vulkan`,
+/// A device may have double precision but not the functions that activations need: for graphics APIs (`wgpu`, `vulkan`,
 /// `metal`) the operand of Exp, Tanh, Sin and the like has 16 or 32 bits (SPIR-V, GLSL.std.450), and drivers do not
-/// complain about more but return something else. There, f64 is not supported. The CPU and CUDA have it.
+/// reject a wider operand but return a wrong result. There, f64 is not supported. The CPU and CUDA support it.
 ///
 /// ```
 /// use burn::tensor::DType;

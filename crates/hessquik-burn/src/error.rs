@@ -1,47 +1,47 @@
-//! The error type: what was found, and what was expected.
+//! The error type: what was found and what was expected.
 
 /// Why a network cannot be made, evaluated or trained.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Of the library: shapes, settings, requests, files.
+    /// An error of the library: shapes, settings, requests, files.
     #[error(transparent)]
     Library(#[from] hessquik::Error),
 
-    /// There is no such device here, and what would give one.
+    /// The requested device is not available here; the message says how to get it.
     #[error("device {name}: {message}")]
     Device {
-        /// As asked for.
+        /// The name that was requested.
         name: String,
         /// What is missing, and what to install or build.
         message: String,
     },
 
-    /// An element type that a device does not have, or two that do not fit.
+    /// A device does not have this element type, or two element types do not match.
     #[error("{what} has elements of type {found}, expected {wanted}")]
     Precision {
         /// Which tensor or device.
         what: String,
-        /// As found.
+        /// The element type that was found.
         found: String,
-        /// What would do.
+        /// The element types that are accepted.
         wanted: String,
     },
 
-    /// What tensor operations cannot express: layers and activations defined by their user, softmax, log-sum-exp.
+    /// Not expressible by tensor operations: user-defined layers and activations, softmax, log-sum-exp.
     #[error("{what} cannot be evaluated by tensor operations: {message}")]
     Unsupported {
         /// The layer or activation.
         what: String,
-        /// Why, and what to do.
+        /// Why, and what to do about it.
         message: String,
     },
 
-    /// Training went wrong.
+    /// Training failed.
     #[error("training: {0}")]
     Training(String),
 
-    /// A checkpoint that belongs to another run.
+    /// The checkpoint belongs to another run.
     #[error("{path}: a checkpoint of another run: {}", differences.join("; "), path = path.display())]
     OtherRun {
         /// Which file.
@@ -50,12 +50,12 @@ pub enum Error {
         differences: Vec<String>,
     },
 
-    /// A file of points, a checkpoint or a history.
+    /// A file of points, a checkpoint or a history is not valid.
     #[error("{path}: {message}", path = path.display())]
     File {
         /// Which file.
         path: std::path::PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         message: String,
     },
 }

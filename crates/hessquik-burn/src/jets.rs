@@ -2,10 +2,10 @@
 use crate::product::product;
 use burn::tensor::Tensor;
 
-/// What a request asked for, each result a tensor on the device and in the precision of the points, with the shapes of
-/// [`hessquik::Jet`]; k, q and m are numbers of directions, output directions and outputs.
+/// The results of a request, each a tensor on the device and in the precision of the points, with the shapes of
+/// [`hessquik::Jet`]; k, q and m are the numbers of directions, output directions and outputs.
 ///
-/// Results of a network whose weights, or points, are on an autodiff device carry gradients to them.
+/// If the weights or the points are on an autodiff device, the results carry gradients to them.
 #[derive(Clone, Debug, Default)]
 pub struct Jets {
     /// (n_s, q)

@@ -1,5 +1,5 @@
-//! hessquik's networks as [Burn](https://burn.dev) modules: values, gradients and Hessians with respect to inputs on any
-//! device of Burn, and training on losses made of them.
+//! hessquik's networks as [Burn](https://burn.dev) modules: values, gradients and Hessians with respect to inputs on
+//! any Burn device, and training on losses made of them.
 //!
 //! ```
 //! use burn::optim::{AdamConfig, GradientsParams};
@@ -22,21 +22,21 @@
 //! ```
 //!
 //! # How it is computed
-//! On the device `cpu` an evaluation is one operation of Burn that calls the engine of `hessquik`, and its backward pass
-//! is the engine's pullback. On GPUs it is forward mode with one kernel for each layer, with a backward
-//! pass of its own, where the mode is `Auto` or `Forward` and a point has few derivatives (eight directions for a Hessian);
-//! else the same plan as on the CPU is followed in batched tensor operations (one product for all samples, tangents and
-//! weights of a layer; nothing of size width^2 per sample), and gradients are Burn's.
-//! All are tested to agree with numbers of hessQuik and with each other.
+//! On the device `cpu` an evaluation is one operation of Burn that calls the engine of `hessquik`; its backward pass is
+//! the engine's pullback. On GPUs, if the mode is `Auto` or `Forward` and a point has few derivatives (up to eight
+//! directions for a Hessian), it is forward mode with one kernel per layer and its own backward pass. Otherwise the
+//! evaluation follows the same plan as on the CPU in batched tensor operations (one product for all samples, tangents
+//! and weights of a layer; nothing of size width^2 per sample), and gradients are Burn's.
+//! All are tested to agree with hessQuik's numbers and with each other.
 //!
 //! # Devices
 //! Cargo features: none for the CPU; `wgpu` for any GPU through WebGPU, `vulkan`, `metal`, `cuda`, `rocm` for one kind
 //! each. [`device`] finds one by name. f64 works on the CPU and CUDA, and is an error where it does not ([`supports`]).
 //!
 //! # Training
-//! [`train`] has mini-batches, schedules, Adam, AdamW, L-BFGS, early stopping, checkpoints and several processes; or write
-//! the loop above with any optimiser of Burn. The book, `docs` in the repository, has how-tos for GPUs and many machines, and
-//! worked problems.
+//! [`train`] has mini-batches, schedules, Adam, AdamW, L-BFGS, early stopping, checkpoints and multiple processes; or
+//! write the loop above with any Burn optimiser. The book, `docs` in the repository, has how-tos for GPUs and many
+//! machines, and worked problems.
 mod activation;
 mod device;
 mod engine;

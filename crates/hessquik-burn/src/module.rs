@@ -10,7 +10,8 @@ use ndarray::ArrayD;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// What a module of hessquik is apart from its weights; made at the first evaluation and shared by clones.
+/// The part of a hessquik module that does not depend on its weights; made at the first evaluation and shared by
+/// clones.
 #[derive(Clone, Debug, Default)]
 pub struct Shared(Arc<OnceLock<Arc<Structure>>>);
 
@@ -43,7 +44,7 @@ impl Shared {
 /// # Ok::<(), hessquik_burn::Error>(())
 /// ```
 pub trait Evaluate {
-    /// What the module is apart from its weights.
+    /// The part of the module that does not depend on its weights.
     #[doc(hidden)]
     fn shared(&self) -> Result<Arc<Structure>, Error>;
 
@@ -51,19 +52,20 @@ pub trait Evaluate {
     #[doc(hidden)]
     fn flat(&self) -> Weights;
 
-    /// What `request` asks for, at points `x` (n_s, d) on the device of the weights.
+    /// Computes the results of `request` at points `x` (n_s, d) on the device of the weights.
     ///
-    /// On the CPU device by the engine of `hessquik`, forward and backward, elsewhere by batched tensor operations; by
-    /// the same plan. Differentiable to weights and points, once, if these are on an autodiff device.
+    /// On the CPU device the engine of `hessquik` computes them, forward and backward; elsewhere batched tensor
+    /// operations do, by the same plan. If the weights or the points are on an autodiff device, the results are
+    /// differentiable once with respect to them.
     ///
     /// # Errors
-    /// Points of another width, precision or device than the weights; a request that makes no sense for the network
-    /// ([`hessquik::Error`]); layers without the one form on other devices than the CPU.
+    /// Points whose width, precision or device does not match the weights; a request that is invalid for the network
+    /// ([`hessquik::Error`]); layers without the one form, on devices other than the CPU.
     fn evaluate(&self, x: Tensor<2>, request: &Request<f64>) -> Result<Jets, Error> {
         self.shared()?.evaluate(self.flat(), x, request)
     }
 
-    /// The same by tensor operations on every device, for comparison and for tests.
+    /// The same by tensor operations on every device, for comparison and tests.
     ///
     /// # Errors
     /// As for [`evaluate`](Self::evaluate).
@@ -83,12 +85,12 @@ pub trait Evaluate {
     /// The plan of a request, with its costs (see [`hessquik::Explanation`]).
     ///
     /// # Errors
-    /// A request that makes no sense for the network.
+    /// A request that is invalid for the network.
     fn explain(&self, points: usize, request: &Request<f64>) -> Result<Explanation, Error> {
         self.shared()?.explain(points, request)
     }
 
-    /// The description that model files keep.
+    /// The description that model files hold.
     ///
     /// # Errors
     /// Settings that no layer has.
@@ -133,7 +135,7 @@ pub struct Single {
 /// `u -> u + h act(u K + b)`; see [`hessquik::Resnet`].
 #[derive(Module, Debug)]
 pub struct Resnet {
-    /// What is added, without the step: `act(u K + b)`.
+    /// The residual term without the step: `act(u K + b)`.
     pub layer: Single,
     #[module(skip)]
     h: f64,
@@ -146,7 +148,7 @@ pub struct Resnet {
 pub struct Icnn {
     /// (d, out)
     pub K: Param<Tensor<2>>,
-    /// (in, out); none in a first layer
+    /// (in, out); `None` in a first layer
     pub L: Option<Param<Tensor<2>>>,
     /// (out)
     pub b: Option<Param<Tensor<1>>>,
@@ -172,7 +174,7 @@ pub struct Quadratic {
 /// `[u, x] -> u softplus(w) + x v + |A x|^2 / 2 + mu`; see [`hessquik::QuadraticIcnn`].
 #[derive(Module, Debug)]
 pub struct QuadraticIcnn {
-    /// (in); none without features
+    /// (in); `None` without features
     pub w: Option<Param<Tensor<1>>>,
     /// (d)
     pub v: Param<Tensor<1>>,
@@ -199,7 +201,8 @@ pub enum Layer {
 
 /// Layers one after another, itself a layer; see [`hessquik::Network`].
 ///
-/// It may stand inside your own module. Its weights have the names of the library and of hessQuik: `0.K`, `1.2.layer.b`.
+/// It can be part of your own module. Its weights have the names used by the library and hessQuik: `0.K`,
+/// `1.2.layer.b`.
 #[derive(Module, Debug)]
 pub struct Network {
     layers: Vec<Layer>,
@@ -209,8 +212,8 @@ pub struct Network {
     shared: Shared,
 }
 
-/// A network with all its weights in one parameter, one behind another: an optimiser then makes one update of one long
-/// vector instead of a dozen short ones, and the engine reads it as it is.
+/// A network with all its weights in one parameter, one after another: an optimiser then makes one update of one long
+/// vector instead of a dozen short ones, and the engine reads it in place.
 #[derive(Module, Debug)]
 pub struct FlatNetwork {
     /// The weights, in the order of [`Architecture::weight_shapes`].
@@ -331,7 +334,8 @@ impl Layer {
             ref other => {
                 return Err(Error::Unsupported {
                     what: format!("the layer {other:?}"),
-                    message: "it does not fit the one form, and is no module here; use the library itself".into(),
+                    message: "it does not fit the one form and is not available as a module; use the library itself"
+                        .into(),
                 });
             }
         })
@@ -343,10 +347,10 @@ fn dtype<F: Real>() -> DType {
 }
 
 impl Network {
-    /// A network of a description, with weights drawn as hessQuik draws them, in the precision `F`.
+    /// A network from a description, with weights drawn as hessQuik draws them, in the precision `F`.
     ///
     /// # Errors
-    /// Settings that no layer has, layers that do not fit together or are no modules here, a device without `F`.
+    /// Invalid layer settings, layers that do not fit together or are not modules here, a device without `F`.
     ///
     /// ```
     /// use burn::tensor::Device;
@@ -362,10 +366,10 @@ impl Network {
         Self::from_library(&architecture.build::<F>(&mut Init::seed(seed))?, device)
     }
 
-    /// The same network as a module, on a device; with gradients if it is an autodiff device.
+    /// The same network as a module on a device, with gradients if it is an autodiff device.
     ///
     /// # Errors
-    /// Layers or activations defined by their user, softmax and log-sum-exp; a device without the precision `F`.
+    /// User-defined layers or activations, softmax and log-sum-exp; a device without the precision `F`.
     pub fn from_library<F: Real>(library: &hessquik::Network<F>, device: &Device) -> Result<Self, Error> {
         use hessquik::Layer as _;
         supported(device, dtype::<F>())?;
@@ -379,10 +383,10 @@ impl Network {
         })
     }
 
-    /// The same network in the library, with these weights; `F` is the precision wanted there.
+    /// The same network in the library, with these weights, in the precision `F`.
     ///
     /// # Errors
-    /// Weights that the device does not give back.
+    /// Weights that cannot be read back from the device.
     pub fn to_library<F: Real>(&self) -> Result<hessquik::Network<F>, Error> {
         to_library(&self.describe(), self.flat())
     }
@@ -428,7 +432,7 @@ impl FlatNetwork {
     /// The same network in the library, with these weights.
     ///
     /// # Errors
-    /// Weights that the device does not give back.
+    /// Weights that cannot be read back from the device.
     pub fn to_library<F: Real>(&self) -> Result<hessquik::Network<F>, Error> {
         to_library(&self.structure.architecture(), self.flat())
     }
@@ -444,7 +448,7 @@ impl FlatNetwork {
         self.structure.misfit(self.theta.val(), x, y, request, weights)
     }
 
-    /// Replaces the weights by a tensor of as many, on the same device, without the graph it may have.
+    /// Replaces the weights by a tensor of the same length, on the same device, detached from any graph.
     pub fn set_theta(&mut self, theta: Tensor<1>) {
         let old = self.theta.val();
         let theta = if old.device().is_autodiff() { Tensor::from_inner(theta.inner()).require_grad() } else { theta };

@@ -146,7 +146,7 @@ impl Structure {
             if w.device() != x.device() {
                 return Err(Error::Device {
                     name: format!("{:?}", x.device()),
-                    message: format!("the points are there, but the weights are on {:?}", w.device()),
+                    message: format!("the points are on that device, but the weights are on {:?}", w.device()),
                 });
             }
         }

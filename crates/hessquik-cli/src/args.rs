@@ -25,26 +25,26 @@ Exit codes:
   3    a file, model or array is missing or wrong, memory is short, or training failed
   130  interrupted
 After a failure nothing is written, and what was there is as before; training that is interrupted saves what it has. Files
-that another command or program wrote are replaced by --force alone. Where a file is read or written, - stands for standard
+that another command or program wrote are replaced only with --force. Where a file is read or written, - stands for standard
 input or output, and FIFOs and devices are read from and written into.";
 
 /// Values, gradients and Hessians of neural networks with respect to their inputs, analytically.
 #[derive(Debug, Parser)]
 #[command(name = "hessquik", version, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Without one: a demonstration in the folder hessquik-demo
+    /// Without a command, runs a demonstration in the folder hessquik-demo
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Print one JSON object instead of text
     #[arg(long, global = true, display_order = 100)]
     pub json: bool,
-    /// Number of threads; all cores unless set
+    /// Number of threads; all cores by default
     #[arg(long, global = true, display_order = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
 }
 
 impl Arguments {
-    /// The threads that were asked for; `None` for the usual ones.
+    /// The thread pool for `--threads`; `None` for the default one.
     pub fn pool(&self) -> Result<Option<ThreadPool>, Failure> {
         let Some(n) = self.threads else { return Ok(None) };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build();
@@ -96,7 +96,7 @@ impl Train {
 X holds one point in each row: .npy (floats of any size, bfloat16, integers or booleans), .npz or .safetensors (array x), \
 .csv (also .tsv and .txt; commas, semicolons, tabs or spaces; one line of names may come first, and comments after #), or a \
 folder with x.npy. In a .csv, exponents may be written with D, and fractions after a comma where semicolons or tabs separate \
-columns; missing values are errors. What comes through - or a FIFO is known by its first bytes, or by --input-format.
+columns; missing values are errors. The kind of data from - or a FIFO is detected from its first bytes, or set by --input-format.
 
 OUT is a .safetensors, .npz or .csv file or else a folder of .npy files, with value (n, m), gradient (n, d, m), \
 hessian (n, d, d, m), laplacian (n, m), diagonal (n, d, m) in C order; with directions, k and q take the place of d \
@@ -115,21 +115,21 @@ Examples:
 pub struct Eval {
     /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
-    /// The points: .npy, .npz, .csv or .safetensors; - for standard input
+    /// The points, a .npy, .npz, .csv or .safetensors file; - for standard input
     #[arg(short, long, value_name = "X")]
     pub input: PathBuf,
     #[command(flatten)]
     pub reading: Reading,
     #[command(flatten)]
     pub wish: Wish,
-    /// Precision of the computation and of OUT; that of the model's weights unless set
+    /// Precision of the computation and of OUT; that of the model's weights by default
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
-    /// Points in a tile; chosen by size unless set
+    /// Number of points per tile; chosen by size unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     pub tile: Option<usize>,
-    /// Only a share of the points, I of N from 0, or `auto`: that of this process under mpirun or srun. OUT is then named
-    /// after it, out.I-of-N.safetensors
+    /// Evaluate only share I of N of the points, counted from 0; with `auto`, the share of this process under mpirun or
+    /// srun. The name of OUT then includes the share: out.I-of-N.safetensors
     #[arg(long, value_name = "I/N", value_parser = share)]
     pub share: Option<(usize, usize)>,
     /// Where results go: a .safetensors, .npz or .csv file, a folder, or - for standard output
@@ -142,10 +142,10 @@ pub struct Eval {
 /// How points are read.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Reading {
-    /// Columns of the points, by name or by number from 0; all of them unless set
+    /// Columns of the points, by name or by number from 0; all columns by default
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
-    /// What kind of file the input is, where its name does not say it: npy, npz, csv or safetensors
+    /// Kind of the input file, if its name does not say it: npy, npz, csv or safetensors
     #[arg(long, value_name = "KIND", value_parser = format)]
     pub input_format: Option<Format>,
 }
@@ -173,7 +173,7 @@ fn format(text: &str) -> Result<Format, String> {
 /// How results are written.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Writing {
-    /// What kind of file OUT is, where its name does not say it; csv for - and FIFOs unless set
+    /// Kind of the file OUT, if its name does not say it; csv for - and FIFOs by default
     #[arg(long, value_enum, value_name = "KIND")]
     pub output_format: Option<OutputFormat>,
     /// Replace files that this command did not write
@@ -191,12 +191,12 @@ fn share(text: &str) -> Result<(usize, usize), String> {
             ("SLURM_PROCID", "SLURM_NTASKS"),
         ];
         let found = launchers.iter().find_map(|(rank, size)| Some((number(rank)?, number(size)?)));
-        found.ok_or("no launcher has set a rank (mpirun and srun do)")?
+        found.ok_or("no rank is set in the environment (mpirun and srun set one)")?
     } else {
         let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
         parsed.ok_or("expected I/N, such as 0/4, or auto")?
     };
-    if part < parts { Ok((part, parts)) } else { Err(format!("share {part} of {parts}: they count from 0")) }
+    if part < parts { Ok((part, parts)) } else { Err(format!("share {part} of {parts}: shares are numbered from 0")) }
 }
 
 /// Make a model with random weights
@@ -216,13 +216,13 @@ pub struct New {
     /// The description of the network
     #[arg(required_unless_present = "preset", conflicts_with = "preset")]
     pub architecture: Option<PathBuf>,
-    /// A network that is known by name
+    /// A network known by name
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
-    /// Inputs of the preset
+    /// Number of inputs of the preset [default: as listed for each preset]
     #[arg(long, value_name = "D", value_parser = positive, requires = "preset")]
     pub dim_input: Option<usize>,
-    /// Outputs of the preset
+    /// Number of outputs of the preset [default: as listed for each preset]
     #[arg(long, value_name = "M", value_parser = positive, requires = "preset")]
     pub dim_output: Option<usize>,
     /// Seed of the random weights
@@ -234,7 +234,7 @@ pub struct New {
     /// The file to write; - for standard output
     #[arg(short, long, value_name = "MODEL")]
     pub output: PathBuf,
-    /// Replace a model that was trained, or written by another program
+    /// Replace a model that was trained or was written by another program
     #[arg(long)]
     pub force: bool,
 }
@@ -244,7 +244,7 @@ pub struct New {
 pub struct Info {
     /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
-    /// List what it computes node by node; always done for a model that is a graph of up to 60 nodes
+    /// List the computation node by node; automatic for a model that is a graph of up to 60 nodes
     #[arg(long)]
     pub graph: bool,
     /// Print the graph for Graphviz instead: hessquik info MODEL --dot | dot -Tsvg > graph.svg
@@ -258,7 +258,7 @@ pub struct Info {
 pub struct Check {
     /// The model, a .safetensors file; - for standard input
     pub model: PathBuf,
-    /// Points to check at, the first of this file; random ones in [-1, 1] unless set
+    /// Check at the first points of this file; by default at random points in [-1, 1]
     #[arg(short, long, value_name = "X")]
     pub input: Option<PathBuf>,
     #[command(flatten)]
@@ -281,10 +281,10 @@ pub struct Explain {
     pub points: usize,
     #[command(flatten)]
     pub wish: Wish,
-    /// Precision of the computation; that of the model's weights unless set
+    /// Precision of the computation; that of the model's weights by default
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
-    /// Lists the steps, where the request goes by a schedule of the network's graph
+    /// List the steps, if the request is computed by a schedule of the network's graph
     #[arg(long)]
     pub steps: bool,
 }
@@ -296,19 +296,19 @@ Examples:
   hessquik peaks -n 1000 --seed 0 -o peaks.safetensors
   hessquik peaks --grid 100 -o peaks/")]
 pub struct Peaks {
-    /// Number of points, uniform in [-3, 3] x [-3, 3]
+    /// Number of random points, uniform in [-3, 3] x [-3, 3]
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, conflicts_with = "grid")]
     pub points: usize,
-    /// A regular grid of N x N points instead
+    /// Write a regular grid of N x N points instead
     #[arg(long, value_name = "N", value_parser = positive)]
     pub grid: Option<usize>,
     /// Seed of the random points
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Precision
+    /// Precision of the arrays
     #[arg(long, value_enum, default_value = "f64")]
     pub dtype: Dtype,
-    /// Where they go: a .safetensors, .npz or .csv file, a folder of .npy files, or - for standard output
+    /// Where the arrays go: a .safetensors, .npz or .csv file, a folder of .npy files, or - for standard output
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
     #[command(flatten)]
@@ -340,7 +340,7 @@ pub struct Timing {
     /// Number of points
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
     pub nex: usize,
-    /// Timed evaluations of each network by each wrapper
+    /// Number of timed evaluations of each network by each wrapper
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
     pub num_trials: usize,
     /// Width of the hidden layers
@@ -349,10 +349,10 @@ pub struct Timing {
     /// Number of hidden layers of that width
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     pub depth: u16,
-    /// The network
+    /// The kind of network
     #[arg(long, value_enum, default_value = "resnet")]
     pub network_type: NetworkType,
-    /// How derivatives are computed
+    /// Ways to compute the derivatives
     #[arg(
         long,
         value_enum,
@@ -361,16 +361,16 @@ pub struct Timing {
         default_value = "ours,forward,backward,sites,hyper-dual"
     )]
     pub network_wrapper: Vec<Wrapper>,
-    /// Precision
+    /// Precision of the computation
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: Dtype,
     /// Seed of the random weights and points
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Draw time against the number of inputs, for each number of outputs
+    /// Plot time against the number of inputs, for each number of outputs
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
-    /// Write what --json prints to a file, too
+    /// Also write the output of --json to a file
     #[arg(short, long, value_name = "OUT.json")]
     pub output: Option<PathBuf>,
     /// Replace files that this command did not write
@@ -390,10 +390,10 @@ pub enum NetworkType {
     Icnn,
 }
 
-/// A way to compute derivatives that is timed.
+/// A timed way to compute derivatives.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Wrapper {
-    /// The plan that the cost model takes
+    /// The plan chosen by the cost model
     Ours,
     /// Tangents and Hessian carried through every layer
     Forward,
@@ -401,7 +401,7 @@ pub enum Wrapper {
     Backward,
     /// The plain sum over the pointwise sites
     Sites,
-    /// Hyper-dual numbers, point by point and pair by pair of inputs: exact, and without a formula for any layer
+    /// Hyper-dual numbers, point by point and pair by pair of inputs: exact, without a formula for any layer
     HyperDual,
 }
 
@@ -412,7 +412,7 @@ pub enum Dtype {
     F64,
 }
 
-/// A network that is known by name.
+/// A network known by name.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Preset {
     /// 2 -> 16 tanh, 4 residual layers of 16, -> 1: the network that hessQuik fits to peaks
@@ -430,13 +430,14 @@ pub enum Preset {
     ModifiedMlp,
     /// 2 -> 64 random Fourier features, PirateNet of 3 blocks, -> 1
     Piratenet,
-    /// Branch of 100 and trunk of 2 inputs, 2 tanh layers of 64 each, sum of 64 products; --dim-input is of the trunk
+    /// Branch of 100 and trunk of 2 inputs, 2 tanh layers of 64 each, sum of 64 products; --dim-input sets the trunk's
+    /// inputs
     Deeponet,
     /// 2 -> 4 multiplicative Fourier filters of 64, -> 1
     Mfn,
 }
 
-/// A number of things.
+/// A positive number.
 pub fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n > 0 => Ok(n),

@@ -71,10 +71,7 @@ pub fn description(path: &Path) -> Result<String, Failure> {
         return Err(Failure::file(path, "starts as UTF-16 does; save the file as UTF-8"));
     }
     if bytes.first_chunk::<8>().is_some_and(|n| u64::from_le_bytes(*n) < bytes.len() as u64) {
-        return Err(Failure::file(
-            path,
-            "is no description in JSON, but may be a model, which is one with weights already",
-        ));
+        return Err(Failure::file(path, "is not a JSON description; it may be a model, which already has weights"));
     }
     String::from_utf8(bytes).map_err(|_| Failure::file(path, "is not valid UTF-8, expected a description in JSON"))
 }

@@ -95,14 +95,14 @@ impl Results {
 pub struct Wish {
     /// Results, separated by commas: value, gradient, hessian, laplacian, diagonal, ...
     ///
-    /// All of them: value, gradient, hessian, laplacian, diagonal, packed (the upper half of the Hessian),
+    /// All results: value, gradient, hessian, laplacian, diagonal, packed (the upper half of the Hessian),
     /// partials:0-1+2-2-2 (mixed partials: the entry (0, 1) of the Hessian, and the third derivative along input 2),
     /// directional:K (derivatives of orders 1 to K along each input or direction), bilaplacian, block:0+1/2+3 (rows 0
-    /// and 1, columns 2 and 3 of the Hessian), factored (H = M C M^T as factored.outer, M, and factored.core, C). Without this option:
-    /// value,gradient,hessian, or what --operator and --products ask for.
+    /// and 1, columns 2 and 3 of the Hessian), factored (H = M C M^T as factored.outer, M, and factored.core, C).
+    /// Default: value,gradient,hessian, or just the results of --operator and --products if these are given.
     #[arg(short, long, value_name = "RESULTS")]
     pub request: Option<Results>,
-    /// How second derivatives are computed: auto, forward, backward or sites (same numbers, other speed)
+    /// How second derivatives are computed: auto, forward, backward or sites (same numbers, different speed)
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub mode: Mode,
     /// File with input directions, the rows of a matrix (k, d)
@@ -111,10 +111,10 @@ pub struct Wish {
     /// File with output directions, the columns of a matrix (m, q)
     #[arg(long, value_name = "FILE")]
     pub outputs: Option<PathBuf>,
-    /// File with a matrix B (k, k): adds the result `operator`, tr(B H)
+    /// File with a matrix B (k, k); adds the result `operator`, tr(B H)
     #[arg(long, value_name = "FILE")]
     pub operator: Option<PathBuf>,
-    /// File with vectors, the rows of a matrix (w, d): adds the result `products`, H times each
+    /// File with vectors, the rows of a matrix (w, d); adds the result `products`, the product of H with each
     #[arg(long, value_name = "FILE")]
     pub products: Option<PathBuf>,
 }

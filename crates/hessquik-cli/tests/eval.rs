@@ -270,7 +270,9 @@ fn shares_are_parts_of_the_whole() {
     let json = eval(&folder, "peaks_resnet", "two.csv", "--request value --share 0/3 -o few");
     assert_eq!((json["points"].as_u64(), json["output"].as_str()), (Some(0), Some("few.0-of-3")));
     let model = golden("peaks_resnet").display().to_string();
-    for (share, words) in [("3/3", "count from 0"), ("x", "expected I/N"), ("auto", "no launcher has set a rank")] {
+    for (share, words) in
+        [("3/3", "numbered from 0"), ("x", "expected I/N"), ("auto", "no rank is set in the environment")]
+    {
         folder.run(&format!("eval {model} --input x.npy --share {share} -o out")).fails(2, &[words]);
     }
 }

@@ -171,7 +171,7 @@ fn arrays_by_name() {
     // a name that is there twice
     let header = r#"{"x":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]},"x":{"dtype":"F64","shape":[1,2],"data_offsets":[16,32]}}"#;
     folder.write("d.safetensors", [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 32]].concat());
-    eval("d.safetensors").fails(3, &["x is there twice"]);
+    eval("d.safetensors").fails(3, &["x appears twice"]);
 }
 
 /// How many results are NaN or infinite is said.

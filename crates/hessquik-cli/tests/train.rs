@@ -355,7 +355,7 @@ mod with_the_feature {
         folder.write("c.safetensors", "rubbish");
         hermite(&folder, "--epochs 1 --checkpoint c.safetensors").fails(3, &["c.safetensors"]);
         hermite(&folder, "--epochs 1 --checkpoint c.safetensors --restart")
-            .fails(3, &["c.safetensors", "no checkpoint"]);
+            .fails(3, &["c.safetensors", "not a checkpoint"]);
         assert_eq!(std::fs::read(folder.path("c.safetensors")).unwrap(), b"rubbish");
     }
 

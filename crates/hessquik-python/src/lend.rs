@@ -60,7 +60,7 @@ pub fn hold(py: Python<'_>, uses: &[Use<'_, '_>]) -> PyResult<Hold> {
     let bytes: Vec<_> = uses.iter().map(|used| extent(used.array)).collect();
     for (i, used) in uses.iter().enumerate().filter(|(_, used)| used.written) {
         if overlaps_itself(used.array) {
-            let wanted = "an array with memory of its own for each entry";
+            let wanted = "an array whose entries do not share memory";
             return Err(errors::array(format!("{} has entries that share memory, expected {wanted}", used.what)));
         }
         for (j, other) in uses.iter().enumerate().filter(|(j, other)| *j < i || !other.written) {

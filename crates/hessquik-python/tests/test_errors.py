@@ -132,7 +132,7 @@ CASES = {
         lambda: NET.evaluate(X, "value,gradient", out={"value": np.ones((11, 2))}),
         errors.RequestError,
         ValueError,
-        "no array is lent",
+        "no output array was given",
     ),
     "cotangent shape": (
         lambda: NET.pullback(X, {"value": np.ones((3, 2))}),

@@ -140,7 +140,7 @@ def test_jets_say_what_they_have():
     hessian, value = jet
     assert hessian is jet.hessian and value is jet.value and len(jet) == 2
     assert repr(jet) == "Jet(hessian (11, 3, 3, 2), value (11, 2))"
-    with pytest.raises(AttributeError, match="gradient was not asked for; this jet has hessian, value"):
+    with pytest.raises(AttributeError, match="gradient was not requested; this jet has hessian, value"):
         _ = jet.gradient
     with pytest.raises(AttributeError, match="no attribute 'hesian'"):
         _ = jet.hesian

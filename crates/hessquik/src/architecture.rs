@@ -1,4 +1,4 @@
-//! The description of a network that model files keep as JSON, and its way back to layers.
+//! The description of a network that model files hold as JSON, and how to build its layers again.
 use crate::foreign;
 use crate::layer::formula::{self, Recipe};
 use crate::layer::{
@@ -14,7 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-/// A network without its weights, as the key `architecture` of a model file holds it.
+/// A network without its weights, as stored under the key `architecture` of a model file.
 ///
 /// ```
 /// use hessquik::{Architecture, Init, Layer, Network};
@@ -33,7 +33,7 @@ pub enum Architecture {
         /// The layers.
         layers: Vec<Architecture>,
     },
-    /// A graph of nodes, [`GraphLayer`](crate::GraphLayer).
+    /// A graph of nodes: [`GraphLayer`](crate::GraphLayer).
     Graph(GraphSpec),
     /// [`Single`].
     Single {
@@ -44,7 +44,7 @@ pub enum Architecture {
         /// The activation.
         #[serde(default = "identity", deserialize_with = "named")]
         act: ActivationSpec,
-        /// Whether there is an additive `b`.
+        /// Whether the layer has an additive `b`.
         #[serde(default = "yes")]
         bias: bool,
     },
@@ -58,7 +58,7 @@ pub enum Architecture {
         /// The activation.
         #[serde(default = "identity", deserialize_with = "named")]
         act: ActivationSpec,
-        /// Whether there is an additive `b`.
+        /// Whether the layer has an additive `b`.
         #[serde(default = "yes")]
         bias: bool,
     },
@@ -66,7 +66,7 @@ pub enum Architecture {
     Icnn {
         /// Dimension of the network's input.
         input_dim: usize,
-        /// Number of input features beside `x`; none for the first layer.
+        /// Number of input features beside `x`; `None` for the first layer.
         #[serde(default)]
         in_features: Option<usize>,
         /// Number of output features beside `x`.
@@ -74,7 +74,7 @@ pub enum Architecture {
         /// The activation.
         #[serde(default = "softplus", deserialize_with = "named")]
         act: ActivationSpec,
-        /// Whether there is an additive `b`.
+        /// Whether the layer has an additive `b`.
         #[serde(default = "yes")]
         bias: bool,
     },
@@ -89,7 +89,7 @@ pub enum Architecture {
     QuadraticIcnn {
         /// Dimension of the network's input.
         input_dim: usize,
-        /// Number of input features beside `x`; none if it stands alone.
+        /// Number of input features beside `x`; `None` if the layer takes `x` alone.
         #[serde(default)]
         in_features: Option<usize>,
         /// Number of rows of `A`.
@@ -230,8 +230,8 @@ pub(crate) fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Activa
 }
 
 impl Architecture {
-    /// Reads a description from JSON; unknown layers, activations and fields are errors that list the known ones. A mark of
-    /// byte order, which some programs put first, does no harm.
+    /// Reads a description from JSON; unknown layers, activations and fields are errors that list the known ones. A
+    /// byte order mark at the start is ignored.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let json = json.trim_start_matches('\u{feff}');
         serde_json::from_str(json).map_err(|e| {
@@ -246,7 +246,7 @@ impl Architecture {
         serde_json::to_string(self).expect("a description is always valid JSON")
     }
 
-    /// The network of this description with weights from `init`; a single layer becomes a network of one.
+    /// Builds the network of this description with weights from `init`; a single layer becomes a network of one layer.
     ///
     /// # Errors
     /// Those of [`Architecture::check`], before anything is allocated, and of [`Network::new`].
@@ -266,7 +266,7 @@ impl Architecture {
     ///
     /// # Errors
     /// [`Error::Setting`] naming the layer for a number of features or a rank of zero, a step `h` that is not finite,
-    /// or an activation whose setting makes no sense; [`Error::OutOfMemory`] if the weights in double precision, or one
+    /// or an activation with an invalid setting; [`Error::OutOfMemory`] if the weights in double precision, or one
     /// sample of the widest features, cannot be allocated.
     pub fn check(&self) -> Result<(), Error> {
         self.check_settings("")?;
@@ -285,7 +285,7 @@ impl Architecture {
         if fits { Ok(()) } else { Err(Error::OutOfMemory { what, bytes }) }
     }
 
-    /// Numbers that one sample takes at once in its widest layer, about.
+    /// Approximate number of entries that one sample needs at once in the widest layer.
     ///
     /// ```
     /// use hessquik::Architecture;

@@ -1,7 +1,7 @@
 //! The one error type of the library: every variant names what was found and what was expected.
 use std::path::PathBuf;
 
-/// What can go wrong, with the shapes, names and sizes that were found and wanted.
+/// Everything that can go wrong, with the shapes, names and sizes that were found and expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,24 +17,24 @@ pub enum Error {
     IncompatibleBlocks {
         /// Position of the first block, as in the names of weights (`1.2`).
         left: String,
-        /// What the first block is.
+        /// Name of the first block.
         left_name: String,
-        /// Number of features that it gives.
+        /// Number of features that the first block gives.
         found: usize,
         /// Position of the second block.
         right: String,
-        /// What the second block is.
+        /// Name of the second block.
         right_name: String,
-        /// Number of features that it takes.
+        /// Number of features that the second block takes.
         wanted: usize,
     },
 
-    /// An array has another shape than the network or request needs.
+    /// An array has a different shape from the one that the network or request needs.
     #[error("{what} has shape {found:?}, expected {wanted}")]
     Shape {
         /// Which array.
         what: String,
-        /// Its shape.
+        /// The shape that was found.
         found: Vec<usize>,
         /// The shape that was expected.
         wanted: String,
@@ -51,14 +51,14 @@ pub enum Error {
         len: usize,
     },
 
-    /// A setting has a value that makes no sense (zero width, non-finite step, ...).
+    /// A setting has an invalid value (zero width, non-finite step, ...).
     #[error("{what} is {found}, expected {wanted}")]
     Setting {
         /// Which setting.
         what: String,
-        /// Its value.
+        /// The value that was found.
         found: String,
-        /// What would be valid.
+        /// The values that are valid.
         wanted: String,
     },
 
@@ -70,13 +70,13 @@ pub enum Error {
     Order {
         /// The name of the activation.
         activation: String,
-        /// The order that is needed.
+        /// The order that the request needs.
         order: usize,
-        /// The highest that there is.
+        /// The highest order that the activation gives.
         most: usize,
     },
 
-    /// The request names nothing, or something that is not known or not possible here.
+    /// The request is empty, or names something that is unknown or not possible here.
     #[error("request: {0}")]
     Request(String),
 
@@ -85,25 +85,27 @@ pub enum Error {
     Layer {
         /// Position and name of the layer.
         layer: String,
-        /// What is wrong with it.
+        /// What is wrong with the layer.
         message: String,
     },
 
-    /// No weight of this name.
+    /// There is no weight of this name.
     #[error("no weight is named {name:?}; the network has {known}")]
     UnknownWeight {
-        /// The name that was asked for.
+        /// The name that was requested.
         name: String,
         /// The names that exist.
         known: String,
     },
 
     /// A result does not fit in memory.
-    #[error("cannot allocate {what}: {bytes} bytes asked for (evaluate in tiles with `stream`, or ask for less)")]
+    #[error(
+        "cannot allocate {what}: {bytes} bytes requested (evaluate in tiles with `stream`, or request fewer results)"
+    )]
     OutOfMemory {
         /// Which result, with its shape.
         what: String,
-        /// How many bytes were asked for (saturating).
+        /// Number of bytes requested (saturating).
         bytes: u128,
     },
 
@@ -116,12 +118,12 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// A file was read, but does not hold what it should.
+    /// A file was read, but its content is not valid.
     #[error("{path}: {message}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         message: String,
     },
 

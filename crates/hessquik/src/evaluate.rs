@@ -1,4 +1,4 @@
-//! The entries of the library: evaluate, stream and pull back, for every layer and network.
+//! The entry points of the library: evaluate, stream and pull back, for every layer and network.
 use crate::engine::{Call, Field, GoOn, Program, Schedules};
 use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
@@ -18,21 +18,21 @@ pub struct Gradients<F> {
     pub input: Array2<F>,
 }
 
-/// Rates at which points and weights change; what is `None` does not.
+/// Rates at which points and weights change; `None` means no change.
 #[derive(Clone, Copy, Debug)]
 pub struct Tangent<'a, F> {
-    /// Those of the points (n_s, d).
+    /// Rates of the points (n_s, d).
     pub input: Option<ArrayView2<'a, F>>,
-    /// Those of all weights, as one flat vector.
+    /// Rates of all weights, as one flat vector.
     pub weights: Option<ArrayView1<'a, F>>,
 }
 
 /// Evaluation of a layer or network at points `x` (n_s, d), an array or view of any strides.
 ///
-/// Tiles of points are evaluated in parallel on the current rayon thread pool; results do not depend on the number of
-/// threads, to the last bit.
+/// Tiles of points are evaluated in parallel on the current rayon thread pool. The results are bitwise the same for any
+/// number of threads.
 pub trait Evaluate<F: Real>: Layer<F> {
-    /// What `request` asks for, in fresh arrays.
+    /// Computes the results of `request` in newly allocated arrays.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
@@ -46,9 +46,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] if `x` has not d columns or a part of the request does not fit; [`Error::Index`],
-    /// [`Error::Request`] and [`Error::Setting`] for requests that make no sense; [`Error::OutOfMemory`] if a result
-    /// cannot be allocated.
+    /// [`Error::Shape`] if `x` does not have d columns or a part of the request does not fit; [`Error::Index`],
+    /// [`Error::Request`] and [`Error::Setting`] for invalid requests; [`Error::OutOfMemory`] if a result cannot be
+    /// allocated.
     fn evaluate<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
         let call = call(self, Some(x.view()), request, false)?;
         let mut jet = Jet::allocate(&call, x.nrows(), Contents::Unwritten)?;
@@ -56,8 +56,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok(jet)
     }
 
-    /// A jet of zeros of the shapes that `request` has at `points` points, to be lent to
-    /// [`evaluate_into`](Self::evaluate_into) again and again.
+    /// A jet of zeros with the shapes of the results of `request` at `points` points, to be passed repeatedly to
+    /// [`evaluate_into`](Self::evaluate_into).
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
@@ -65,7 +65,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Jet::allocate(&*call(self, None, request, false)?, points, Contents::Zeros)
     }
 
-    /// What `request` asks for, written into arrays that the caller lends, of any strides.
+    /// Writes the results of `request` into arrays that the caller lends, of any strides.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, JetMut, Request, fully_connected};
@@ -79,8 +79,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate), and [`Error::Request`] where the arrays lent are not those asked for,
-    /// [`Error::Shape`] where one has another shape. Nothing is written then.
+    /// As [`evaluate`](Self::evaluate); [`Error::Request`] if the arrays lent are not those of the request, and
+    /// [`Error::Shape`] if one has the wrong shape. Nothing is written in that case.
     fn evaluate_into<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
@@ -110,7 +110,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate), and what `consume` returns, which ends the stream.
+    /// As [`evaluate`](Self::evaluate), and any error that `consume` returns, which ends the stream.
     fn stream<S: Data<Elem = F>, E: From<Error>>(
         &self,
         x: &ArrayBase<S, Ix2>,
@@ -159,8 +159,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok((jet.value.expect("asked for"), jet.gradient.expect("asked for"), jet.laplacian.expect("asked for")))
     }
 
-    /// The gradients, to all weights and to `x`, of a scalar loss, given its derivatives with respect to the results of
-    /// `request`: `cotangent` has the shapes of the jet, and what is `None` in it counts as zero.
+    /// The gradients of a scalar loss with respect to all weights and to `x`, given the derivatives of the loss with
+    /// respect to the results of `request`: `cotangent` has the shapes of the jet, and a `None` in it counts as zero.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
@@ -176,8 +176,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate); [`Error::Request`] for cotangents of what is not asked for, and for the factored
-    /// Hessian, which has none.
+    /// As [`evaluate`](Self::evaluate); [`Error::Request`] for cotangents of results that are not in the request, and
+    /// for the factored Hessian, which has no pullback.
     fn pullback<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
@@ -188,8 +188,8 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?, None)?.1)
     }
 
-    /// The derivative of the results along a tangent: how they change when the points and the weights do, at the rates
-    /// `tangent`. It has the shapes of the jet. Request by request the network goes as its graph.
+    /// The derivative of the results along a tangent: how they change when the points and the weights change at the
+    /// rates `tangent`. It has the shapes of the jet. Every request is computed through the network's graph.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Request, Tangent, fully_connected};
@@ -205,9 +205,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate); [`Error::Shape`] if a tangent is not of the shape of the points, or not as long as
-    /// the flat vector of weights; [`Error::Request`] for the factored Hessian, and [`Error::Layer`] for a smooth map of the
-    /// user's own, which has no graph.
+    /// As [`evaluate`](Self::evaluate); [`Error::Shape`] if the tangent of the points does not have their shape, or
+    /// that of the weights is not as long as the flat vector; [`Error::Request`] for the factored Hessian; and
+    /// [`Error::Layer`] for a user-defined smooth map, which has no graph.
     fn pushforward<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
@@ -220,9 +220,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok(jet)
     }
 
-    /// The derivative of a [`pullback`](Self::pullback) along a tangent of points and weights, its cotangent held: with the
-    /// pullback of the cotangent's own change it is the product of the Hessian of a loss with a vector, as Newton's method
-    /// and the natural gradient have it.
+    /// The derivative of a [`pullback`](Self::pullback) along a tangent of points and weights, with the cotangent held
+    /// fixed. Added to the pullback of the change in the cotangent, it is the Hessian-vector product of a loss, as
+    /// Newton's method and natural gradients need it.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Jet, Request, Tangent, fully_connected};
@@ -256,9 +256,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok(Gradients { weights, input })
     }
 
-    /// A loss that is a sum over points, and its gradients, in one pass: `loss` gets a range of points, their jet, and
-    /// zeros to fill with the derivatives of the loss with respect to that jet; it returns the loss of these points.
-    /// It is called from several threads.
+    /// A loss that is a sum over points, and its gradients, in one pass. `loss` receives a range of points, their jet,
+    /// and zeros to overwrite with the derivatives of the loss with respect to that jet; it returns the loss of these
+    /// points. It is called from several threads.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
@@ -285,7 +285,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         loss_gradients(&call, x.view(), loss)
     }
 
-    /// Continues a composition: from the jet of some `u(x)` (value, and if wanted gradient and Hessian with respect to
+    /// Continues a composition: from the jet of some `u(x)` (value, optionally gradient and Hessian with respect to
     /// `x`) to the jet of `layer(u(x))` with respect to the same `x` (hessQuik's `dudx` and `d2ud2x`).
     ///
     /// ```
@@ -305,9 +305,9 @@ pub trait Evaluate<F: Real>: Layer<F> {
         F::forward(&program, u)
     }
 
-    /// Prepends this layer to a function `g` of its output: from the gradient (n_s, n', m) and if wanted the Hessian
-    /// (n_s, n', n', m) of `g` with respect to `layer(u)` to those with respect to `u` (hessQuik's `dgdf` and `d2gd2f`).
-    /// The value of `g` is passed through.
+    /// Prepends this layer to a function `g` of its output: from the gradient (n_s, n', m) and optionally the Hessian
+    /// (n_s, n', n', m) of `g` with respect to `layer(u)` to those with respect to `u` (hessQuik's `dgdf` and
+    /// `d2gd2f`). The value of `g` is passed through.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Request, Single};
@@ -328,7 +328,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         F::backward(&program, u.view(), g)
     }
 
-    /// The plan of this request's first second-order result; that of first derivatives if it has none.
+    /// The plan of this request's first second-order result, or of its first derivatives if it has none.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
@@ -462,7 +462,9 @@ pub(crate) fn check_lent<F: Real>(call: &Call<F>, ns: usize, out: &mut JetMut<'_
     });
     wrong.map_or(Ok(()), Err)?;
     match call.fields.iter().zip(lent).find(|(_, lent)| !lent) {
-        Some(((field, _), _)) => Err(Error::Request(format!("the request has {field}, but no array is lent for it"))),
+        Some(((field, _), _)) => {
+            Err(Error::Request(format!("the request has {field}, but no output array was given for it")))
+        }
         None => Ok(()),
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! A model file holds one tensor per weight, named as in hessQuik's `state_dict` (`0.K`, `1.2.layer.b`; a network of
 //! one bare layer has `K`, `b`), in `F32` or `F64`, and the [`Architecture`] as JSON under the metadata key
-//! `architecture`. From hessQuik it comes by
+//! `architecture`. To write one from hessQuik:
 //!
 //! ```python
 //! safetensors.torch.save_file(f.state_dict(), "net.safetensors", metadata={"architecture": json})
 //! ```
 //!
-//! If the name of any tensor starts with `weights.`, only such tensors are weights (without that prefix), and the
-//! others, such as points and results kept beside them, are not looked at. If all names of weights start with `module.`
-//! (PyTorch's `DataParallel` and `DistributedDataParallel`) or `_orig_mod.` (`torch.compile`), they are taken without it, and
-//! [`wrapper`] says so.
+//! If the name of any tensor starts with `weights.`, only those tensors are weights (named without that prefix), and
+//! the others, such as points and results stored beside them, are ignored. If all names of weights start with `module.`
+//! (PyTorch's `DataParallel` and `DistributedDataParallel`) or `_orig_mod.` (`torch.compile`), that prefix is removed,
+//! and [`wrapper`] reports it.
 use crate::foreign::{distinct_keys, kind};
 use crate::layer::Parts;
 use crate::whole::read_whole;
@@ -47,8 +47,8 @@ impl<F: Real> Network<F> {
     /// JSON, with one tensor per weight, named as [`Layer::weights`] names them, in `F32` or `F64`. Weights in double
     /// precision are rounded to nearest for a network in single precision.
     ///
-    /// If the name of any tensor starts with `weights.`, only such tensors are weights (without that prefix), and the
-    /// others are not looked at.
+    /// If the name of any tensor starts with `weights.`, only those tensors are weights (named without that prefix),
+    /// and the others are ignored.
     ///
     /// ```
     /// use hessquik::{Activation, Init, Network, fully_connected};
@@ -61,9 +61,10 @@ impl<F: Real> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, or is no regular file; [`Error::File`] if it is another kind of file, is
-    /// truncated, or its header is not true or has a name twice, if the architecture is missing or not valid, or if a weight
-    /// is missing, unexpected, of another shape or element type, or holds NaN, an infinity, or a number too large for `F`.
+    /// [`Error::Io`] if the file cannot be read or is not a regular file; [`Error::File`] if it is another kind of
+    /// file, is truncated, has a header that does not match its data or has a duplicate name, if the architecture is
+    /// missing or invalid, or if a weight is missing, unexpected, of the wrong shape or element type, or contains NaN,
+    /// an infinity, or a number too large for `F`.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         decode(&read_whole(path)?).map_err(|message| Error::File { path: path.into(), message })
@@ -90,8 +91,8 @@ impl<F: Real> Network<F> {
     /// its permissions.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written, or `path` is something else than a file, such as a device; and those of
-    /// [`Network::to_bytes`].
+    /// [`Error::Io`] if the file cannot be written, or `path` is something other than a file, such as a device; and
+    /// those of [`Network::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         write_whole(path, &self.to_bytes()?)
     }
@@ -99,14 +100,14 @@ impl<F: Real> Network<F> {
     /// The bytes of a model file of this network.
     ///
     /// # Errors
-    /// [`Error::Architecture`] naming a layer that is defined by the user and has no [`Layer::architecture`], or if
-    /// networks are nested too deep for a file (about 60 levels); [`Error::Setting`] naming a weight with a NaN or an
-    /// infinity, or a setting that is not finite, which no file may hold.
+    /// [`Error::Architecture`] naming a user-defined layer that has no [`Layer::architecture`], or if networks are
+    /// nested too deeply for a file (about 60 levels); [`Error::Setting`] naming a weight with a NaN or an infinity, or
+    /// a setting that is not finite: files cannot hold these.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.to_bytes_with(&[])
     }
 
-    /// The same with further keys and values in the metadata of the file, such as who wrote it.
+    /// As [`Network::to_bytes`], with additional metadata in the file, such as who wrote it.
     ///
     /// # Errors
     /// Those of [`Network::to_bytes`].
@@ -139,8 +140,8 @@ impl<F: Real> Network<F> {
         Ok(written)
     }
 
-    /// Sets all weights from a file with hessQuik's names of weights; it needs no architecture, so that networks with
-    /// layers of the user's own can keep their weights, too. Nothing is changed if there is an error.
+    /// Sets all weights from a file with hessQuik's names of weights. The file needs no architecture, so networks with
+    /// user-defined layers can store their weights too. If there is an error, the network is unchanged.
     ///
     /// ```
     /// use hessquik::{Activation, Init, fully_connected};
@@ -155,7 +156,7 @@ impl<F: Real> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Network::load`], without those on the architecture.
+    /// Those of [`Network::load`], except those about the architecture.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let wanted: Vec<_> = self.weights().into_iter().map(|(name, w)| (name, w.shape().to_vec())).collect();
@@ -172,8 +173,8 @@ impl<F: Real> Network<F> {
     }
 }
 
-/// The element type of the weights in a model file, `"f32"` or `"f64"`, to choose the precision of
-/// [`Network::load`] by: `"f64"` if any weight is in double precision, or if there are none.
+/// The element type of the weights in a model file, `"f32"` or `"f64"`, for choosing the precision of
+/// [`Network::load`]: `"f64"` if any weight is in double precision, or if there are no weights.
 ///
 /// ```
 /// use hessquik::{Activation, Init, fully_connected, weights_dtype};
@@ -185,24 +186,24 @@ impl<F: Real> Network<F> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is not a safetensors file, or naming a weight of
-/// another element type.
+/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is not a safetensors file, or naming a weight of any
+/// other element type.
 pub fn weights_dtype(path: impl AsRef<Path>) -> Result<&'static str, Error> {
     let path = path.as_ref();
     weights_dtype_of_bytes(&read_whole(path)?).map_err(|message| Error::File { path: path.into(), message })
 }
 
-/// The same of the bytes of a model file.
+/// As [`weights_dtype`], for the bytes of a model file.
 ///
 /// # Errors
-/// A sentence: bytes that are no safetensors file, or a weight of another element type.
+/// A sentence: the bytes are not a safetensors file, or a weight has another element type.
 pub fn weights_dtype_of_bytes(bytes: &[u8]) -> Result<&'static str, String> {
     Contents::parse(bytes)?.dtype()
 }
 
-/// What all names of weights in the bytes of a model file start with beside what was expected, and are read without:
-/// `module.` of PyTorch's parallel wrappers, `_orig_mod.` of `torch.compile`, or several of them. Worth saying to whoever
-/// loads the file.
+/// The unexpected prefix of all names of weights in the bytes of a model file, which loading removes: `module.` of
+/// PyTorch's parallel wrappers, `_orig_mod.` of `torch.compile`, or several of them. Worth reporting to whoever loads
+/// the file.
 ///
 /// ```
 /// use hessquik::{Activation, Init, fully_connected, wrapper};
@@ -228,7 +229,7 @@ fn undescribed<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Error {
     }
     let layer = find(layers).unwrap_or_default();
     Error::Architecture(format!(
-        "layer {layer} is, or has an activation, defined by the user: a file cannot describe it"
+        "layer {layer} is user-defined or has a user-defined activation, which a file cannot describe"
     ))
 }
 
@@ -274,7 +275,7 @@ impl<'a> Contents<'a> {
         if metadata.data_len() != data.len() {
             let (found, wanted) = (data.len(), metadata.data_len());
             return Err(format!(
-                "truncated or with bytes left over: {found} bytes of tensors, its header has {wanted}"
+                "truncated or with bytes left over: {found} bytes of tensors, the header declares {wanted}"
             ));
         }
         Ok(Self { metadata, data })

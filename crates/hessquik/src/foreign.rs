@@ -43,7 +43,7 @@ fn is_text(start: &[u8]) -> bool {
     !valid.is_empty() && valid.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'))
 }
 
-/// `; did you mean X?` if one of the names that are known is near `found`, else nothing.
+/// `; did you mean X?` if one of the `known` names is close to `found`, else nothing.
 ///
 /// ```
 /// assert_eq!(hessquik::did_you_mean("hesian", ["value", "hessian"]), "; did you mean hessian?");
@@ -84,7 +84,7 @@ pub(crate) fn hint(error: &str, json: &str) -> String {
     String::new()
 }
 
-/// Checks that no object of a JSON text has one key twice: readers would silently keep one of its values.
+/// Checks that no object of a JSON text has the same key twice: readers would silently keep only one of the values.
 ///
 /// ```
 /// assert!(hessquik::distinct_keys(br#"{"0.K": 1, "0.b": 2}"#).is_ok());
@@ -92,7 +92,7 @@ pub(crate) fn hint(error: &str, json: &str) -> String {
 /// ```
 ///
 /// # Errors
-/// A sentence that names the key; JSON that is not valid.
+/// A sentence that names the key, or says why the JSON is invalid.
 pub fn distinct_keys(json: &[u8]) -> Result<(), String> {
     serde_json::from_slice::<Distinct>(json).map(drop).map_err(|e| e.to_string())
 }
@@ -117,7 +117,7 @@ impl<'de> Visitor<'de> for Distinct {
         let mut keys = HashSet::new();
         while let Some((key, Self)) = map.next_entry::<String, Self>()? {
             if keys.contains(&key) {
-                return Err(A::Error::custom(format!("{key} is there twice")));
+                return Err(A::Error::custom(format!("{key} appears twice")));
             }
             keys.insert(key);
         }
@@ -183,7 +183,7 @@ mod tests {
     fn keys_at_any_depth() {
         assert!(distinct_keys(br#"{"a": {"b": [1, -1.5, null, true, "x"]}, "b": {}}"#).is_ok());
         for twice in [r#"{"a": 1, "b": 2, "a": 3}"#, r#"{"x": {"a": 1, "a": 1}}"#, r#"[{"a": 1, "\u0061": 1}]"#] {
-            assert!(distinct_keys(twice.as_bytes()).unwrap_err().contains("a is there twice"), "{twice}");
+            assert!(distinct_keys(twice.as_bytes()).unwrap_err().contains("a appears twice"), "{twice}");
         }
         assert!(distinct_keys(b"{").is_err());
     }

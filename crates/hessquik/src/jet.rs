@@ -8,10 +8,10 @@ use ndarray::{
 };
 use std::fmt::Debug;
 
-/// Value and derivatives at `n_s` points; what was not asked for is `None`.
+/// Value and derivatives at `n_s` points; results that were not requested are `None`.
 ///
 /// With `k` input and `q` output directions (`d` and `m` unless directions were set). In memory the output axis of
-/// derivatives stands right after the sample axis, (n_s, q, k, k), and is handed out as a transposed view.
+/// derivatives comes right after the sample axis, (n_s, q, k, k); the arrays are transposed views of that.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Jet<F> {
     /// `f U` (n_s, q).
@@ -42,7 +42,7 @@ pub struct Jet<F> {
     pub bilaplacian: Option<Array2<F>>,
 }
 
-/// Arrays that the caller lends for results, of any strides; what is `None` is not computed unless something else
+/// Arrays that the caller lends for results, of any strides; a result that is `None` is not computed unless another one
 /// needs it. Fields as in [`Jet`].
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the result of the same name
@@ -63,8 +63,8 @@ pub struct JetMut<'a, F> {
     pub bilaplacian: Option<ArrayViewMut2<'a, F>>,
 }
 
-/// A jet that is looked at, as [`Evaluate::loss_gradients`](crate::Evaluate::loss_gradients) hands it to a loss. Fields
-/// as in [`Jet`].
+/// A read-only view of a jet, as [`Evaluate::loss_gradients`](crate::Evaluate::loss_gradients) passes it to a loss.
+/// Fields as in [`Jet`].
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct JetView<'a, F> {
@@ -86,9 +86,9 @@ pub struct JetView<'a, F> {
 
 /// The Hessian as `M C_s M^T` at every sample `s`: `M` (k, p) is the same for all samples, `C` (n_s, p, p, q).
 ///
-/// With the first layer `u_1 = act(x M_1 + b)` the network depends on `x` through `z = x M_1 + b` alone, so
+/// With the first layer `u_1 = act(x M_1 + b)` the network depends on `x` only through `z = x M_1 + b`, so
 /// `H = M_1 (D S_1 D + diag C_1) M_1^T` with `S_1` the Hessian after the first layer and `D = diag act'(z)`. Products,
-/// traces, the diagonal and blocks come from it without the k^2 numbers of the Hessian:
+/// traces, the diagonal and blocks are computed from it without forming the k^2 entries of the Hessian:
 ///
 /// ```
 /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
@@ -124,7 +124,7 @@ impl<F: Real> FactoredHessian<F> {
         logical(ArrayD::from_shape_vec(shape, flat).expect("one part per sample and output"))
     }
 
-    /// The rows and columns of these directions (n_s, rows, cols, q).
+    /// The given rows and columns of the Hessian (n_s, rows, cols, q).
     ///
     /// # Errors
     /// [`Error::Index`] for an index that is not a direction.
@@ -148,7 +148,7 @@ impl<F: Real> FactoredHessian<F> {
     /// The products (n_s, k, kw, q) with the rows of `w` (kw, k).
     ///
     /// # Errors
-    /// [`Error::Shape`] if `w` has not k columns.
+    /// [`Error::Shape`] if `w` does not have k columns.
     pub fn products(&self, w: ArrayView2<F>) -> Result<Array4<F>, Error> {
         let k = self.outer.nrows();
         if w.ncols() != k {
@@ -269,8 +269,8 @@ pub(crate) fn allocate<F: Real, D: Dimension>(
 }
 
 impl<F: Real> Jet<F> {
-    /// The jet of the identity at points `x` (n_s, d): value `x`, gradient the identity, Hessian zero. What
-    /// [`Evaluate::forward`](crate::Evaluate::forward) starts with.
+    /// The jet of the identity at points `x` (n_s, d): value `x`, gradient the identity, Hessian zero. It is the
+    /// starting point of [`Evaluate::forward`](crate::Evaluate::forward).
     pub fn identity<S: Data<Elem = F>>(x: &ArrayBase<S, Ix2>) -> Self {
         let (ns, d) = x.dim();
         let unit = |(_, a, r): (usize, usize, usize)| if a == r { F::one() } else { F::zero() };
@@ -303,7 +303,7 @@ macro_rules! plain_fields {
                 Ok(jet)
             }
 
-            /// The arrays of this jet, to be lent to [`Evaluate::evaluate_into`](crate::Evaluate::evaluate_into).
+            /// The arrays of this jet, to lend to [`Evaluate::evaluate_into`](crate::Evaluate::evaluate_into).
             pub fn view_mut(&mut self) -> JetMut<'_, F> {
                 JetMut {
                     $($member: self.$member.as_mut().map(|a| a.view_mut()),)*
@@ -311,7 +311,7 @@ macro_rules! plain_fields {
                 }
             }
 
-            /// The arrays of this jet, to be given to [`Prepared::pullback`](crate::Prepared::pullback) as cotangents.
+            /// The arrays of this jet, to pass to [`Prepared::pullback`](crate::Prepared::pullback) as cotangents.
             pub fn view(&self) -> JetView<'_, F> {
                 JetView {
                     $($member: self.$member.as_ref().map(|a| a.view()),)*
@@ -331,7 +331,7 @@ macro_rules! plain_fields {
                 }
             }
 
-            /// The first `samples` samples, and those after them.
+            /// The first `samples` samples, and the rest.
             pub fn split_at(self, samples: usize) -> (Self, Self) {
                 $(let $member = self.$member.map(|a| a.split_at(Axis(0), samples)).unzip();)*
                 let factored = self.factored.map(|a| a.split_at(Axis(0), samples)).unzip();

@@ -1,8 +1,8 @@
 //! Values, gradients and Hessians of neural networks **with respect to their inputs**, analytically, on all cores.
 //!
 //! # A tour
-//! A [`Network`] is a list of layers, each of which is a [`Layer`], as is the network itself. [`Evaluate`] computes what a
-//! [`Request`] asks for at points `x` (n_s, d), as a [`Jet`]:
+//! A [`Network`] is a list of layers. Each layer is a [`Layer`], and so is the network itself. [`Evaluate`] computes
+//! the results named in a [`Request`] at points `x` (n_s, d) and returns them as a [`Jet`]:
 //!
 //! ```
 //! use hessquik::{Activation, Evaluate, Init, Network, Request, Single, resnet};
@@ -25,15 +25,17 @@
 //! # Ok::<(), hessquik::Error>(())
 //! ```
 //!
-//! Gradients of a loss of such results, to all weights and to the points, come from [`Evaluate::pullback`], or with the
-//! loss in one pass from [`Evaluate::loss_gradients`]. Before a number is trusted, [`check`] verifies it.
+//! [`Evaluate::pullback`] gives the gradients of a loss of such results, with respect to all weights and to the points;
+//! [`Evaluate::loss_gradients`] gives the loss too, in one pass. [`check`] verifies the derivatives before you trust
+//! them.
 //!
-//! The book, `docs` in the repository, derives all of this and has worked problems.
+//! The book, `docs` in the repository, derives all of this and works through real problems.
 //!
 //! # How to add a layer
-//! A layer is its forward pass on a [`Var`], [`Layer::forward_pass`]: values, every derivative, mode and pullback follow, and model
-//! files keep it. One that is linear - pointwise - linear, with a linear skip, may give a [`Form`] instead, which goes by the
-//! engine's own sweeps; a [`SmoothMap`] of five operations is the last resort.
+//! A layer is defined by its forward pass on a [`Var`], [`Layer::forward_pass`]: values, every derivative, every mode
+//! and the pullback follow from it, and model files can store the layer. A layer of the shape linear - pointwise -
+//! linear, with a linear skip, may give a [`Form`] instead and is computed by the engine's own sweeps. A [`SmoothMap`],
+//! given by five operations, is the last resort.
 //!
 //! # The mathematics
 //! With `T` the tangents of the states along the input directions and `G` the adjoints of the outputs,
@@ -50,7 +52,7 @@
 //! the same numbers, and [`Mode::Auto`] takes the cheapest.
 //!
 //! # Errors
-//! Nothing panics on bad input: shapes, settings, files and sizes are answered by an [`Error`] that says what was found and
+//! Nothing panics on bad input. Bad shapes, settings, files and sizes return an [`Error`] that says what was found and
 //! what was expected.
 #![deny(missing_docs)]
 #![warn(rustdoc::broken_intra_doc_links)]

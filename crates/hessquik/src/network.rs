@@ -1,4 +1,4 @@
-//! Networks: layers one after another, and a network is a layer.
+//! Networks: layers one after another. A network is itself a layer.
 use crate::architecture::Architecture;
 use crate::engine::{Lowered, Memory, Program, Schedules};
 use crate::layer::{Init, Parts};
@@ -42,10 +42,9 @@ impl<F: Real> Clone for Network<F> {
 impl<F: Real> Network<F> {
     /// A network of these layers.
     ///
-    /// # Errors
-    /// [`Error::EmptyNetwork`]; [`Error::IncompatibleBlocks`] naming both blocks where widths do not fit;
-    /// [`Error::Setting`] and [`Error::Layer`] where a layer is not valid in itself: among others where one of its weights
-    /// stands nowhere in its form, two have one name, or its form lacks `M` or `W`.
+    /// [`Error::EmptyNetwork`]; [`Error::IncompatibleBlocks`], naming both blocks, if widths do not fit;
+    /// [`Error::Setting`] and [`Error::Layer`] if a layer is invalid in itself: for example if its form does not use
+    /// one of its weights, two weights have the same name, or its form lacks `M` or `W`.
     pub fn new(layers: Vec<Box<dyn Layer<F>>>) -> Result<Self, Error> {
         Self::unchecked(layers, false).checked()
     }
@@ -111,7 +110,7 @@ impl<F: Real> Network<F> {
     /// Sets all weights from one flat vector (hessQuik's `insert_data`).
     ///
     /// # Errors
-    /// [`Error::Shape`] if `theta` has not `n_weights` entries; nothing is changed then.
+    /// [`Error::Shape`] if `theta` does not have `n_weights` entries; the weights are then left unchanged.
     pub fn set_flat_weights(&mut self, theta: ArrayView1<F>) -> Result<(), Error> {
         let weights = self.weights_mut();
         let n: usize = weights.iter().map(|(_, w)| w.len()).sum();
@@ -143,8 +142,8 @@ impl<F: Real> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] if there are more or fewer arrays than weights, or naming the first weight whose shape is
-    /// another; nothing is changed then.
+    /// [`Error::Shape`] if the number of arrays differs from the number of weights, or naming the first weight whose
+    /// shape differs; the weights are then left unchanged.
     pub fn set_weights(&mut self, arrays: &[ArrayViewD<F>]) -> Result<(), Error> {
         let weights = self.weights();
         if weights.len() != arrays.len() {
@@ -191,7 +190,7 @@ impl<F: Real> Network<F> {
     /// A flat vector of n_weights entries, such as a gradient, as arrays of the shapes of the weights by name.
     ///
     /// # Errors
-    /// [`Error::Shape`] if `flat` has not n_weights entries.
+    /// [`Error::Shape`] if `flat` does not have n_weights entries.
     pub fn by_name(&self, flat: ArrayView1<F>) -> Result<Vec<(String, ArrayD<F>)>, Error> {
         let n = self.n_weights();
         if flat.len() != n {

@@ -1,4 +1,4 @@
-//! The peaks function of two variables, with its derivatives: data to fit and to test with.
+//! The peaks function of two variables, with its derivatives: data for fitting and tests.
 use crate::{Error, Jet, Real, Request};
 use ndarray::{Array2, Array3, Array4, ArrayBase, Data, Ix2};
 
@@ -11,9 +11,9 @@ use ndarray::{Array2, Array3, Array4, ArrayBase, Data, Ix2};
 ///         - 1/3 exp(-(x + 1)^2 - y^2)
 /// ```
 ///
-/// value (n_s, 1), gradient (n_s, 2, 1), Hessian (n_s, 2, 2, 1), packed (n_s, 3, 1), diagonal (n_s, 2, 1) and
-/// Laplacian (n_s, 1). It computes in double precision for either `F`; far away, where the exponentials underflow,
-/// everything is zero. The mode of the request means nothing here.
+/// value (n_s, 1), gradient (n_s, 2, 1), Hessian (n_s, 2, 2, 1), packed (n_s, 3, 1), diagonal (n_s, 2, 1) and Laplacian
+/// (n_s, 1). It computes in double precision for either `F`; far away, where the exponentials underflow, everything is
+/// zero. The mode of the request is ignored.
 ///
 /// ```
 /// use hessquik::{Request, peaks};
@@ -27,8 +27,8 @@ use ndarray::{Array2, Array3, Array4, ArrayBase, Data, Ix2};
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] if `y` has not two columns; [`Error::Request`] if the request is empty, or has something else than the
-/// results above (directions, products, blocks, ...).
+/// [`Error::Shape`] if `y` does not have two columns; [`Error::Request`] if the request is empty, or contains anything
+/// other than the results above (directions, products, blocks, ...).
 pub fn peaks<F: Real, S: Data<Elem = F>>(y: &ArrayBase<S, Ix2>, request: &Request<F>) -> Result<Jet<F>, Error> {
     let r = request;
     if y.ncols() != 2 {

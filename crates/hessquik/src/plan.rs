@@ -1,10 +1,10 @@
 //! The plan: where tangents start, what that costs, and the cheapest choice.
 //!
-//! Knows sizes only. With `S_j` the Hessian of the network with respect to the state after `j` layers, the Hessian is
-//! `T_j S_j T_j^T` plus the sites up to `j`, so tangents may restart as identities at any state (a *pivot*) and `S_j` is
-//! lifted back; or the Hessian may be carried forward through the first layers (the *prefix*) and contracted with the
-//! adjoints there. The cost of a plan is a sum over prefix, segments and lifts, so the cheapest one is a shortest path
-//! over the layers (see Naumann and Burela, *Hessian chain bracketing*, 2023).
+//! It depends on sizes only. With `S_j` the Hessian of the network with respect to the state after `j` layers, the
+//! Hessian is `T_j S_j T_j^T` plus the sites up to `j`. So tangents may restart as identities at any state (a *pivot*),
+//! with `S_j` lifted back; or the Hessian may be carried forward through the first layers (the *prefix*) and contracted
+//! with the adjoints there. The cost of a plan is a sum over prefix, segments and lifts, so the cheapest plan is a
+//! shortest path over the layers (see Naumann and Burela, *Hessian chain bracketing*, 2023).
 use crate::engine::{Program, Stage, StageSizes, Work, spared};
 use crate::{Error, Mode, Real};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan of this prefix and these pivots.
+    /// A plan with this prefix and these pivots.
     pub fn new(prefix: usize, pivots: impl Into<Vec<usize>>) -> Self {
         Self { prefix, pivots: pivots.into() }
     }
@@ -78,14 +78,14 @@ impl fmt::Display for Plan {
     }
 }
 
-/// What a computation costs, per sample.
+/// The cost of a computation, per sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {
     /// Floating-point operations in matrix products.
     pub flops: f64,
-    /// Elements that go through activations and elementwise passes.
+    /// Elements that pass through activations and elementwise operations.
     pub elements: f64,
-    /// Entries of results that are written.
+    /// Entries of the results that are written.
     pub outputs: f64,
 }
 
@@ -97,8 +97,8 @@ impl std::ops::Add for Cost {
 }
 
 impl Cost {
-    /// Predicted seconds on one thread of a core with 512-bit vectors: rates of matrix products, of elementwise passes
-    /// and of writing, for entries of `bytes` bytes.
+    /// Predicted seconds on one thread of a core with 512-bit vectors, from the rates of matrix products, of
+    /// elementwise passes and of writing, for entries of `bytes` bytes.
     pub fn seconds(&self, bytes: usize) -> f64 {
         // ANCHOR: seconds
         let single = 4.0 / bytes as f64;
@@ -294,7 +294,7 @@ impl Costs {
 /// One way to compute a result, with its predicted cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// `auto`, `sites`, `backward`, `forward`, or `chosen` for the mode of the request.
+    /// `auto`, `sites`, `backward` or `forward`; `chosen` for the mode of the request.
     pub name: String,
     /// The plan.
     pub plan: Plan,
@@ -313,25 +313,25 @@ pub struct Explanation {
     pub directions: [usize; 2],
     /// The layers, with nested networks flattened: index, name, and widths of state, site and next state.
     pub layers: Vec<(usize, String, [usize; 3])>,
-    /// For each second-order result: its name, the candidates (the chosen one first).
+    /// For each second-order result: its name and the candidates, the chosen one first.
     pub results: Vec<(String, Vec<Candidate>)>,
     /// Number of points that go through all sweeps at once.
     pub tile: usize,
-    /// Where the request goes by a schedule of the network's graph: its steps in order, those first that are the same for
-    /// all points. Empty where it goes by the plans above.
+    /// If the request is computed by a schedule of the network's graph: its steps in order, starting with those that
+    /// are the same for all points. Empty if it follows the plans above.
     pub steps: Vec<StepCost>,
 }
 
 /// One step of a schedule.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct StepCost {
-    /// What it computes, from which buffers.
+    /// The operation and the buffers that it reads.
     pub step: String,
     /// The buffer that it writes: number, features and rows.
     pub out: [usize; 3],
-    /// Whether it is computed once for all points.
+    /// Whether it runs once for all points.
     pub once: bool,
-    /// Operations for each point.
+    /// Operations per point.
     pub operations: f64,
 }
 

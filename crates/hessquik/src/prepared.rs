@@ -1,4 +1,4 @@
-//! A request resolved against a network once, to be evaluated and pulled back again and again.
+//! A request resolved once against a network, to be evaluated and pulled back repeatedly.
 use crate::engine::{Call, Stopped};
 use crate::evaluate::{call, check_lent, check_points, chunk, fill_from, loss_gradients, reverse};
 use crate::jet::Contents;
@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
-/// A request resolved against a layer or network with its present weights: plans are found once, not at every call.
+/// A request resolved against a layer or network with its current weights: plans are found once, not at every call.
 ///
 /// ```
 /// use hessquik::{Activation, Init, Prepared, Request, fully_connected};
@@ -49,7 +49,7 @@ impl<F: Real> Prepared<F> {
     /// Resolves `request` against `layer`.
     ///
     /// # Errors
-    /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), but for those of the points.
+    /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), except for those about the points.
     pub fn new<L: Layer<F> + ?Sized>(layer: &L, request: Request<F>) -> Result<Self, Error> {
         let forward = call(layer, None, &request, false)?;
         let seconds = forward.seconds();
@@ -61,18 +61,18 @@ impl<F: Real> Prepared<F> {
         &self.request
     }
 
-    /// Predicted seconds of an evaluation of this many points on one thread, as [`explain`](crate::Evaluate::explain) has
-    /// them; a pullback takes some three times as long. Good to tell calls of microseconds from those of minutes.
+    /// Predicted seconds to evaluate this many points on one thread, as in [`explain`](crate::Evaluate::explain); a
+    /// pullback takes about three times as long. Accurate enough to tell calls of microseconds from calls of minutes.
     pub fn seconds(&self, points: usize) -> f64 {
         self.seconds * points as f64
     }
 
-    /// Number of points that go through all sweeps at once; no other threads are asked for if there are no more.
+    /// Number of points that go through all sweeps at once; a call with no more points uses no other threads.
     pub fn tile(&self) -> usize {
         self.forward.tile
     }
 
-    /// The same for a pullback.
+    /// As [`tile`](Self::tile), for a pullback.
     ///
     /// # Errors
     /// [`Error::Request`] for the factored Hessian, which has no pullback.
@@ -80,7 +80,7 @@ impl<F: Real> Prepared<F> {
         Ok(self.reversed()?.tile)
     }
 
-    /// A number of points, whole tiles of them, whose results take about 16 MiB: good chunks of a stream.
+    /// A number of points, in whole tiles, whose results take about 16 MiB: a good chunk size for streams.
     pub fn chunk(&self) -> usize {
         chunk(&self.forward)
     }
@@ -109,15 +109,15 @@ impl<F: Real> Prepared<F> {
         Jet::allocate(&self.forward, points, Contents::Zeros)
     }
 
-    /// That `out` has what [`evaluate_into`](Self::evaluate_into) wants for these points, and nothing else.
+    /// Checks that `out` has exactly the arrays that [`evaluate_into`](Self::evaluate_into) needs for these points.
     pub fn check_lent<S: Data<Elem = F>>(&self, x: &ArrayBase<S, Ix2>, out: &mut JetMut<'_, F>) -> Result<(), Error> {
         check_points(&self.forward.program, &x.view())?;
         check_lent(&self.forward, x.nrows(), out)
     }
 
-    /// As [`evaluate`](Self::evaluate), but asks `go_on` at every step of every tile, from the threads that work, and gives
-    /// up with `None` once it says no: some milliseconds later, even where one tile takes minutes. The results are the same,
-    /// to the last bit.
+    /// As [`evaluate`](Self::evaluate), but the worker threads call `go_on` at every step of every tile, and the call
+    /// gives up with `None` soon after it returns false: within milliseconds, even if one tile takes minutes. The
+    /// results are bitwise the same.
     ///
     /// ```
     /// use hessquik::{Activation, Init, Prepared, Request, fully_connected};
@@ -139,8 +139,8 @@ impl<F: Real> Prepared<F> {
         Ok(self.run_while(x, jet.view_mut(), false, go_on).then_some(jet))
     }
 
-    /// As [`evaluate_into`](Self::evaluate_into), but asks `go_on` as [`evaluate_while`](Self::evaluate_while) does, and
-    /// gives up with `false` once it says no; then some results are written and others are not.
+    /// As [`evaluate_into`](Self::evaluate_into), but calls `go_on` as [`evaluate_while`](Self::evaluate_while) does,
+    /// and gives up with `false` once it returns false; the results are then only partly written.
     pub fn evaluate_into_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
@@ -162,7 +162,7 @@ impl<F: Real> Prepared<F> {
         unless_stopped(|| F::run(&self.forward, x.view(), out, lent, Some(&go_on))).is_some()
     }
 
-    /// As [`Evaluate::pullback`](crate::Evaluate::pullback), of cotangents that are looked at.
+    /// As [`Evaluate::pullback`](crate::Evaluate::pullback), with borrowed cotangents.
     ///
     /// ```
     /// use hessquik::{Activation, Init, Jet, Prepared, Request, fully_connected};
@@ -184,8 +184,8 @@ impl<F: Real> Prepared<F> {
         Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent)?, None)?.1)
     }
 
-    /// As [`pullback`](Self::pullback), but asks `go_on` as [`evaluate_while`](Self::evaluate_while) does, and gives up with
-    /// `None` once it says no.
+    /// As [`pullback`](Self::pullback), but calls `go_on` as [`evaluate_while`](Self::evaluate_while) does, and gives
+    /// up with `None` once it returns false.
     pub fn pullback_while<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,

@@ -17,7 +17,7 @@ pub enum Mode {
     Backward,
     /// The plain sum over the pointwise sites.
     Sites,
-    /// A plan of the user's own.
+    /// A user-defined plan.
     Plan(Plan),
 }
 
@@ -40,8 +40,8 @@ impl std::str::FromStr for Mode {
 
 /// Which derivatives of a network to compute, along which directions, in which mode.
 ///
-/// With `k` input directions (rows of `V`; the `d` unit vectors unless set) and `q` output directions (columns of `U`;
-/// the `m` outputs unless set) the results are those of `f U` along `V`: see [`Jet`](crate::Jet) for shapes.
+/// With `k` input directions (rows of `V`; the `d` unit vectors by default) and `q` output directions (columns of `U`;
+/// the `m` outputs by default) the results are those of `f U` along `V`: see [`Jet`](crate::Jet) for shapes.
 ///
 /// ```
 /// use hessquik::Request;
@@ -71,7 +71,7 @@ pub struct Request<F> {
 }
 
 impl<F: Real> Request<F> {
-    /// Nothing yet; add what is wanted.
+    /// An empty request; add results with the methods below.
     pub fn new() -> Self {
         Self::default()
     }
@@ -80,7 +80,7 @@ impl<F: Real> Request<F> {
     /// `bilaplacian`.
     ///
     /// # Errors
-    /// [`Error::Request`] for an unknown name or none.
+    /// [`Error::Request`] for an unknown name or an empty list.
     pub fn parse(names: &str) -> Result<Self, Error> {
         let mut request = Self::new();
         for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
@@ -186,7 +186,7 @@ impl<F: Real> Request<F> {
     }
 
     /// Asks for the Hessian in factored form, `H = M C M^T` with `M` (k, p) shared by all samples and `C` (p, p) per
-    /// sample and output; the first layer must be without a skip (see [`FactoredHessian`](crate::FactoredHessian)).
+    /// sample and output; the first layer must not have a skip (see [`FactoredHessian`](crate::FactoredHessian)).
     pub fn factored(self) -> Self {
         Self { factored: true, ..self }
     }
@@ -211,9 +211,9 @@ impl<F: Real> Request<F> {
         Self { partials: Some(pairs.iter().map(IntoAxes::axes).collect()), ..self }
     }
 
-    /// Asks for mixed partials of any order up to 8 (n_s, p, q), one for each tuple of axes (of directions, where they are
-    /// set): `(0, 1)` is `d2f/dx_0 dx_1`, `(1, 1, 1)` the third derivative along axis 1. Tuples may differ in length where
-    /// they are slices or vectors. The result is [`Jet::partials`](crate::Jet::partials).
+    /// Asks for mixed partials of any order up to 8 (n_s, p, q), one for each tuple of axes (or of directions, if they
+    /// are set): `(0, 1)` is `d2f/dx_0 dx_1`, `(1, 1, 1)` the third derivative along axis 1. Slices and vectors may
+    /// have different lengths. The result is [`Jet::partials`](crate::Jet::partials).
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};

@@ -1,4 +1,4 @@
-//! What can be asked for: the one list of the results.
+//! The one list of the results that a request can ask for.
 use crate::{Error, Real, Request, did_you_mean};
 use std::fmt;
 use std::str::FromStr;
@@ -23,10 +23,10 @@ macro_rules! fields {
         }
 
         impl Field {
-            /// How many there are.
+            /// The number of results.
             pub const COUNT: usize = [$($name),*].len();
 
-            /// All of them.
+            /// All results.
             pub const ALL: [Self; Self::COUNT] = [$(Self::$variant),*];
 
             /// The name, as users write it.
@@ -36,7 +36,8 @@ macro_rules! fields {
                 }
             }
 
-            /// `request` with this result; `None` for one that needs more than its name, such as a list of entries.
+            /// `request` with this result added; `None` if the result needs more than its name, such as a list of
+            /// entries.
             pub fn ask<F: Real>(self, request: Request<F>) -> Option<Request<F>> {
                 match self {
                     $($(Self::$variant => Some(request.$ask()),)?)*
@@ -77,12 +78,12 @@ fields! {
 }
 
 impl Field {
-    /// Whether it needs nothing but its name, as the Laplacian does; a list of entries needs more.
+    /// Whether the result needs only its name, like the Laplacian; a list of entries needs more.
     pub fn is_plain(self) -> bool {
         self.ask(Request::<f64>::new()).is_some()
     }
 
-    /// The results that need nothing but their name.
+    /// The results that need only their name.
     pub fn plain() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|field| field.is_plain())
     }

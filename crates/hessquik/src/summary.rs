@@ -1,4 +1,4 @@
-//! Networks as text: their size, and a line for each layer.
+//! Networks as text: their size, and one line per layer.
 use crate::{Layer, Network, Parts, Real};
 use serde::Serialize;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 /// One layer of a network, as [`Network::summary`] lists it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerSummary {
-    /// Where it stands, through the nested networks: `1.0`.
+    /// Position in the nested networks: `1.0`.
     pub position: String,
-    /// What kind of layer it is.
+    /// The kind of layer.
     pub layer: String,
-    /// The name of its activation; `None` if it has no choice of one.
+    /// The name of the activation; `None` if the layer does not have a choice of activation.
     pub activation: Option<String>,
     /// Number of input features.
     pub dim_input: usize,
@@ -30,7 +30,7 @@ pub struct WeightSummary {
 }
 
 impl<F: Real> Network<F> {
-    /// The layers with their dimensions and weights, those of nested networks one after another.
+    /// The layers with their dimensions and weights; nested networks are flattened.
     ///
     /// ```
     /// use hessquik::{Activation, Init, resnet};
@@ -46,7 +46,7 @@ impl<F: Real> Network<F> {
     }
 }
 
-/// The size of the network and a line for each layer; `hessquik info` prints the same.
+/// The size of the network and one line per layer; `hessquik info` prints the same.
 impl<F: Real> fmt::Debug for Network<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (d, m) = (count(self.dim_input(), "input"), count(self.dim_output(), "output"));

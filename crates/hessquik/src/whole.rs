@@ -1,16 +1,16 @@
-//! Files that are written whole or not at all, and what is never replaced by one.
+//! Files that are written whole or not at all, and the files that are never replaced.
 use crate::Error;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// A file on its way: written beside its place under a temporary name, seen only when complete. Dropped before
-/// [`finish`](Self::finish), it leaves nothing behind.
+/// A file being written: it gets a temporary name beside its final place and becomes visible only when complete. If it
+/// is dropped before [`finish`](Self::finish), it leaves nothing behind.
 ///
-/// A symbolic link stays a link, and the file that it names is written, also where that does not exist yet. An old file
-/// keeps its permissions, and its owner where the system allows it. Devices, FIFOs, sockets, folders and files that may
-/// not be written are refused.
+/// A symbolic link stays a link: its target is written, even if it does not exist yet. An old file keeps its
+/// permissions, and its owner if the system allows it. Devices, FIFOs, sockets, folders and read-only files are
+/// refused.
 ///
 /// ```
 /// use std::io::Write;
@@ -36,8 +36,8 @@ impl WholeFile {
     /// An empty draft of the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] if `path` is something other than a regular file or a new name, may not be written, or is in a folder
-    /// that does not exist or takes no new files.
+    /// [`Error::Io`] if `path` is neither a regular file nor a new name, is not writable, or is in a folder that does
+    /// not exist or does not accept new files.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let new = || {
@@ -64,20 +64,20 @@ impl WholeFile {
         self.file.as_file()
     }
 
-    /// Its temporary name.
+    /// The temporary name.
     pub fn temporary(&self) -> &Path {
         self.file.path()
     }
 
-    /// Where it will be, all links followed.
+    /// The final place, with all links followed.
     pub fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Moves the file to its place, over what is there.
+    /// Moves the file to its place, replacing any file there.
     ///
     /// # Errors
-    /// [`Error::Io`], and then the old file is as it was.
+    /// [`Error::Io`]; the old file is then left as it was.
     pub fn finish(self) -> Result<(), Error> {
         let Self { file, path, place } = self;
         let moved = || {
@@ -90,7 +90,8 @@ impl WholeFile {
     }
 }
 
-/// Gives the file `new` the permissions of the file `old`, whose place it will take, and its owner if the system allows it.
+/// Gives the file `new` the permissions of the file `old`, which it will replace, and its owner if the system allows
+/// it.
 ///
 /// # Errors
 /// Those of the system.
@@ -121,7 +122,7 @@ fn place(path: &Path) -> io::Result<PathBuf> {
     Ok(place)
 }
 
-/// Where a path leads when all symbolic links at its end are followed, also to a name that is free.
+/// The path after following all symbolic links at its end; the result need not exist.
 ///
 /// ```
 /// let folder = tempfile::tempdir().unwrap();
@@ -130,7 +131,7 @@ fn place(path: &Path) -> io::Result<PathBuf> {
 /// ```
 ///
 /// # Errors
-/// Links that cannot be read, or go round in circles.
+/// Links that cannot be read or that form a cycle.
 pub fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_path_buf();
     for _ in 0..40 {
@@ -166,7 +167,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The error of a file that could not be made in `folder`, in words if that does not exist.
+/// The error for a file that could not be created in `folder`, with a clear message if the folder does not exist.
 pub fn missing_folder(folder: &Path, error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::NotFound && !folder.exists() {
         let shown = folder.display();
@@ -176,11 +177,11 @@ pub fn missing_folder(folder: &Path, error: io::Error) -> io::Error {
     error
 }
 
-/// Writes a file whole or not at all, and flushes it to the disk: a new one beside the old, which then takes its name. See
-/// [`WholeFile`] for links, permissions, and what is refused.
+/// Writes a file whole or not at all, and flushes it to disk: a new file is written beside the old one and then takes
+/// its name. See [`WholeFile`] for links, permissions, and the files that are refused.
 ///
 /// # Errors
-/// Those of [`WholeFile::create`], and of a disk that is full.
+/// Those of [`WholeFile::create`], and a full disk.
 ///
 /// ```
 /// let folder = tempfile::tempdir().unwrap();

@@ -159,11 +159,11 @@ fn names_that_are_there_twice() {
         let end = at + header[at..].find('}').unwrap() + 1;
         format!("{}{},{}", &header[..at], &header[at..end], &header[at..])
     });
-    fails(Network::<f64>::from_bytes(&bytes), &["0.K is there twice"]);
+    fails(Network::<f64>::from_bytes(&bytes), &["0.K appears twice"]);
     let bytes = edited(&network, |header| {
         header.replacen("{\"__metadata__\":{", "{\"__metadata__\":{\"architecture\":\"{}\",", 1)
     });
-    fails(Network::<f64>::from_bytes(&bytes), &["architecture is there twice"]);
+    fails(Network::<f64>::from_bytes(&bytes), &["architecture appears twice"]);
 }
 
 #[test]

@@ -135,7 +135,8 @@ impl State {
         let file = SafeTensors::deserialize(&all).map_err(|e| wrong(e.to_string()))?;
         let (_, metadata) = SafeTensors::read_metadata(&all).map_err(|e| wrong(e.to_string()))?;
         let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-        let json = json.ok_or_else(|| wrong("not a checkpoint: there is no state of a training run in it".into()))?;
+        let json =
+            json.ok_or_else(|| wrong("not a checkpoint: it does not contain the state of a training run".into()))?;
         let unreadable = |e: serde_json::Error| wrong(format!("not a checkpoint: {e}"));
         let Version { version } = serde_json::from_str(json).map_err(unreadable)?;
         if version != VERSION {

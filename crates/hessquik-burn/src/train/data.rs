@@ -1,11 +1,12 @@
-//! Points with the values and derivatives that a network shall have there.
+//! Points with the values and derivatives that a network should have there.
 use crate::Error;
 use ndarray::{Array2, Array3, Array4, Axis};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Points `x` (n, d) and what is known there: values (n, m), gradients (n, d, m), Hessians (n, d, d, m), one at least.
+/// Points `x` (n, d) and what is known there: at least one of values (n, m), gradients (n, d, m), Hessians (n, d, d,
+/// m).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Data {
     /// (n, d)
@@ -19,10 +20,10 @@ pub struct Data {
 }
 
 impl Data {
-    /// Data of these arrays.
+    /// Data from these arrays.
     ///
     /// # Errors
-    /// Shapes that do not fit together, nothing known, no points, entries that are not finite.
+    /// Shapes that do not fit together, no values or derivatives, no points, entries that are not finite.
     pub fn new(
         x: Array2<f64>,
         value: Option<Array2<f64>>,
@@ -88,7 +89,7 @@ impl Data {
         self.len() == 0
     }
 
-    /// The points of these positions, in this order.
+    /// The points at these positions, in this order.
     #[must_use]
     pub fn select(&self, order: &[usize]) -> Self {
         Self {
@@ -99,14 +100,14 @@ impl Data {
         }
     }
 
-    /// All but `valid` points, and these, drawn at random.
+    /// All but `valid` points, and those `valid` points, drawn at random.
     ///
     /// # Errors
-    /// Fewer points than that, and one to train on.
+    /// Fewer than `valid` + 1 points.
     pub fn split(self, valid: usize, seed: u64) -> Result<(Self, Self), Error> {
         if valid >= self.len() {
             let n = self.len();
-            return Err(Error::Training(format!("{valid} points to validate with, but there are {n} in all")));
+            return Err(Error::Training(format!("{valid} validation points requested, but there are only {n} points")));
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));

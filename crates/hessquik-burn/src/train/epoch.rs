@@ -1,4 +1,4 @@
-//! One pass over the points, with steps or without.
+//! One pass over the points, with or without steps.
 use super::{Objective, Ranks, Updates};
 use crate::tensors::{numbers, of_numbers};
 use crate::{Error, FlatNetwork};
@@ -58,10 +58,10 @@ pub(super) fn batch_loss<O: Objective>(
 }
 
 /// One epoch of steps that lower the loss: the points in an order that depends on seed and epoch, in batches, the last
-/// one with what is left.
+/// one possibly smaller.
 ///
-/// `rate` gives the learning rate of the i-th step of the epoch. Returns the network and the means over the epoch of the
-/// loss and its terms, or `None` if `go_on` said no before a step.
+/// `rate` gives the learning rate of the i-th step of the epoch. Returns the network and the means over the epoch of
+/// the loss and its terms, or `None` if `go_on` returned false before a step.
 ///
 /// # Errors
 /// Those of the evaluation; a loss that is no longer finite.

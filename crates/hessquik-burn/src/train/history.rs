@@ -1,26 +1,26 @@
-//! What was reached after each epoch: a table as hessQuik prints it, and a file of comma-separated values.
+//! The losses after each epoch: a table as hessQuik prints it, and a file of comma-separated values.
 use crate::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// One epoch. Each list is the loss, then its terms.
+/// One epoch. Each list holds the loss, then its terms.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Row {
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// From the start of training to the end of this epoch, in seconds; without those of earlier, interrupted runs.
+    /// Seconds from the start of training to the end of this epoch, not counting earlier, interrupted runs.
     pub seconds: f64,
-    /// Means over the epoch, while the weights changed.
+    /// Means over the epoch, while the weights were changing.
     pub running: Vec<f64>,
-    /// After the epoch, at all points.
+    /// Means over all points, after the epoch.
     pub train: Vec<f64>,
-    /// The same at the points to validate with; empty without such.
+    /// Means over the validation points, after the epoch; empty without such points.
     pub valid: Vec<f64>,
 }
 
 const GROUPS: [&str; 3] = ["running", "train", "valid"];
 
-/// The head of the table, three lines: groups, weights, names (the manual's `print_headers`).
+/// The header of the table, three lines: groups, weights, names (the manual's `print_headers`).
 pub fn header(names: &[&str], weights: &[f64]) -> String {
     let (mut groups, mut numbers, mut columns) = (blank(), blank(), format!("{:<15}{:<15}", "epoch", "time"));
     for (i, group) in GROUPS.iter().enumerate() {
@@ -66,7 +66,7 @@ pub fn line(row: &Row) -> String {
 /// Writes the history as comma-separated values, whole or not at all: `epoch,seconds,running_loss,...`.
 ///
 /// # Errors
-/// A folder that cannot be written to.
+/// A folder that is not writable.
 pub fn write_history(path: impl AsRef<Path>, names: &[&str], rows: &[Row]) -> Result<(), Error> {
     let mut text = String::from("epoch,seconds");
     let groups = if rows.iter().all(|r| r.valid.is_empty()) { &GROUPS[..2] } else { &GROUPS[..] };

@@ -1,9 +1,9 @@
 //! Training on values, gradients and Hessians, or on the residuals of differential equations: mini-batches, schedules,
-//! L-BFGS, early stopping, checkpoints, history, over one process or many.
+//! L-BFGS, early stopping, checkpoints, history, in one process or many.
 //!
-//! What is minimised is an [`Objective`], a mean over points of weighted terms: [`Fit`] of data (the manual's
+//! Training minimises an [`Objective`], a mean over points of weighted terms: [`Fit`] for data (the manual's
 //! `train_one_epoch`), [`Poisson`], [`Burgers`], or your own. The network is a [`FlatNetwork`](crate::FlatNetwork), so
-//! that a step of the optimiser, and a sum of gradients over processes, is one operation on one vector.
+//! a step of the optimiser, or a sum of gradients over processes, is one operation on one vector.
 //!
 //! ```
 //! use burn::tensor::{DType, Device};

@@ -1,4 +1,4 @@
-//! What is minimised.
+//! The objectives that training minimises.
 use super::Data;
 use crate::device::{is_cpu, supported};
 use crate::tensors::of_numbers;
@@ -13,28 +13,28 @@ pub trait Objective: Clone {
     /// Number of points N.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no points.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A name for each term, for tables.
+    /// The name of each term, for tables.
     fn names(&self) -> Vec<&'static str>;
 
     /// The weight of each term.
     fn weights(&self) -> Vec<f64>;
 
-    /// The same with its points in another order.
+    /// The same objective with its points in this order.
     #[must_use]
     fn select(&self, order: &[usize]) -> Self;
 
-    /// Each term summed over some points, a tensor of one entry each.
+    /// The sum of each term over some points, a tensor of one entry each.
     ///
     /// # Errors
     /// Those of the evaluation.
     fn terms(&self, network: &FlatNetwork, points: Range<usize>) -> Result<Vec<Tensor<1>>, Error>;
 
-    /// The loss of some points of a batch of `n`, and their terms (not weighted, one tensor, without gradients).
+    /// The loss of some points of a batch of `n`, and the terms (not weighted, one tensor, without gradients).
     ///
     /// # Errors
     /// Those of the evaluation.
@@ -50,14 +50,14 @@ fn weighted(terms: Vec<Tensor<1>>, weights: &[f64], n: usize) -> (Tensor<1>, Ten
     (loss, Tensor::cat(terms.into_iter().map(Tensor::inner).collect(), 0))
 }
 
-/// The mean squared error of values, gradients and Hessians, as far as they are known,
+/// The mean squared error of values, gradients and Hessians, those that are known,
 ///
 /// ```text
 /// L = 1/(2 N) sum_s ( w0 |f - y|^2 + w1 |grad f - grad y|^2 + w2 |hess f - hess y|^2 )
 /// ```
 ///
-/// (`train_one_epoch` in the manual of hessQuik; every point counts there too, unlike in its code, which leaves out a
-/// last batch that is not full).
+/// (`train_one_epoch` in the manual of hessQuik; as in the manual, every point counts, unlike in hessQuik's code, which
+/// drops a last batch that is not full).
 #[derive(Clone, Debug)]
 pub struct Fit {
     x: Tensor<2>,
@@ -76,12 +76,12 @@ struct Target {
 }
 
 impl Fit {
-    /// The fit of data, on the device and in the precision of the network that is to be trained.
+    /// The objective for data, on the device and in the precision of the network to be trained.
     ///
     /// Terms of weight 0 are neither computed nor shown.
     ///
     /// # Errors
-    /// Weights that are negative or not finite, or all zero; a device without the precision.
+    /// Weights that are negative, not finite, or all zero; a device without the precision.
     pub fn new(data: &Data, weights: [f64; 3], device: &Device, dtype: DType) -> Result<Self, Error> {
         supported(device, dtype)?;
         if let Some(w) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {

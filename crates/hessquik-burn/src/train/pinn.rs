@@ -1,4 +1,4 @@
-//! Physics-informed problems: residuals of differential equations at points, with known solutions to check against.
+//! Physics-informed problems: residuals of differential equations at points, with known solutions for comparison.
 use super::Objective;
 use super::objective::select;
 use crate::device::supported;
@@ -29,7 +29,7 @@ impl Points {
         if inside.is_empty() || boundary.is_empty() {
             let (a, b) = (inside.len(), boundary.len());
             return Err(Error::Training(format!(
-                "{a} points inside and {b} on the boundary, expected one each at least"
+                "{a} points inside and {b} on the boundary, expected at least one of each"
             )));
         }
         let n = inside.len() + boundary.len();
@@ -92,7 +92,7 @@ impl Poisson {
     /// The problem at points drawn uniformly, inside and on the boundary, for a network with 2 inputs and 1 output.
     ///
     /// # Errors
-    /// No points of either kind; a device without the precision.
+    /// No points of one of the two kinds; a device without the precision.
     pub fn new(inside: usize, boundary: usize, seed: u64, device: &Device, dtype: DType) -> Result<Self, Error> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let source = |x: f64, y: f64| 2.0 * PI * PI * (PI * x).sin() * (PI * y).sin();
@@ -157,7 +157,7 @@ impl Burgers {
     /// The problem at points drawn uniformly, for a network with 2 inputs and 1 output.
     ///
     /// # Errors
-    /// A viscosity that is not positive; no points of either kind; a device without the precision.
+    /// A viscosity that is not positive; no points of one of the two kinds; a device without the precision.
     pub fn new(
         inside: usize,
         boundary: usize,
@@ -188,7 +188,7 @@ impl Burgers {
         Ok(Self { points: Points::new(inner, outer, device, dtype)?, viscosity, weight: 10.0 })
     }
 
-    /// The solution at points (n, 2), columns t and x: (n, 1), by the transformation of Cole and Hopf,
+    /// The solution at points (n, 2) with columns t and x: (n, 1), by the Cole-Hopf transformation,
     ///
     /// ```text
     /// u = - int sin(pi (x - y)) f(x - y) exp(-y^2/(4 v t)) dy / int f(x - y) exp(-y^2/(4 v t)) dy,

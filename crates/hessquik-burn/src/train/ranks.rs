@@ -1,18 +1,18 @@
 //! The processes that train together.
 
-/// Processes that train one network on shares of each batch, and sum what they found.
+/// Processes that train one network on shares of each batch and sum their results.
 pub trait Ranks {
-    /// Which of them this is, from 0.
+    /// The number of this process, from 0.
     fn rank(&self) -> usize;
 
-    /// How many there are.
+    /// The number of processes.
     fn size(&self) -> usize;
 
-    /// Replaces numbers by their sums over all processes, the same to the last bit in each.
+    /// Replaces numbers by their sums over all processes; the sums are bitwise the same in each.
     fn sum(&self, numbers: &mut [f64]);
 }
 
-/// One process.
+/// A single process.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Mpi {
 
 #[cfg(feature = "mpi")]
 impl Mpi {
-    /// Starts MPI; `None` if it was started before in this process.
+    /// Starts MPI; `None` if it was already started in this process.
     pub fn start() -> Option<Self> {
         let universe = mpi::initialize()?;
         Some(Self { world: universe.world(), _universe: universe })

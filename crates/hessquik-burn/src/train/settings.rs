@@ -1,8 +1,8 @@
-//! How a network is trained.
+//! The settings of training.
 use crate::Error;
 use std::path::PathBuf;
 
-/// The optimiser of the epochs of mini-batches.
+/// The optimiser of the mini-batch epochs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimiser {
     /// Kingma and Ba, *Adam*, 2015, with PyTorch's settings.
@@ -14,22 +14,22 @@ pub enum Optimiser {
     },
 }
 
-/// The learning rate over the steps of all epochs of mini-batches.
+/// The learning rate over the steps of all mini-batch epochs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
-    /// The same throughout.
+    /// The first rate throughout.
     Constant,
     /// Half a cosine from the first rate to `last`.
     Cosine {
         /// The rate of the last step.
         last: f64,
     },
-    /// Times `factor` after each epoch.
+    /// Multiplied by `factor` after each epoch.
     Exponential {
         /// Positive, at most 1.
         factor: f64,
     },
-    /// Times `factor` after every `every` epochs.
+    /// Multiplied by `factor` after every `every` epochs.
     Step {
         /// At least 1.
         every: usize,
@@ -38,31 +38,31 @@ pub enum Schedule {
     },
 }
 
-/// How a network is trained; the default is that of hessQuik's example.
+/// The settings of training; the defaults are those of hessQuik's example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Epochs of mini-batches.
+    /// Number of mini-batch epochs.
     pub epochs: usize,
-    /// Points of a step; over several processes, of all of them together.
+    /// Points per step; with several processes, of all of them together.
     pub batch: usize,
     /// The optimiser of these epochs.
     pub optimiser: Optimiser,
     /// The first learning rate.
     pub rate: f64,
-    /// How it changes.
+    /// How the learning rate changes.
     pub schedule: Schedule,
-    /// Largest norm of a gradient: longer ones are shortened to it.
+    /// Largest norm of a gradient: longer gradients are scaled down to it.
     pub clip: Option<f64>,
-    /// Epochs after these, of 20 iterations of L-BFGS each on all points (Nocedal and Wright, *Numerical Optimization*,
+    /// Epochs after these, of 50 iterations of L-BFGS each on all points (Nocedal and Wright, *Numerical Optimization*,
     /// chapter 7, with a line search for the strong Wolfe conditions).
     pub lbfgs: usize,
-    /// Epochs without a better loss (of the points to validate with, if any) after which training stops; the best weights
-    /// are given back then.
+    /// Stops training after this many epochs without a lower loss (of the validation points, if any) and returns the
+    /// best weights.
     pub patience: Option<usize>,
-    /// Of the order of points: an epoch's order depends on this and its number alone.
+    /// Seed of the order of points: the order in an epoch depends only on this and the number of the epoch.
     pub seed: u64,
-    /// A file that is written every so many epochs and when training is interrupted, and from which it goes on if it is
-    /// there.
+    /// A checkpoint file, written every `every` epochs and when training is interrupted; training resumes from it if it
+    /// exists.
     pub checkpoint: Option<PathBuf>,
     /// Epochs between checkpoints.
     pub every: usize,

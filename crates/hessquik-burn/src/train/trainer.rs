@@ -1,4 +1,4 @@
-//! Epoch after epoch: mini-batches, then L-BFGS, until the end, a pause without progress, or an interruption.
+//! Epoch after epoch: mini-batches, then L-BFGS, until the end, too long without progress, or an interruption.
 use super::checkpoint::{self, Progress, State};
 use super::epoch::{batch_loss, gradient, test, train_one_epoch};
 use super::{Objective, Ranks, Row, Settings, Updates};
@@ -13,9 +13,9 @@ const ITERATIONS: usize = 50;
 /// A trained network.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// With its last weights; with the best ones if training stopped early.
+    /// The network with its last weights, or with the best ones if training stopped early.
     pub network: FlatNetwork,
-    /// All epochs, those before a resumption too.
+    /// All epochs, including those before a resumption.
     pub history: Vec<Row>,
     /// Why training ended.
     pub stopped: Stopped,
@@ -26,27 +26,26 @@ pub struct Outcome {
 pub enum Stopped {
     /// All epochs are done.
     Finished,
-    /// The loss did not get better for as many epochs as the patience.
+    /// The loss did not improve for as many epochs as the patience.
     Early,
-    /// `go_on` said no. The checkpoint, if one is asked for, has the last whole epoch.
+    /// `go_on` returned false. The checkpoint, if there is one, holds the state after the last complete epoch.
     Interrupted,
 }
 
 /// Trains a network on an objective.
 ///
 /// - **network** on an autodiff device
-/// - **valid** the same objective at points to validate with
+/// - **valid** the same objective at the validation points
 /// - **ranks** the processes that train together: [`Alone`](super::Alone), or those of `mpirun`; every batch is shared
 ///   among them, and the first writes checkpoints
-/// - **on_epoch** sees each epoch's losses
-/// - **go_on** is asked before every step: no ends training, and what was done of that epoch is given up
+/// - **on_epoch** receives each epoch's losses
+/// - **go_on** is called before every step: if it returns false, training ends and the unfinished epoch is discarded
 ///
-/// Seeds, settings and the number of processes fix all numbers. If the file of [`Settings::checkpoint`] is there, the run
-/// goes on from it, to the same numbers.
+/// Seeds, settings and the number of processes determine all numbers. If the file of [`Settings::checkpoint`] exists,
+/// the run resumes from it, to the same numbers.
 ///
 /// # Errors
-/// Settings that make no sense, losses that are no longer finite, a checkpoint of another run, files that cannot be
-/// written.
+/// Invalid settings, losses that are no longer finite, a checkpoint of another run, files that cannot be written.
 pub fn train<O: Objective>(
     network: FlatNetwork,
     objective: &O,

@@ -1,4 +1,4 @@
-//! Steps of Burn's optimisers on the one vector of weights, and their state for checkpoints.
+//! Steps of Burn's optimisers on the single vector of weights, and their state for checkpoints.
 use super::{Optimiser, Settings};
 use crate::FlatNetwork;
 use burn::grad_clipping::GradientClippingConfig;
@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 /// An optimiser and its state.
 ///
-/// A step of one vector needs no walk through modules: it is the bare optimiser's.
+/// With all weights in one vector, a step need not walk through modules: it is the plain optimiser's.
 #[derive(Clone)]
 pub struct Updates {
     rule: Rule,
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Updates {
 }
 
 impl Updates {
-    /// The optimiser of these settings, before its first step.
+    /// The optimiser for these settings, before its first step.
     pub fn new(settings: &Settings) -> Self {
         // PyTorch's epsilon, with which hessQuik's examples were run
         let rule = match settings.optimiser {

@@ -47,7 +47,7 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
             None => init.uniform((count, 2), -3.0, 3.0),
         };
         let jet = hessquik::peaks(&points, &request)?;
-        let missing = || Error::Request("peaks gave less than was asked for".into());
+        let missing = || Error::Request("peaks returned fewer results than requested".into());
         put(&mut sink, "x", &points, count, first)?;
         put(&mut sink, "value", &jet.value.ok_or_else(missing)?, count, first)?;
         put(&mut sink, "gradient", &jet.gradient.ok_or_else(missing)?, count, first)?;

@@ -37,7 +37,8 @@ impl Csv {
     pub fn create(path: &Path, file: File, tensors: &[Tensor]) -> Result<Self, Failure> {
         let points = tensors.first().map_or(0, |t| t.shape[0]);
         if let Some(odd) = tensors.iter().find(|t| t.shape[0] != points || t.name == "factored.outer") {
-            let message = format!("{} is no result of each point: a .csv cannot hold it, other files can", odd.name);
+            let message =
+                format!("{} is not a per-point result, so a .csv cannot hold it; use another file type", odd.name);
             return Err(Failure::Usage(message));
         }
         let mut writer = BufWriter::with_capacity(1 << 16, file);

@@ -82,7 +82,7 @@ impl Lines {
         if number == 1 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
             return Err(wrong("starts as UTF-16 does; save the file as UTF-8"));
         }
-        self.text = String::from_utf8(bytes).map_err(|_| wrong("is not valid UTF-8, so that this is no text"))?;
+        self.text = String::from_utf8(bytes).map_err(|_| wrong("is not valid UTF-8, so the file is not text"))?;
         if self.text.trim_end_matches(['\r', '\n']).contains('\r') {
             return Err(wrong("has a carriage return in its middle; save the file with line ends of Unix or Windows"));
         }

@@ -51,7 +51,7 @@ pub fn open(path: &Path, asked: Option<Format>) -> Result<Opened, Failure> {
 }
 
 fn packed(path: &Path, why: &str) -> Failure {
-    let message = "compressed files are not read: decompress it first, such as by gunzip, or pipe it: gunzip -c FILE | \
+    let message = "compressed files are not read: decompress it first, for example with gunzip, or pipe it: gunzip -c FILE | \
                    hessquik eval MODEL -i -";
     Failure::file(path, format!("{why}; {message}"))
 }

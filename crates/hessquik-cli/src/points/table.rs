@@ -138,7 +138,7 @@ pub fn pick(path: &Path, first: &[String], columns: &[String]) -> Result<Vec<usi
     let one = |column: &String| {
         let named: Vec<_> = first.iter().enumerate().filter(|(_, name)| *name == column).map(|(i, _)| i).collect();
         match (&named[..], column.parse::<usize>()) {
-            ([_, _, ..], Err(_)) => Err(format!("the column {column} is there {} times; take its number", named.len())),
+            ([_, _, ..], Err(_)) => Err(format!("column {column} appears {} times; use its number", named.len())),
             ([i], Err(_)) => Ok(*i),
             (_, Ok(i)) if i < first.len() => Ok(i),
             (_, Ok(i)) => Err(format!("there is no column {i}; {} columns are counted from 0", first.len())),
@@ -147,7 +147,7 @@ pub fn pick(path: &Path, first: &[String], columns: &[String]) -> Result<Vec<usi
                 Err(format!("there is no column {column}; there are {}{meant}", first.join(", ")))
             }
             ([], Err(_)) => {
-                Err(format!("there is no column {column}: the first line has no names; take numbers from 0"))
+                Err(format!("there is no column {column}: the first line has no names; use column numbers, from 0"))
             }
         }
     };

@@ -10,7 +10,7 @@
 
 | module | is |
 |---|---|
-| `hessquik_rs` | networks on numpy arrays; everything below this line is optional |
+| `hessquik_rs` | networks on numpy arrays; everything below this row is optional |
 | `hessquik_rs.var` | networks written as formulas |
 | `hessquik_rs.activations`, `.layers`, `.networks`, `.utils` | hessQuik's own API on PyTorch |
 | `hessquik_rs.torch` | jets of your own PyTorch modules |

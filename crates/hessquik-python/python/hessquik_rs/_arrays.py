@@ -99,5 +99,5 @@ def indices(given: Any) -> Any:
     if isinstance(given, (list, tuple, range)):
         return tuple(indices(entry) for entry in given)
     if isinstance(given, (bool, np.bool_)):
-        raise TypeError("a truth value is no index")
+        raise TypeError("a boolean is not an index")
     return index(given)

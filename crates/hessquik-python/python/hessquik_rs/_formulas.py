@@ -1,4 +1,4 @@
-"""Descriptions of the layers that are written as their forward pass, and of networks put together."""
+"""Descriptions of layers defined by their forward pass, and of networks combined from others."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def affine(
     """`((x - input_mean) / input_std K + b) output_std + output_mean`.
 
     `K` is (in_features, out_features), `b` (out_features). Means and standard deviations are settings, not weights;
-    those that are None do nothing.
+    those that are None have no effect.
 
     >>> import hessquik_rs as hq
     >>> net = hq.Network([hq.affine(2, 16, input_mean=[1, 2], input_std=[0.1, 5]), hq.single(16, 1, "tanh")], seed=0)
@@ -108,12 +108,12 @@ def fourier(
     seed: int = 0,
     matrix: Any = None,
 ) -> Architecture:
-    """`[cos(2 pi x B), sin(2 pi x B)]`, 2 frequencies numbers: random Fourier features (Tancik et al., 2020).
+    """`[cos(2 pi x B), sin(2 pi x B)]`, 2 * frequencies numbers: random Fourier features (Tancik et al., 2020).
 
     * `sigma`: the standard deviation of the entries of `B` (in_features, frequencies)
-    * `trained`: whether `B` is a weight
-    * `seed`: of a `B` that is not
-    * `matrix` (in_features, frequencies): a `B` that is not trained, in place of a random one
+    * `trained`: whether `B` is a trained weight
+    * `seed`: the seed of a `B` that is not trained
+    * `matrix` (in_features, frequencies): a fixed `B`, instead of a random one
 
     >>> import hessquik_rs as hq
     >>> net = hq.Network([hq.fourier(2, 32, sigma=2.0), hq.single(64, 64, "tanh"), hq.single(64, 1)], seed=0)
@@ -150,8 +150,8 @@ def modified_mlp(
 ) -> Architecture:
     """The modified MLP of Wang, Teng and Perdikaris (2021): layers gated by two embeddings `U`, `V` of the input.
 
-    `z = act(h K + b)`, `h' = (1 - z) U + z V`, `depth` times. The output is `h` (width), or with `out_features` a
-    linear layer of it.
+    `z = act(h K + b)`, `h' = (1 - z) U + z V`, `depth` times. The output is `h` (width), followed by a linear layer if
+    `out_features` is given.
 
     >>> import hessquik_rs as hq
     >>> hq.Network(hq.modified_mlp(2, 64, 4, out_features=1), seed=0).dim_output
@@ -170,11 +170,11 @@ def modified_mlp(
 def piratenet(
     features: int, depth: int = 1, act: Activation = "tanh", *, out_features: int | None = None
 ) -> Architecture:
-    """`depth` blocks of a PirateNet (Wang, Li, Chen and Perdikaris, 2024), of `features` inputs, mostly an embedding.
+    """`depth` blocks of a PirateNet (Wang, Li, Chen and Perdikaris, 2024) of `features` inputs, usually an embedding.
 
-    Each block is three layers, two of them gated as in `modified_mlp`, and adds `alpha` of its result to `1 - alpha` of
-    its input, with `alpha` zero at first. The output is `features` numbers, or with `out_features` a linear layer of
-    them.
+    Each block is three layers, two of them gated as in `modified_mlp`, and returns `alpha` times its result plus
+    `1 - alpha` times its input, with `alpha` initially zero. The output is `features` numbers, followed by a linear
+    layer if `out_features` is given.
 
     >>> import hessquik_rs as hq
     >>> hq.Network([hq.fourier(2, 16), hq.piratenet(32, 3, out_features=1)], seed=0).dim_output
@@ -190,7 +190,7 @@ def piratenet(
 
 
 def layer_norm(features: int, tokens: int = 1, *, eps: float = 1e-5, affine: bool = True) -> Architecture:
-    """`g (x - mean x) / sqrt(var x + eps) + b` of each of `tokens` rows: `g`, `b` (features) if `affine`, else none."""
+    """`g (x - mean x) / sqrt(var x + eps) + b` for each of `tokens` rows: `g`, `b` (features) if `affine`."""
     return {
         "type": "layer_norm",
         "features": _count("features", features),
@@ -203,8 +203,8 @@ def layer_norm(features: int, tokens: int = 1, *, eps: float = 1e-5, affine: boo
 def attention(tokens: int, features: int, heads: int = 1, *, bias: bool = True) -> Architecture:
     """Multi-head self-attention of `tokens` rows of `features` numbers.
 
-    Weights are `Q`, `K`, `V`, `O` (features, features), `bq`, `bv`, `bo` (features). Inputs and outputs are the rows
-    one after another, tokens * features numbers.
+    Weights are `Q`, `K`, `V`, `O` (features, features), `bq`, `bv`, `bo` (features). Inputs and outputs are the rows,
+    one after another: tokens * features numbers.
     """
     return {
         "type": "attention",
@@ -226,8 +226,9 @@ def mfn(
 ) -> Architecture:
     """A multiplicative filter network (Fathony et al., 2021): `z_i = (z_{i-1} K + b) sin(x omega + phi)`.
 
-    There are `depth` filters. With `"gabor"` each wave is under a bell, `exp(-gamma/2 |x - mu|^2)`. `scale` is the
-    highest frequency at first. The output is the last `z` (width), or with `out_features` a linear layer of it.
+    There are `depth` filters. With `"gabor"` each wave has a Gaussian envelope, `exp(-gamma/2 |x - mu|^2)`. `scale` is
+    the highest initial frequency. The output is the last `z` (width), followed by a linear layer if `out_features` is
+    given.
     """
     layer: Architecture = {
         "type": "mfn",
@@ -249,10 +250,10 @@ def picnn(
     *,
     context_act: Activation = "tanh",
 ) -> Architecture:
-    """A network of points `[x, y]`, convex in `y` (Amos, Xu and Kolter, 2017, section 3.2).
+    """A network on points `[x, y]`, convex in `y` (Amos, Xu and Kolter, 2017, section 3.2).
 
     * `context`, `convex`: the dimensions of `x` and `y`
-    * `widths`: the features of the convex path after each layer; the last are the outputs, without activation
+    * `widths`: the features of the convex path after each layer; the last are the outputs and have no activation
     * `context_width`: the features of the path of `x` after each layer
     """
     return {
@@ -267,7 +268,7 @@ def picnn(
 
 
 def deeponet(branch: Inside, trunk: Inside, outputs: int = 1) -> Architecture:
-    """`sum_k branch(s)_jk trunk(y)_jk + b_j` of points `[s, y]`: a DeepONet (Lu et al., 2021), `outputs` numbers.
+    """`sum_k branch(s)_jk trunk(y)_jk + b_j` at points `[s, y]`: a DeepONet (Lu et al., 2021), `outputs` numbers.
 
     Branch and trunk give the same number of features, a multiple of `outputs`.
 
@@ -285,7 +286,7 @@ def deeponet(branch: Inside, trunk: Inside, outputs: int = 1) -> Architecture:
 
 
 def separable(factors: Sequence[Inside], outputs: int = 1) -> Architecture:
-    """`sum_k prod_i f_i(x_i)_jk` of points cut into the inputs of the `factors` (Cho et al., 2023), `outputs` numbers.
+    """`sum_k prod_i f_i(x_i)_jk`, `outputs` numbers; the `factors` share out the point's inputs (Cho et al., 2023).
 
     >>> import hessquik_rs as hq
     >>> hq.Network(hq.separable([hq.fully_connected([1, 16, 8]) for _ in range(3)]), seed=0).dim_input
@@ -306,8 +307,8 @@ def boundary(
 ) -> Architecture:
     """`phi(x) net(x) + shift(x)`, with `phi` zero on the faces of a box: exact boundary values.
 
-    A coordinate with both faces a, b gives `phi` the factor `4 (x - a)(b - x)/(b - a)^2`, with one `x - a` or `b - x`,
-    with none (None, None) nothing.
+    A coordinate with both faces a, b contributes the factor `4 (x - a)(b - x)/(b - a)^2` to `phi`; one with a single
+    face contributes `x - a` or `b - x`, and one without faces (None, None) nothing.
 
     >>> import numpy as np, hessquik_rs as hq
     >>> net = hq.Network(hq.boundary(hq.fully_connected([2, 16, 1]), [0, 0], [1, None]), seed=0)
@@ -329,7 +330,7 @@ def skip(net: Inside) -> Architecture:
 
 
 def sum_of(terms: Sequence[Inside], coefficients: Sequence[float] | None = None) -> Architecture:
-    """`sum_i c_i terms_i(x)`, with coefficients 1 unless given; a term with one output is added to all of the others'.
+    """`sum_i c_i terms_i(x)`, with coefficients 1 by default; one output is added to every output of the others.
 
     >>> import hessquik_rs as hq
     >>> terms = [hq.fully_connected([3, 8, 1]), hq.quadratic(3, 2)]

@@ -60,7 +60,7 @@ def softplus(v: Operand, beta: float = 1.0) -> Var:
 
 
 def relu(v: Operand) -> Var:
-    """What is positive of `v`."""
+    """The positive part of `v`."""
     return as_var(v).act("relu")
 
 
@@ -82,7 +82,7 @@ def sign(v: Operand) -> Var:
 def where(condition: Operand, a: Operand, b: Operand) -> Var:
     """`a` where the condition is 1, and `b` where it is 0.
 
-    Where the condition varies with the point, both are computed, and both must be finite: `0 * inf` is not a number.
+    If the condition depends on the point, both are computed and both must be finite: `0 * inf` is not a number.
     """
     condition = as_var(condition)
     a, b = paired(a, b)
@@ -100,12 +100,12 @@ def where(condition: Operand, a: Operand, b: Operand) -> Var:
 
 
 def maximum(a: Operand, b: Operand) -> Var:
-    """The larger of two, entry by entry; the second where they are equal."""
+    """The larger of two, entry by entry; the second if they are equal."""
     return where(greater(a, b), a, b)
 
 
 def minimum(a: Operand, b: Operand) -> Var:
-    """The smaller of two, entry by entry; the second where they are equal."""
+    """The smaller of two, entry by entry; the second if they are equal."""
     return where(greater(b, a), a, b)
 
 
@@ -122,13 +122,13 @@ def _all(bound: Operand, value: float) -> bool:
 
 
 def frozen(v: Operand) -> Var:
-    """`v` with derivatives of zero, as `stop_gradient` and `detach` have it."""
+    """`v` with zero derivatives, like `stop_gradient` and `detach`."""
     v = as_var(v)
     return Var(nodes.stopped(v.node), v.shape)
 
 
 def largest(v: Operand, axis: int = -1) -> Var:
-    """The largest entry along an axis, which is kept with length 1: the first of them where several are."""
+    """The largest entry along an axis, which is kept with length 1; the first of them if there are several."""
     v = as_var(v)
     axis = _axis(axis, v.ndim, "largest")
     shape = (*v.shape[:axis], 1, *v.shape[axis + 1 :])
@@ -191,7 +191,7 @@ def prod(v: Operand, axis: Axes = None, keepdims: bool = False) -> Var:
 
 
 def cumsum(v: Operand, axis: int = 0) -> Var:
-    """The sums of the first entries, 1, 2, ... of them, along an axis."""
+    """The cumulative sums along an axis."""
     v = as_var(v)
     axis = _axis(axis, v.ndim, "cumsum")
     n = v.shape[axis] if v.ndim else 1
@@ -213,7 +213,7 @@ def vector_norm(v: Operand, p: float = 2.0, axis: Axes = None, keepdims: bool = 
     if math.isinf(p):
         return amax(abs(v), axis, keepdims) if p > 0 else -amax(-abs(v), axis, keepdims)
     if p == 0.0:
-        raise ShapeError("vector_norm: the number of entries that are not zero is no norm that has derivatives")
+        raise ShapeError("vector_norm: the 0-norm, the number of nonzero entries, has no derivatives")
     base = v if p % 2.0 == 0.0 else abs(v)
     return (base**p).sum(axis, keepdims) ** (1.0 / p)
 

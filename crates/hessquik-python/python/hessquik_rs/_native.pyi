@@ -1,4 +1,4 @@
-"""The engine; see `hessquik_rs.Network` for what its methods mean."""
+"""The engine; see `hessquik_rs.Network` for the meaning of its methods."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -10,10 +10,10 @@ from hessquik_rs.jet import Array
 from hessquik_rs.request import Block, Mode, Names, Pairs
 
 def num_threads() -> int:
-    """The number of threads that evaluations run on."""
+    """The number of threads that evaluations use."""
 
 def set_num_threads(count: int) -> None:
-    """Sets the number of threads that evaluations run on."""
+    """Sets the number of threads that evaluations use."""
 
 def fail(small: bool) -> None:
     """Fails as a bug of the engine would, for the test that this arrives as an exception."""

@@ -1,4 +1,4 @@
-"""Variables: numbers at one point on their way through a network, and what moves, adds and multiplies them."""
+"""Variables: values at one point on their way through a network, and operations on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Operand: TypeAlias = "Var | ArrayLike"
 
 
 class Var:
-    """Numbers at one point on their way through a network, with a shape."""
+    """The values at one point on their way through a network, with a shape."""
 
     __slots__ = ("node", "shape")
     __array_priority__ = 1000.0  # numpy's operators leave arrays on the left to ours
@@ -69,7 +69,7 @@ class Var:
         return Var(self.node, lengths)
 
     def flatten(self) -> Var:
-        """The same entries along one axis."""
+        """The same entries along a single axis."""
         return Var(self.node, (self.size,))
 
     def permute(self, *axes: int | Sequence[int]) -> Var:
@@ -80,7 +80,7 @@ class Var:
         return self._picked(self._places().transpose(order))
 
     def swapaxes(self, a: int, b: int) -> Var:
-        """Two axes exchanged."""
+        """Two axes swapped."""
         order = list(range(self.ndim))
         a, b = _axis(a, self.ndim, "swapaxes"), _axis(b, self.ndim, "swapaxes")
         order[a], order[b] = order[b], order[a]
@@ -98,7 +98,7 @@ class Var:
         return self._picked(places)
 
     def take(self, index: ArrayLike, axis: int) -> Var:
-        """The entries of an axis at these indices, which may have any shape."""
+        """The entries along an axis at these indices, which may have any shape."""
         return self._picked(np.take(self._places(), np.asarray(index, np.int64), _axis(axis, self.ndim, "take")))
 
     def __getitem__(self, key: Any) -> Var:
@@ -114,7 +114,7 @@ class Var:
         return self.shape[0]
 
     def sum(self, axis: Axes = None, keepdims: bool = False) -> Var:
-        """The sum over axes, all of them unless given."""
+        """The sum over axes; over all axes by default."""
         axes = _axes(axis, self.ndim, "sum")
         kept = tuple(1 if i in axes else n for i, n in enumerate(self.shape))
         shape = kept if keepdims else tuple(n for i, n in enumerate(self.shape) if i not in axes)
@@ -126,12 +126,12 @@ class Var:
         return Var(nodes.moved(self.node, n, np.arange(self.size), target.reshape(-1)), shape)
 
     def mean(self, axis: Axes = None, keepdims: bool = False) -> Var:
-        """The mean over axes, all of them unless given."""
+        """The mean over axes; over all axes by default."""
         total = self.sum(axis, keepdims)
         return total * (total.size / self.size)
 
     def var(self, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> Var:
-        """The variance over axes: the sum of squares of what differs from the mean, over their number less `ddof`."""
+        """The variance over axes: the sum of squared deviations from the mean, divided by their number less `ddof`."""
         squares = (self - self.mean(axis, True)).square().sum(axis, keepdims)
         return squares * (1.0 / (self.size // squares.size - ddof))
 
@@ -140,7 +140,7 @@ class Var:
         return self.act("square")
 
     def act(self, act: str | Act) -> Var:
-        """An activation at every entry: a name, or a description as `softplus(beta)` gives."""
+        """An activation at every entry: a name, or a description such as `softplus(beta)`."""
         spec = {"type": act} if isinstance(act, str) else act
         return Var(nodes.pointwise(self.node, spec), self.shape)
 
@@ -229,17 +229,17 @@ def _axes(axis: Axes, ndim: int, what: str) -> list[int]:
 
 
 def input(d: int) -> Var:
-    """The point, (d,): what the network is a function of."""
+    """The point, (d,): the input of the network."""
     if d < 1:
         raise ShapeError(f"the point has {d} features, expected at least 1")
     return Var(nodes.Input(d, True), (d,))
 
 
 def weight(name: str, values: ArrayLike | None = None, shape: Sequence[int] | None = None) -> Var:
-    """A weight by its name, which may stand in several places.
+    """A weight by name, which may be used several times.
 
-    * `values`: its first values, which also say its shape
-    * `shape`: where values come later, with `Network.set_weights`
+    * `values`: its initial values, which also give its shape
+    * `shape`: its shape, if values are set later, with `Network.set_weights`
     """
     array = None if values is None else np.asarray(values)
     if array is None and shape is None:
@@ -249,7 +249,7 @@ def weight(name: str, values: ArrayLike | None = None, shape: Sequence[int] | No
 
 
 def constant(values: ArrayLike) -> Var:
-    """Numbers that are not trained."""
+    """A constant array, not trained."""
     array = np.asarray(values, np.float64)
     if array.size == 0 or np.isnan(array).any():
         raise ArchitectureError(f"a constant of shape {list(array.shape)} is empty or has entries that are not numbers")
@@ -278,7 +278,7 @@ def combined(a: Operand, b: Operand, ca: float, cb: float) -> Var:
 
 
 def power(a: Operand, b: Operand) -> Var:
-    """`a ** b`; what varies in the exponent needs a positive base."""
+    """`a ** b`; an exponent that varies needs a positive base."""
     a, b = as_var(a), as_var(b)
     p = b.value
     if p is None or not np.all(p == p.flat[0]):
@@ -294,7 +294,7 @@ def power(a: Operand, b: Operand) -> Var:
 
 
 def matmul(a: Operand, b: Operand) -> Var:
-    """The product of matrices on the last two axes, as numpy's `@`."""
+    """The matrix product over the last two axes, like numpy's `@`."""
     a, b = as_var(a), as_var(b)
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
         raise ShapeError(f"matmul: shapes {list(a.shape)} and {list(b.shape)} do not fit")
@@ -317,7 +317,7 @@ def matmul(a: Operand, b: Operand) -> Var:
 
 
 def concat(parts: Sequence[Operand], axis: int = 0) -> Var:
-    """Variables one after another along an axis."""
+    """Variables concatenated along an axis."""
     variables = [as_var(p) for p in parts]
     axis = _axis(axis, variables[0].ndim, "concat")
     shapes = [v.shape for v in variables]
@@ -337,14 +337,14 @@ def concat(parts: Sequence[Operand], axis: int = 0) -> Var:
 
 
 def stack(parts: Sequence[Operand], axis: int = 0) -> Var:
-    """Variables of one shape along a new axis."""
+    """Variables of one shape stacked along a new axis."""
     variables = [as_var(p) for p in parts]
     axis = _axis(axis, variables[0].ndim + 1, "stack")
     return concat([v.reshape(*v.shape[:axis], 1, *v.shape[axis:]) for v in variables], axis)
 
 
 def pad(v: Operand, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Var:
-    """`value` before and after each axis, or, for negative widths, entries less; `widths` has a pair for each axis."""
+    """`value` before and after each axis, or fewer entries for negative widths; `widths` has a pair for each axis."""
     v = as_var(v)
     inside = tuple(
         slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(v.shape, widths, strict=True)
@@ -371,16 +371,16 @@ def scatter_add(shape: Sequence[int], places: ArrayLike, v: Operand) -> Var:
 
 
 def graph(output: Var, inputs: int | None = None) -> dict[str, Any]:
-    """The network of this output as data: nodes that it does not need are left out.
+    """The network with this output as data, without nodes that it does not need.
 
-    Weights come in the order in which the formula was written down, by their names.
+    The weights come by name, in the order in which the formula was written.
 
     * `inputs`: number of features of the point, for an output that may not depend on it
     """
     listed = nodes.ordered(output.node)
     points = [n for n in listed if isinstance(n, nodes.Input)]
     if len(points) > 1:
-        raise ArchitectureError("the output depends on two inputs: call hq.input once, and slice what it gives")
+        raise ArchitectureError("the output depends on two inputs: call hq.input once, and slice its result")
     if inputs is not None and points and points[0].n != inputs:
         raise ShapeError(f"the point has {points[0].n} features, not {inputs}")
     if not points and inputs is None:
@@ -395,6 +395,6 @@ def weights(output: Var) -> list[nodes.Weight]:
         if isinstance(node, nodes.Weight):
             if found.setdefault(node.name, node) is not node:
                 raise ArchitectureError(
-                    f"two weights are named {node.name!r}: call hq.weight once and use what it gives"
+                    f"two weights are named {node.name!r}: call hq.weight once and reuse its result"
                 )
     return list(found.values())

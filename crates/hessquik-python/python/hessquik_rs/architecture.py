@@ -1,4 +1,4 @@
-"""Descriptions of layers and networks, to build a `Network` from: dictionaries, as model files keep them as JSON.
+"""Descriptions of layers and networks, to build a `Network` from: dictionaries, which model files store as JSON.
 
 >>> import hessquik_rs as hq
 >>> hq.single(2, 16, "tanh")
@@ -57,7 +57,7 @@ Activation: TypeAlias = ActivationName | dict[str, Any]
 with settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alpha)`, `squareplus(b)`,
 `leaky_relu(slope)`, `scaled(act, a, b)`.
 
-`"log"`, `"sqrt"` and powers that are no integers give NaN for negative z. The second derivatives of ReLU are zero."""
+`"log"`, `"sqrt"` and non-integer powers give NaN for negative z. The second derivatives of ReLU are zero."""
 
 
 def _act(act: Activation) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def scaled(act: Activation, a: float = 1.0, b: float = 1.0) -> dict[str, Any]:
 
 
 def network(layers: Sequence[Architecture]) -> Architecture:
-    """Layers one after another, to stand inside a network.
+    """Layers one after another, as part of a network.
 
     >>> import hessquik_rs as hq
     >>> from hessquik_rs.architecture import network
@@ -204,7 +204,7 @@ def resnet(
 ) -> Architecture:
     """`x + h act(x K + b)`, `depth` times: each with `K` (width, width), `b` (width).
 
-    One such layer if `depth` is 1, else a network of them.
+    A single such layer if `depth` is 1, else a network of them.
     """
     settings = {"width": _count("width", width), "h": _number("h", h), "act": _act(act), "bias": bool(bias)}
     layer: Architecture = {"type": "resnet", **settings}
@@ -213,7 +213,7 @@ def resnet(
 
 
 def fully_connected(widths: Sequence[int], act: Activation = "tanh", *, last: Activation | None = None) -> Architecture:
-    """Single layers with these widths (input, hidden ..., output); the last with activation `last`, if that is given.
+    """Single layers with these widths (input, hidden ..., output); the last has activation `last` if that is given.
 
     >>> import hessquik_rs as hq
     >>> hq.Network(hq.fully_connected([2, 64, 64, 1], last="identity"), seed=0).n_weights
@@ -228,7 +228,8 @@ def fully_connected(widths: Sequence[int], act: Activation = "tanh", *, last: Ac
 def icnn(input_dim: int, widths: Sequence[int], act: Activation = "softplus", *, bias: bool = True) -> Architecture:
     """An input convex network: `u' = act(u softplus(L) + x K + b)`, with `x` (input_dim) kept beside the features.
 
-    `widths` are the features after each layer; the output is these and `x`, `widths[-1] + input_dim` numbers.
+    `widths` are the numbers of features after each layer; the output is these features and `x`,
+    `widths[-1] + input_dim` numbers.
     """
     features = [None, *widths[:-1]]
     return network(

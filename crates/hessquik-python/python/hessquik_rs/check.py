@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """One check: the errors that it found, and its verdict."""
+    """One check: its errors and its verdict."""
 
     name: str
     passed: bool
@@ -20,7 +20,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Checks:
-    """All checks of a network; `print` shows their tables, and as a condition it is whether all passed."""
+    """All checks of a network; `print` shows their tables, and as a condition it is true if all passed."""
 
     checks: tuple[Check, ...]
 

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 def evaluate(
     net: Network, x: da.Array, request: Names = ("value", "gradient", "hessian"), **options: Unpack[Options]
 ) -> Jet:
-    """What `request` asks for at points `x` (n_s, d), as lazy arrays: a jet whose attributes are Dask arrays.
+    """The results of `request` at points `x` (n_s, d), as lazy arrays: a jet whose attributes are Dask arrays.
 
-    * `x`: chunked along the points only, in chunks of any length, known or not
+    * `x`: chunked along the points only, in chunks of any length, known or unknown
     * `request`, options: as in `Network.evaluate`, but for the factored Hessian
 
-    The weights, and the arrays among the options, are those of this moment: what changes them later has no effect on
-    these results. A chunk is evaluated once, whichever of its results are computed together. The network goes to each
+    The weights, and the arrays among the options, are those at the time of the call: later changes do not affect these
+    results. A chunk is evaluated once, however many of its results are computed together. The network is sent to each
     worker once.
     """
     net, request, options = _kept(net, request, options)

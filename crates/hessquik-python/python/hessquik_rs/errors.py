@@ -1,4 +1,4 @@
-"""Every error of the library by name; each is also the built-in exception that fits."""
+"""Every error of the library by name; each is also the matching built-in exception."""
 
 
 class HessquikError(Exception):
@@ -6,27 +6,27 @@ class HessquikError(Exception):
 
 
 class ShapeError(HessquikError, ValueError):
-    """An array has another shape than the network or the request needs."""
+    """An array has a different shape from the one that the network or the request needs."""
 
 
 class DtypeError(HessquikError, TypeError):
-    """An array has elements of another type than the network, and cannot become one without rounding."""
+    """The element type of an array differs from the network's and cannot be converted without rounding."""
 
 
 class ArrayError(HessquikError, ValueError):
-    """An array cannot be used as it is: entries are masked, memory was freed, or is used twice at once."""
+    """An array cannot be used as it is: it has masked entries, its memory was freed, or it is used twice at once."""
 
 
 class CompositionError(HessquikError, ValueError):
-    """Layers do not fit together, or there are none."""
+    """Layers do not fit together, or there are no layers."""
 
 
 class SettingError(HessquikError, ValueError):
-    """A setting has a value that makes no sense."""
+    """A setting has an invalid value."""
 
 
 class RequestError(HessquikError, ValueError):
-    """The request names nothing, or something that is not known or not possible here."""
+    """The request is empty, or names something that is unknown or not possible here."""
 
 
 class IndexRangeError(HessquikError, ValueError):
@@ -46,19 +46,19 @@ class ArchitectureError(HessquikError, ValueError):
 
 
 class OperationError(HessquikError, NotImplementedError):
-    """A user's network does something that cannot be taken; the message names the operation and the line."""
+    """A user's network contains an unsupported operation; the message names the operation and the line."""
 
 
 class ModelFileError(HessquikError, ValueError):
-    """A file was read, but does not hold what it should."""
+    """A file was read, but its content is not valid."""
 
 
 class FileAccessError(HessquikError, OSError):
-    """A file cannot be read or written; `errno` and `filename` say why and which."""
+    """A file cannot be read or written; `errno` and `filename` give the reason and the file."""
 
 
 class MissingFileError(FileAccessError, FileNotFoundError):
-    """A file is not there."""
+    """A file does not exist."""
 
 
 class OutOfMemoryError(HessquikError, MemoryError):
@@ -70,4 +70,4 @@ class InternalError(HessquikError, RuntimeError):
 
 
 class SlowerWarning(UserWarning):
-    """A network is evaluated in operations of PyTorch or JAX, not by the engine, for the reason given."""
+    """A network is evaluated in PyTorch or JAX operations, not by the engine, for the reason given."""

@@ -1,4 +1,4 @@
-"""How a request is computed, and what that costs."""
+"""How a request is computed, and its cost."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Candidate:
     """One way to compute a result, with its predicted cost."""
 
     name: str
-    """`auto`, `sites`, `backward`, `forward`, or `chosen` for what the mode of the request says."""
+    """`auto`, `sites`, `backward` or `forward`; `chosen` for the mode of the request."""
     plan: Plan
     flops: float
     """Floating-point operations in matrix products, per point."""
     elements: float
-    """Elements that go through activations and elementwise passes, per point."""
+    """Elements that pass through activations and elementwise operations, per point."""
     outputs: float
-    """Entries of results that are written, per point."""
+    """Entries of the results that are written, per point."""
     seconds: float
     """Predicted time for all points, on one thread."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The plan of each second-order result of a request beside the alternatives; `print` shows a table."""
+    """The plan of each second-order result of a request, and the alternatives; `print` shows a table."""
 
     points: int
     directions: tuple[int, int]
@@ -48,7 +48,7 @@ class Explanation:
 
     @classmethod
     def parse(cls, table: str, text: str) -> Explanation:
-        """From the table and the JSON that the engine gives."""
+        """From the table and the JSON of the engine."""
         found = json.loads(text)
 
         def candidate(c: dict[str, object]) -> Candidate:

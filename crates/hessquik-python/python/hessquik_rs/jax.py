@@ -13,7 +13,7 @@
 >>> gradient["0.K"].shape
 (2, 16)
 
-A function of one point is brought by the same word; what depends on its parameters alone stays JAX's:
+The same call takes a function of one point; the part that depends only on its parameters stays in JAX:
 
 >>> def apply(params, x):
 ...     w, b = params
@@ -23,13 +23,13 @@ A function of one point is brought by the same word; what depends on its paramet
 >>> f((np.ones((2, 4), "float32"), np.zeros(4, "float32")), np.ones((100, 2), "float32")).laplacian.shape
 (100,)
 
-XLA calls the engine itself, without Python in between: the functions work under `jit`, `grad`, `vmap`, `scan` and
-`shard_map`. A function of one point under `vmap` is one call for all points, and so is its gradient; only weights that
-differ from element to element, or a gradient to weights for each element, are a call for each.
+XLA calls the engine directly, without Python: the functions work under `jit`, `grad`, `vmap`, `scan` and `shard_map`. A
+function of one point under `vmap` is one call for all points, and so is its gradient. Only weights that differ between
+batch elements, or a separate gradient of the weights per element, need one call per element.
 
-Points that are sharded over devices stay where they are under `jit`: each device evaluates its own.
+Points that are sharded over devices stay in place under `jit`: each device evaluates its own.
 
-`jax.export` serialises functions of jets. A program that is read back runs where `hessquik_rs.jax` was imported.
+`jax.export` serialises functions of jets. A deserialised program runs if `hessquik_rs.jax` has been imported.
 """
 
 from __future__ import annotations
@@ -118,18 +118,18 @@ def jet(
 ) -> Callable[[Any, Any], Jet]:
     """A function of parameters and points that gives the jet of a function or a network: `f(params, x)`.
 
-    * `net`: a function `apply(params, x)` of one point (d,), which gives (m,) or a number; or a network, of which the
-      description alone counts, or a description
+    * `net`: a function `apply(params, x)` of one point (d,), which returns (m,) or a number; or a description; or a
+      network, of which only the description is used
     * `request`, options: as in `Network.evaluate`, but for the factored Hessian
-    * `unsupported`: for functions: `"error"` names the first primitive that the engine does not have, and its line;
+    * `unsupported`: for functions: `"error"` names the first primitive that the engine does not support, and its line;
       `"jax"` computes such a function by JAX's own derivatives, with one warning
 
-    Of `f`:
+    The arguments of `f`:
 
     * `params`: for a function, any pytree; for a network, a dictionary by name (see `weights`), or a sequence in the
       order of `Network.weight_names()`
-    * `x` (.., d): points; the results have the same leading axes in the place of n_s, and no last axis where the
-      function gives a number
+    * `x` (.., d): points; the results have the same leading axes instead of n_s, and no last axis if the
+      function returns a number
 
     >>> import jax, jax.numpy as jnp, numpy as np
     >>> import hessquik_rs as hq, hessquik_rs.jax
@@ -140,7 +140,7 @@ def jet(
     >>> f(params, np.ones((5, 3), "float32")).laplacian.shape
     (5,)
 
-    Of a network, all arrays are of one precision, float32 or float64 (with JAX's `jax_enable_x64`).
+    For a network, all arrays must have one precision, float32 or float64 (with JAX's `jax_enable_x64`).
 
     >>> net = hq.Network(hq.fully_connected([3, 8, 2]), dtype="float32", seed=0)
     >>> f = jax.jit(hq.jax.jet(net, "hessian"))

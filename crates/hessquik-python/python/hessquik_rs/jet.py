@@ -1,4 +1,4 @@
-"""Results: jets of a network at points, the Hessian in factors, and gradients of a loss."""
+"""Results: jets of a network at points, the factored Hessian, and gradients of a loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 
 
 class FactoredHessian(NamedTuple):
-    """The Hessian as `M C_s M^T` at every sample `s`; nothing of size k^2 is made unless `to_dense` is called.
+    """The Hessian as `M C_s M^T` at every sample `s`; nothing of size k^2 is formed unless you call `to_dense`.
 
     >>> import numpy as np
     >>> import hessquik_rs as hq
@@ -60,7 +60,7 @@ class FactoredHessian(NamedTuple):
 
 
 class Jet:
-    """Value and derivatives at n_s points: what was asked for, as attributes; what was not is an `AttributeError`.
+    """Value and derivatives at n_s points: requested results are attributes; others raise `AttributeError`.
 
     With `k` input and `q` output directions (`d` and `m` unless directions are given):
 
@@ -78,12 +78,12 @@ class Jet:
     | `partials` | the mixed partial of each tuple of axes | (n_s, p, q) |
     | `directional` | orders 1 to K along each direction | (n_s, K, k, q) |
     | `bilaplacian` | the Laplacian of the Laplacian | (n_s, q) |
-    | `factored` | the Hessian in factors, a `FactoredHessian` | |
+    | `factored` | the factored Hessian, a `FactoredHessian` | |
 
-    Arrays own the memory that the engine wrote: no copy is made. There the output axis stands right after the sample
-    axis, (n_s, q, k, k), so that derivatives of one output are contiguous.
+    The arrays are the memory that the engine wrote: nothing is copied. In memory the output axis comes right after the
+    sample axis, (n_s, q, k, k), so the derivatives of one output are contiguous.
 
-    A jet unpacks in the order in which the results were asked for:
+    A jet unpacks in the order in which the results were requested:
 
     >>> import numpy as np
     >>> import hessquik_rs as hq
@@ -108,7 +108,7 @@ class Jet:
     factored: FactoredHessian
 
     def __init__(self, results: dict[str, Any]) -> None:
-        """A jet of these results by name."""
+        """A jet with these results by name."""
         factored = results.get("factored")
         if type(factored) is tuple:
             results["factored"] = FactoredHessian(*factored)
@@ -116,7 +116,7 @@ class Jet:
 
     def __getattr__(self, name: str) -> Any:
         if name in Jet.__annotations__:
-            raise AttributeError(f"{name} was not asked for; this jet has {', '.join(vars(self)) or 'nothing'}")
+            raise AttributeError(f"{name} was not requested; this jet has {', '.join(vars(self)) or 'nothing'}")
         raise AttributeError(f"a Jet has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[Any]:
@@ -141,7 +141,7 @@ class Gradients:
     _split: Callable[[Array], dict[str, Array]]
 
     def by_name(self) -> dict[str, Array]:
-        """The gradients of the weights by their names."""
+        """The gradients of the weights, by name."""
         return self._split(self.weights)
 
     def __iter__(self) -> Iterator[Array]:

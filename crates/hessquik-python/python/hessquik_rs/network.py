@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
 from hessquik_rs._files import check_replaceable, claim, release
+from hessquik_rs._state_dict import State, chain
 from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
-from hessquik_rs.architecture import Architecture, as_json
+from hessquik_rs.architecture import Activation, Architecture, as_json
 from hessquik_rs.check import Check, Checks
 from hessquik_rs.errors import SettingError, ShapeError, UnknownWeightError
 from hessquik_rs.explanation import Explanation
@@ -45,9 +46,9 @@ def _seed(seed: int) -> int:
 class Network:
     """Layers one after another, with values and derivatives with respect to the input.
 
-    * `layers`: a description such as `single(2, 16, "tanh")`, or several of them, one after another
+    * `layers`: one or more descriptions such as `single(2, 16, "tanh")`, in order
     * `dtype`: float32 or float64
-    * `seed`: of the random weights; another one at every call unless given
+    * `seed`: seed of the random weights; a new random one at every call by default
 
     >>> import numpy as np
     >>> import hessquik_rs as hq
@@ -58,12 +59,13 @@ class Network:
     >>> hessian.shape
     (10, 2, 2, 1)
 
-    Points are anything that numpy makes an array (n_s, d) of, of any strides, also read-only; arrays of other libraries
-    come by DLPack. Arrays of the precision of the network are not copied; those of a wider one, and whole numbers too
-    large for it, are refused with a `TypeError`, since they would be rounded. Masked entries are refused, too.
+    Points are anything that numpy can convert to an array (n_s, d), with any strides, read-only ones included; arrays
+    of other libraries are read through DLPack. Arrays in the network's precision are not copied. Arrays of a wider
+    precision, and integers too large for it, raise a `TypeError`, since they would be rounded. Masked entries are
+    refused, too.
 
-    Several threads may use a network; evaluations run without the global interpreter lock, on `num_threads()` threads,
-    and Ctrl-C stops them. Forked processes start threads of their own. Networks can be pickled and copied.
+    Several threads may use a network. Evaluations run without the global interpreter lock, on `num_threads()` threads,
+    and Ctrl-C stops them. Forked processes start their own threads. Networks can be pickled and copied.
     """
 
     __slots__ = ("_engine",)
@@ -89,10 +91,10 @@ class Network:
     def from_var(
         cls, output: Var, *, dtype: DTypeLike = np.float64, weights: Mapping[str, ArrayLike] | None = None
     ) -> Network:
-        """The network of a formula, with the weights that it was written with.
+        """The network of a formula, with the weights given in it.
 
-        * `output`: what was made of `hessquik_rs.input(d)`; its entries in C order are the outputs
-        * `weights`: values of weights that were given by their shapes alone
+        * `output`: an expression in `hessquik_rs.input(d)`; its entries in C order are the outputs
+        * `weights`: values of the weights for which the formula gives only shapes
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -118,11 +120,11 @@ class Network:
 
     @classmethod
     def from_torch(cls, model: nn.Module, d: int, *, dtype: DTypeLike | None = None) -> Network:
-        """The network of a PyTorch module with the weights that it has now: without PyTorch, to save and to serve.
+        """The network of a PyTorch module with its current weights: without PyTorch, to save and to serve.
 
         * `model`: maps `(n, d)` to `(n, m)`, each row from its own point; see `hessquik_rs.torch.jet`
         * `d`: number of features of the points
-        * `dtype`: that of the parameters unless given
+        * `dtype`: that of the parameters by default
 
         >>> import torch
         >>> import hessquik_rs as hq
@@ -141,12 +143,12 @@ class Network:
     def from_jax(
         cls, apply: Callable[[Any, Any], Any], params: Any, d: int, *, dtype: DTypeLike | None = None
     ) -> Network:
-        """The network of a JAX function with the parameters that it has now: without JAX, to save and to serve.
+        """The network of a JAX function with its current parameters: without JAX, to save and to serve.
 
         * `apply(params, x)`: maps one point (d,) to (m,) or a number; see `hessquik_rs.jax.jet`
         * `params`: any pytree
         * `d`: number of features of the points
-        * `dtype`: that of the parameters unless given
+        * `dtype`: that of the parameters by default
 
         >>> import jax.numpy as jnp, numpy as np
         >>> import hessquik_rs as hq
@@ -163,10 +165,40 @@ class Network:
         return net
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:
-        """Reads a model file, in the precision of its weights unless `dtype` is given.
+    def from_state_dict(
+        cls,
+        state: State,
+        *,
+        act: Activation | Sequence[Activation],
+        last: Activation = "identity",
+        dtype: DTypeLike | None = None,
+    ) -> Network:
+        """The network of linear layers whose weights are in a state dictionary, as of `torch.nn.Sequential`.
 
-        Such files are safetensors with hessQuik's names of weights and the architecture as JSON in the metadata.
+        * `state`: weights (outputs, inputs) and biases (outputs) by name, in order of the layers; or a file of them,
+          `.pt`, `.safetensors` or `.npz`
+        * `act`: the activation between layers, or one for each layer but the last; a state dictionary does not say it
+        * `last`: the activation after the last layer
+        * `dtype`: that of the weights unless given
+
+        Anything but linear layers is refused by name: bring the module itself then, by `from_torch`.
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> state = {"0.weight": np.ones((16, 2)), "0.bias": np.zeros(16), "2.weight": np.ones((1, 16))}
+        >>> hq.Network.from_state_dict(state, act="tanh")
+        Network(2 -> 1, 64 weights, float64)
+        """
+        layers, weights, own = chain(state, act, last)
+        net = cls(layers, dtype=own if dtype is None else dtype, seed=0)
+        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
+        return net
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:
+        """Reads a model file, in the precision of its weights by default.
+
+        Model files are safetensors with hessQuik's names of weights and the architecture as JSON in the metadata.
 
         >>> import tempfile, os
         >>> import hessquik_rs as hq
@@ -184,10 +216,10 @@ class Network:
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Writes a model file, in the precision of the network.
 
-        A file that this program saved or loaded is replaced. Another model file is replaced with a warning; a file
-        that is no model draws a `FileExistsError`, and stays.
+        A file that this program saved or loaded is replaced. Another model file is replaced with a warning. A file that
+        is not a model raises a `FileExistsError` and is not changed.
 
-        * `overwrite`: whether any file may be replaced, without a word
+        * `overwrite`: whether to replace any file, without a warning
         """
         if not overwrite:
             check_replaceable(path)
@@ -222,7 +254,7 @@ class Network:
         return self._engine.n_weights
 
     def weight_names(self) -> list[str]:
-        """Names of the weights, hessQuik's, in the order of the flat vector."""
+        """Names of the weights, as in hessQuik, in the order of the flat vector."""
         return self._engine.weight_names()
 
     def weights(self) -> dict[str, Array]:
@@ -236,7 +268,7 @@ class Network:
         return {name: self._engine.weight(name) for name in self._engine.weight_names()}
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        """Sets these weights by name, all or none; the others stay, as other threads may have set them meanwhile."""
+        """Sets these weights by name, all or none; the others stay as they are, even if set by other threads."""
         self._engine.set_some(dict(weights))
 
     def flat_weights(self) -> Array:
@@ -244,7 +276,7 @@ class Network:
         return self._engine.flat_weights()
 
     def set_flat_weights(self, weights: ArrayLike) -> None:
-        """Sets all weights from one vector (n_weights,), of the precision of the network."""
+        """Sets all weights from one vector (n_weights,) in the precision of the network."""
         self._engine.set_flat_weights(weights)
 
     def astype(self, dtype: DTypeLike) -> Network:
@@ -252,7 +284,7 @@ class Network:
         return self._of(self._engine.cast(_dtype(dtype)))
 
     def copy(self) -> Network:
-        """A copy with weights of its own."""
+        """A copy with its own weights."""
         return self._of(self._engine.copy())
 
     def evaluate(
@@ -263,9 +295,15 @@ class Network:
         out: Jet | dict[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Jet:
-        """What `request` asks for at points `x` (n_s, d).
+        """Computes the results of `request` at points `x` (n_s, d).
 
-        * `request`: names of results, see `Jet`; value, gradient and Hessian unless given
+        * `request`: names of results, see `Jet`; value, gradient and Hessian by default
+        * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
+          of the request. They must not share memory with `x` or each other
+        * `directions` (k, d), `outputs` (m, q): the directions along which derivatives are taken
+        * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
+        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any
+          order up to 8), `directional` (an order): each adds its result
         * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
           of the request. They share no memory with `x` or each other
         * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken
@@ -307,9 +345,9 @@ class Network:
         request: Names | None = None,
         **options: Unpack[Options],
     ) -> Gradients:
-        """The gradients, to all weights and to `x` (n_s, d), of a scalar loss of results.
+        """The gradients of a scalar loss with respect to all weights and to `x` (n_s, d).
 
-        * `cotangents`: the derivatives of the loss with respect to the results, by name, of their shapes
+        * `cotangents`: the derivatives of the loss with respect to the results, by name, with the shapes of the results
         * `request`, options: as in `evaluate`; without `request`, the results that have cotangents
 
         >>> import numpy as np
@@ -334,10 +372,11 @@ class Network:
         weights: ArrayLike | Mapping[str, ArrayLike] | None = None,
         **options: Unpack[Options],
     ) -> Jet:
-        """How the results change when points and weights do: their derivative along a tangent.
+        """The derivative of the results along a tangent of points and weights.
 
         * `input` (n_s, d): the rates at which the points change
-        * `weights`: those of the weights, as one flat vector or by name; what is not given does not change
+        * `weights`: the rates at which the weights change, as one flat vector or by name; the others stay
+          constant
         * `request`, options: as in `evaluate`
 
         >>> import numpy as np
@@ -360,9 +399,9 @@ class Network:
         weights: ArrayLike | Mapping[str, ArrayLike] | None = None,
         **options: Unpack[Options],
     ) -> Gradients:
-        """How the gradients of `pullback` change when points and weights do, while the cotangents stay.
+        """The derivative of the gradients of `pullback` along a tangent of points and weights, at fixed cotangents.
 
-        The product of the Hessian of a loss with a vector is this and the pullback of the cotangents' own change.
+        Added to the pullback of the change in the cotangents, this is the Hessian of a loss times a vector.
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -402,13 +441,13 @@ class Network:
         chunk: int | None = None,
         **options: Unpack[Options],
     ) -> Iterator[tuple[slice, Jet]]:
-        """Evaluates chunk after chunk of points, in bounded memory: yields the slice of the points with their jet.
+        """Evaluates chunks of points, in bounded memory: yields the slice of points of each chunk, with their jet.
 
-        * `x` (n_s, d): an array, or anything that gives arrays when it is sliced, such as a `numpy.memmap`
-        * `chunk`: number of points, such that results take about 16 MiB unless given
+        * `x` (n_s, d): an array, or anything that gives arrays when sliced, such as a `numpy.memmap`
+        * `chunk`: number of points per chunk; by default such that its results take about 16 MiB
 
-        Results are those of `evaluate`, to the last bit, if `chunk` is a multiple of `explain(..).tile`. The weights
-        are those of this moment, whatever they become while chunks are taken.
+        Results are bitwise those of `evaluate` if `chunk` is a multiple of `explain(..).tile`. The weights are those at
+        the time of the call, even if they change while chunks are being consumed.
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -425,7 +464,7 @@ class Network:
         return ((points, present.evaluate(x[points], request, **options)) for points in slices)
 
     def explain(self, points: int, request: Names | None = None, **options: Unpack[Options]) -> Explanation:
-        """How `request` would be computed at this number of points, what it would cost, and the alternatives.
+        """How `request` would be computed for this number of points, the predicted cost, and the alternatives.
 
         >>> import hessquik_rs as hq
         >>> net = hq.Network(hq.fully_connected([784, 64, 64, 10]), dtype="float32", seed=0)
@@ -438,8 +477,8 @@ class Network:
     def check(self, x: ArrayLike | None = None, *, points: int = 8, seed: int = 0) -> Checks:
         """Checks all derivatives, in double precision, by Taylor expansions, finite differences and directions.
 
-        * `x` (n_s, d): where; random points, `points` of them, unless given
-        * `seed`: of random points and directions
+        * `x` (n_s, d): the points to check at; by default `points` random ones
+        * `seed`: seed of the random points and directions
 
         >>> import hessquik_rs as hq
         >>> checks = hq.Network(hq.fully_connected([2, 16, 1]), seed=0).check()

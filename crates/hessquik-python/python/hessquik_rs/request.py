@@ -1,4 +1,4 @@
-"""What can be asked of a network: names of results, and options."""
+"""Requests to a network: names of results, and options."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Mode: TypeAlias = ModeName | tuple[int, Sequence[int]]
 
 
 Indices: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
-"""Whole numbers."""
+"""Integers."""
 
 Block: TypeAlias = tuple[Indices, Indices] | NDArray[np.integer[Any]]
 """Rows and columns."""
@@ -48,12 +48,12 @@ Pairs: TypeAlias = Sequence[Sequence[int]] | NDArray[np.integer[Any]]
 
 
 class Options(TypedDict, total=False):
-    """What a request says beside the names of its results."""
+    """The options of a request, beside the names of its results."""
 
     directions: ArrayLike | None
-    """Input directions (k, d), the rows of `V`; the unit vectors unless given."""
+    """Input directions (k, d), the rows of `V`; the unit vectors by default."""
     outputs: ArrayLike | None
-    """Output directions (m, q), the columns of `U`; the outputs themselves unless given."""
+    """Output directions (m, q), the columns of `U`; the outputs themselves by default."""
     mode: Mode | None
     """How second derivatives are computed; all modes give the same numbers."""
     operator: ArrayLike | None

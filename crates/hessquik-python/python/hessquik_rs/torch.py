@@ -11,9 +11,10 @@ torch.Size([100, 1])
 >>> model[0].weight.grad.shape
 torch.Size([16, 2])
 
-The model is looked at once, by `torch.export` at one point. What depends on the points becomes a graph that the engine
-evaluates and pulls back; what depends on parameters alone (weight norm, softplus of weights, a hypernetwork) stays
-PyTorch's and is computed at each call, so that gradients, optimisers, in-place updates and checkpoints work as ever.
+The model is traced once, by `torch.export`, at a single point. The part that depends on the points becomes a graph that
+the engine evaluates and pulls back. The part that depends only on parameters (weight norm, softplus of weights, a
+hypernetwork) stays in PyTorch and is computed at each call, so gradients, optimisers, in-place updates and checkpoints
+work as usual.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ def jet(
     unsupported: str = "error",
     **options: Unpack[Options],
 ) -> Jets:
-    """A function that gives the jet of a module at points `x` (n, d): tensors by name, differentiable.
+    """A function that returns the jet of a module at points `x` (n, d): tensors by name, differentiable.
 
-    * `model`: maps `(n, d)` to `(n, m)`, or to `(n,)`, each row from its own point
+    * `model`: maps `(n, d)` to `(n, m)`, or to `(n,)`, each row depending only on its own point
     * `request`, options: as in `Network.evaluate`, but for the factored Hessian
-    * `unsupported`: `"error"` names the first operation that the engine does not have, and its line;
+    * `unsupported`: `"error"` names the first operation that the engine does not support, and its line;
       `"torch"` computes such a model by `torch.func`, with one warning
 
-    Results have the shapes of `Network.evaluate`, without the last axis where the model gives `(n,)`. They are computed
-    by the engine for float32 and float64 on the CPU, and in torch operations on other devices, in half precision, under
-    `torch.func` transforms, and for a second backward.
+    Results have the shapes of `Network.evaluate`, without the last axis if the model returns `(n,)`. The engine
+    computes them for float32 and float64 on the CPU. On other devices, in half precision, under `torch.func` transforms
+    and for a second backward pass, torch operations do.
 
     >>> import torch
     >>> import hessquik_rs.torch

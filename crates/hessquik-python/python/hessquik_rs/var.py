@@ -1,4 +1,4 @@
-"""Networks written as formulas: variables, what can be done with them, and the networks that come of it.
+"""Networks written as formulas: variables, operations on them, and the networks built from them.
 
 >>> import numpy as np
 >>> import hessquik_rs as hq
@@ -14,8 +14,8 @@ Network(2 -> 1, 48 weights, float64)
 >>> net.evaluate(np.ones((5, 2)), "laplacian").laplacian.shape
 (5, 1)
 
-A variable has the shape of what it holds at one point; shapes broadcast as numpy's do. Nothing is computed yet, but for
-what is made of constants alone.
+A variable has the shape of its value at one point; shapes broadcast as in numpy. Nothing is computed yet, except for
+expressions of constants alone.
 """
 
 from hessquik_rs._einsum import dot_general, einsum

@@ -163,7 +163,7 @@ def test_numpy_numbers_are_sizes_and_settings():
 def test_prefixes_of_wrappers_are_taken_off(prefix):
     f, g = (ours.net.fullyConnectedNN([2, 3, 1]) for _ in range(2))
     wrapped = {prefix + n: w for n, w in f.state_dict().items()}
-    with pytest.warns(UserWarning, match="took the prefix"):
+    with pytest.warns(UserWarning, match="removed the prefix"):
         g.load_state_dict(wrapped)
     close(g.state_dict().values(), f.state_dict().values())
     with pytest.raises(RuntimeError, match="Missing key"):

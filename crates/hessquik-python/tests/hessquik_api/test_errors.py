@@ -100,7 +100,7 @@ def test_model_files_refuse_layers_of_ones_own():
             return 3
 
     f = ours.net.NN(ours.lay.singleLayer(2, 3), own())
-    with pytest.raises(ValueError, match="model files do not know the layer own"):
+    with pytest.raises(ValueError, match="model files cannot describe the layer own"):
         f.architecture()
     with pytest.raises(ValueError, match="no plan"):
         f.explain(10)

@@ -34,11 +34,11 @@ pub(super) trait Visit<F: Real> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivationKind {
-    /// What model files, the command and Python call it.
+    /// The name in model files, on the command line and in Python.
     pub name: &'static str,
-    /// Its settings, with their defaults; none for a setting that must be given.
+    /// The settings, with their defaults; `None` for a setting that must be given.
     pub settings: &'static [(&'static str, Option<f64>)],
-    /// What it is.
+    /// The documentation: the formulas.
     pub docs: &'static str,
 }
 
@@ -71,11 +71,11 @@ macro_rules! activations {
                 b: f64,
             },
 
-            /// The user's own; see [`Activation::custom`].
+            /// A user-defined activation; see [`Activation::custom`].
             Custom(Arc<dyn Pointwise>),
         }
 
-        /// An activation as JSON has it: `{"type": "softplus", "beta": 1.0, "threshold": 20.0}`.
+        /// An activation as stored in JSON: `{"type": "softplus", "beta": 1.0, "threshold": 20.0}`.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type", rename_all = "snake_case", from = "Written")]
         #[allow(missing_docs)] // each is the activation of the same name
@@ -107,7 +107,7 @@ macro_rules! activations {
             }
         }
 
-        /// What an [`ActivationSpec::Scaled`] has within: any of the others.
+        /// The activation inside an [`ActivationSpec::Scaled`]: any of the others.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type", rename_all = "snake_case", from = "PlainWritten")]
         #[allow(missing_docs)] // each is the activation of the same name
@@ -150,7 +150,7 @@ macro_rules! activations {
         }
 
         impl Activation {
-            /// What it is called.
+            /// The name.
             ///
             /// ```
             /// assert_eq!(hessquik::Activation::AntiTanh.name(), "anti_tanh");
@@ -163,7 +163,7 @@ macro_rules! activations {
                 }
             }
 
-            /// The description that model files keep; `None` for a user-defined activation, scaled or not.
+            /// The description that model files hold; `None` for a user-defined activation, scaled or not.
             pub fn describe(&self) -> Option<ActivationSpec> {
                 Some(match self {
                     $( Self::$variant $({ $($setting),* })? => ActivationSpec::$variant $({ $($setting: *$setting),* })?, )*
@@ -186,7 +186,8 @@ macro_rules! activations {
         }
 
         impl ActivationKind {
-            /// All built-in activations with kernels of their own; `scaled`, which has another within, is not here.
+            /// All built-in activations with their own kernels; `scaled`, which contains another activation, is not
+            /// among them.
             pub const ALL: &[Self] = &[$(
                 Self {
                     name: $name,

@@ -1,12 +1,13 @@
 //! Pointwise activations: the value and the first three derivatives at each point.
 //!
-//! The built-in ones are right to a few units in the last place over the whole line, in both tails, at the zeros of the
-//! derivatives and among subnormal results, in `f32` and in `f64` (`tests/activations.rs` has the bounds). Infinite
-//! points give the limits; NaN gives NaN at every order, constant derivatives included, so that a bad point is seen.
+//! The built-in activations are accurate to a few units in the last place over the whole line, in both tails, at the
+//! zeros of the derivatives and among subnormal results, in `f32` and in `f64` (`tests/activations.rs` has the bounds).
+//! Infinite points give the limits; NaN gives NaN at every order, constant derivatives included, so that a bad point is
+//! noticed.
 //!
 //! Each file of this module is one activation: its formulas, and one branch-free kernel for all four results. `sweep`
-//! runs kernels over slices, `decay` and `elementary` have the exponential and logarithm beneath them, `zero` the care
-//! taken where derivatives vanish.
+//! runs kernels over slices, `decay` and `elementary` have the underlying exponential and logarithm, and `zero` handles
+//! points where derivatives vanish.
 mod anti_tanh;
 mod atan;
 mod cos;
@@ -55,11 +56,11 @@ use std::sync::Arc;
 /// Thresholds of softplus from this one on change nothing.
 const SMOOTH: f64 = 15.0;
 
-/// Past which beta z a softplus of this `threshold` is the identity: the threshold if it is below 15, and infinity
-/// otherwise.
+/// The value of beta z above which a softplus of this `threshold` is the identity: the threshold if it is below 15, and
+/// infinity otherwise.
 ///
-/// hessQuik's default threshold of 20 guards against overflow alone. There the formula and the identity differ by 2e-9,
-/// which is a loss of digits in the value, and of all digits in the second derivative; so it is not applied.
+/// hessQuik's default threshold of 20 only guards against overflow. There the formula and the identity differ by 2e-9:
+/// the value would lose digits, and the second derivative all of its digits, so this threshold is not applied.
 ///
 /// ```
 /// assert_eq!(hessquik::softplus_cut(3.0), 3.0);
@@ -75,7 +76,7 @@ impl Activation {
         Self::Softplus { beta: 1.0, threshold: 20.0 }
     }
 
-    /// a act(b z); scaled factors of an activation that is scaled already are multiplied.
+    /// a act(b z); if `act` is already scaled, the factors are multiplied.
     ///
     /// ```
     /// use hessquik::Activation;
@@ -90,12 +91,12 @@ impl Activation {
         }
     }
 
-    /// An activation of the user's own; see [`Pointwise`] for an example.
+    /// A user-defined activation; see [`Pointwise`] for an example.
     pub fn custom(f: impl Pointwise + 'static) -> Self {
         Self::Custom(Arc::new(f))
     }
 
-    /// The value and the first three derivatives at `z`; NaN where a setting makes no sense in this precision.
+    /// The value and the first three derivatives at `z`; NaN if a setting is invalid in this precision.
     ///
     /// ```
     /// use hessquik::Activation;
@@ -233,8 +234,8 @@ impl Activation {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Order`] for more than [`MAX_ORDER`]` + 1` coefficients, or more than a user's activation knows,
-    /// [`Error::Setting`] for a bad setting of the activation or no coefficients.
+    /// [`Error::Order`] for more than [`MAX_ORDER`]` + 1` coefficients, or more than a user-defined activation
+    /// supports, [`Error::Setting`] for a bad setting of the activation or no coefficients.
     pub fn taylor<F: Real>(&self, z: &[F]) -> Result<Vec<F>, Error> {
         self.check()?;
         if z.is_empty() {
@@ -248,10 +249,10 @@ impl Activation {
     }
 
     /// The derivatives of orders 0 (the value) up to `order`, at most [`MAX_ORDER`], at every entry of `z`, an array or
-    /// view of any shape. Orders 0 to 3 are the numbers of [`evaluate`](Self::evaluate).
+    /// view of any shape. Orders 0 to 3 are the same numbers as those of [`evaluate`](Self::evaluate).
     ///
-    /// Above order 3 an error is below 1e-13 of the derivative's size nearby, in both tails, in double precision, unless
-    /// f' or exp(-|z|) is among the subnormal numbers there.
+    /// Above order 3 the error is below 1e-13 of the derivative's size nearby, in both tails, in double precision,
+    /// unless f' or exp(-|z|) is subnormal there.
     ///
     /// ```
     /// use hessquik::Activation;
@@ -262,8 +263,8 @@ impl Activation {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Order`] for an order above [`MAX_ORDER`], or above what a user's activation knows, [`Error::Setting`] for
-    /// a bad setting of the activation.
+    /// [`Error::Order`] for an order above [`MAX_ORDER`], or above what a user-defined activation supports,
+    /// [`Error::Setting`] for a bad setting of the activation.
     pub fn derivatives<F: Real, S: Data<Elem = F>, D: Dimension>(
         &self,
         z: &ArrayBase<S, D>,

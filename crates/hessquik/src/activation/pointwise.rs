@@ -1,9 +1,9 @@
-//! Activations of the user's own.
+//! User-defined activations.
 #[allow(unused_imports)] // for the documentation
 use super::{Activation, MAX_ORDER};
 use std::fmt::Debug;
 
-/// A pointwise activation of the user's own.
+/// A user-defined pointwise activation.
 ///
 /// ```
 /// use hessquik::{Activation, Pointwise};
@@ -24,10 +24,10 @@ use std::fmt::Debug;
 /// assert_eq!(Activation::custom(Quartic).jet(2.0), [16.0, 32.0, 48.0, 48.0]);
 /// ```
 pub trait Pointwise: Debug + Send + Sync {
-    /// What it is called, for messages.
+    /// The name, for messages.
     fn name(&self) -> &str;
 
-    /// The value and the first three derivatives at `z`; the third is used by pullbacks alone.
+    /// The value and the first three derivatives at `z`; only pullbacks use the third.
     fn jet(&self, z: f64) -> [f64; 4];
 
     /// The same in single precision; by default the double-precision jet, rounded.
@@ -41,11 +41,12 @@ pub trait Pointwise: Debug + Send + Sync {
         3
     }
 
-    /// The derivatives of orders 0 to `out.len() - 1` at `z`, for orders above 3. Only called with at most
+    /// The derivatives of orders 0 to `out.len() - 1` at `z`, for orders above 3. `out` has at most
     /// [`max_order`](Self::max_order)` + 1` entries, and at most [`MAX_ORDER`]` + 1`.
     ///
-    /// Where formulas are long, the recurrence of power series is short: with the series of z + t, [`Activation::taylor`]
-    /// gives those of known functions, and sums, products and quotients of series are a loop each.
+    /// If the formulas are long, a recurrence of power series is short: start from the series of z + t;
+    /// [`Activation::taylor`] applies known functions to a series, and sums, products and quotients of series are one
+    /// loop each.
     ///
     /// ```
     /// use hessquik::{Activation, Pointwise};

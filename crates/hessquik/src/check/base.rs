@@ -2,8 +2,8 @@
 
 /// The pair (c, e) with `a = c base^e` and `1 <= c < base`, as hessQuik prints errors.
 ///
-/// Zero and negative numbers give (-1, 0), as in hessQuik; what has no such pair (NaN, infinity, or any `a` for a base
-/// that is not finite or not above 1) gives (a, 0).
+/// Zero and negative numbers give (-1, 0), as in hessQuik; numbers without such a pair (NaN, infinity, or any `a` for a
+/// base that is not finite or not above 1) give (a, 0).
 ///
 /// ```
 /// use hessquik::check::convert_to_base;

@@ -5,18 +5,18 @@ use crate::{Error, Jet, Mode, Real, Request};
 use ndarray::{Array, Array2, Array3, Array4, ArrayBase, ArrayView2, Axis, Data, Dimension, Ix2, Zip, s};
 use std::fmt;
 
-/// How [`input_derivative_check_finite_difference`] and [`laplacian_check_finite_difference`] check.
+/// Options of [`input_derivative_check_finite_difference`] and [`laplacian_check_finite_difference`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DifferenceOptions {
-    /// Whether the Hessian is checked, too (the Laplacian check does not look at this). Default: `false`.
+    /// Whether to check the Hessian, too (the Laplacian check ignores this). Default: `false`.
     pub hessian: bool,
     /// The mode of evaluation. Default: [`Mode::Auto`].
     pub mode: Mode,
     /// The step. Default: 1e-4.
     pub eps: f64,
-    /// Bound of the absolute error. Default: 1e-5.
+    /// Bound on the absolute error. Default: 1e-5.
     pub atol: f64,
-    /// Bound of the relative error. Default: 1e-3.
+    /// Bound on the relative error. Default: 1e-3.
     pub rtol: f64,
 }
 
@@ -35,7 +35,7 @@ impl DifferenceOptions {
     }
 }
 
-/// One derivative against finite differences.
+/// The comparison of one derivative with finite differences.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Difference {
     /// Frobenius norm of the difference, over all points and outputs.
@@ -44,7 +44,7 @@ pub struct Difference {
     pub relative: f64,
     /// Frobenius norm of the derivative, over all points and outputs.
     pub norm: f64,
-    /// Whether the derivative is right.
+    /// Whether the derivative passes.
     pub passed: bool,
 }
 
@@ -53,19 +53,19 @@ pub struct Difference {
 pub struct DifferenceReport {
     /// The gradient.
     pub gradient: Difference,
-    /// The Hessian, if it is checked.
+    /// The Hessian, if it was checked.
     pub hessian: Option<Difference>,
-    /// The Laplacian, if it is checked.
+    /// The Laplacian, if it was checked.
     pub laplacian: Option<Difference>,
 }
 
 impl DifferenceReport {
-    /// Whether everything that was checked is right.
+    /// Whether everything that was checked passes.
     pub fn passed(&self) -> bool {
         [Some(self.gradient), self.hessian, self.laplacian].into_iter().flatten().all(|d| d.passed)
     }
 
-    /// Whether the gradient is zero at all points, so that there is nothing to check; it does not pass then.
+    /// Whether the gradient is zero at all points, so that there is nothing to check; the check then does not pass.
     pub fn vanishes(&self) -> bool {
         self.gradient.norm == 0.0
     }
@@ -96,11 +96,12 @@ impl fmt::Display for DifferenceReport {
 /// ```
 ///
 /// A derivative passes if the norm of its error, over all points and outputs, is below `atol`, and below `rtol` times
-/// the norm of the derivative; where the latter is below `atol / rtol`, the first alone decides. Where it does not, the
-/// step may be too large for a function that changes fast, or the derivative too large for an absolute bound: then the
-/// step is halved again and again, and the derivative passes if extrapolated differences of two steps in a row are within
-/// `rtol / 50` of it, in relation to its norm. A gradient that is zero at all points does not pass. It takes `2 d` values
-/// for the gradient and `2 d^2 + 1` more for the Hessian, of few points if the bounds are to suit.
+/// the norm of the derivative; if that norm is below `atol / rtol`, only the first condition counts. If a derivative
+/// does not pass, the step may be too large for a rapidly varying function, or the derivative too large for an absolute
+/// bound. The step is then halved repeatedly, and the derivative passes if extrapolated differences of two consecutive
+/// steps are within `rtol / 50` of it, relative to its norm. A gradient that is zero at all points does not pass. The
+/// check takes `2 d` values for the gradient and `2 d^2 + 1` more for the Hessian, at few points if the bounds are to
+/// be meaningful.
 ///
 /// ```
 /// use hessquik::check::{DifferenceOptions, input_derivative_check_finite_difference};
@@ -134,7 +135,7 @@ pub fn input_derivative_check_finite_difference<F: Real, S: Data<Elem = F>>(
 /// tr f'' ~ sum_i (f(x + 2 eps e_i) - 2 f(x) + f(x - 2 eps e_i)) / (4 eps^2)
 /// ```
 ///
-/// with the gradient, and the rule to pass, as in [`input_derivative_check_finite_difference`].
+/// with the gradient, and the rule for passing, as in [`input_derivative_check_finite_difference`].
 ///
 /// ```
 /// use hessquik::check::{DifferenceOptions, laplacian_check_finite_difference};

@@ -5,13 +5,13 @@ use crate::{Error, Jet, Mode, Real, Request};
 use ndarray::{Array2, Array3, Array4, ArrayBase, ArrayView2, ArrayView3, ArrayView4, ArrayViewD, Axis, Data, Ix2, s};
 use std::fmt;
 
-/// How [`directional_derivative_check`] checks.
+/// Options of [`directional_derivative_check`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DirectionalOptions {
     /// Number of random directions, at least 1. Default: 3.
     pub k: usize,
-    /// Bound of the error, relative to the size of the full result where that is above 1; never less than 1000
-    /// machine epsilons. Default: 1e-8.
+    /// Bound on the error, relative to the size of the full result if that is above 1; never less than 1000 machine
+    /// epsilons. Default: 1e-8.
     pub tol: f64,
     /// Seed of the random directions. Default: 0.
     pub seed: u64,
@@ -28,7 +28,7 @@ impl Default for DirectionalOptions {
 pub struct Directional {
     /// The mode: `auto`, `forward`, `backward` or `sites`.
     pub mode: &'static str,
-    /// What directions there were: `input`, `output` or `both`.
+    /// Which directions were set: `input`, `output` or `both`.
     pub directions: &'static str,
     /// Error of the value.
     pub value_error: f64,
@@ -38,11 +38,11 @@ pub struct Directional {
     pub hessian_error: f64,
     /// Error of the Laplacian.
     pub laplacian_error: f64,
-    /// Whether the gradient (and the value) is right.
+    /// Whether the gradient (and the value) passes.
     pub gradient: bool,
-    /// Whether the Hessian is right.
+    /// Whether the Hessian passes.
     pub hessian: bool,
-    /// Whether the Laplacian is right.
+    /// Whether the Laplacian passes.
     pub laplacian: bool,
 }
 
@@ -51,18 +51,19 @@ pub struct Directional {
 pub struct DirectionalReport {
     /// One entry per mode and kind of directions.
     pub results: Vec<Directional>,
-    /// Whether gradients are right in every mode.
+    /// Whether the gradients pass in every mode.
     pub gradient: bool,
-    /// Whether Hessians are right in every mode.
+    /// Whether the Hessians pass in every mode.
     pub hessian: bool,
-    /// Whether Laplacians are right in every mode.
+    /// Whether the Laplacians pass in every mode.
     pub laplacian: bool,
-    /// Whether the full gradient is zero at all points, so that there is nothing to check; it does not pass then.
+    /// Whether the full gradient is zero at all points, so that there is nothing to check; the check then does not
+    /// pass.
     pub vanishes: bool,
 }
 
 impl DirectionalReport {
-    /// Whether everything is right.
+    /// Whether everything passes.
     pub fn passed(&self) -> bool {
         self.gradient && self.hessian && self.laplacian && !self.vanishes
     }
@@ -90,7 +91,7 @@ impl fmt::Display for DirectionalReport {
 /// `V f' U`, `V f'' V^T U` and `tr(V f'' V^T) U` of the full gradient and Hessian (automatic mode) at points `x`
 /// (n_s, d).
 ///
-/// That these are right themselves is for the other checks.
+/// The other checks verify the full gradient and Hessian.
 ///
 /// ```
 /// use hessquik::check::{DirectionalOptions, directional_derivative_check};

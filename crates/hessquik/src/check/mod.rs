@@ -1,4 +1,4 @@
-//! Checks that derivatives are right, for networks, layers, and functions of the user's own.
+//! Checks that derivatives are correct, for networks, layers, and user-defined functions.
 //!
 //! | check | compares |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | [`directional_derivative_check`] | derivatives along directions, in every mode, with the full ones |
 //! | [`network_derivative_check`] | a loss along a random direction of the weights with its gradient |
 //!
-//! Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does. Where all derivatives are
+//! Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does. If all derivatives are
 //! zero there is nothing to check: the report says so and does not pass.
 //!
 //! Run checks in double precision: in single precision rounding hides the orders of convergence, and finite differences
@@ -52,10 +52,10 @@ use ndarray::{Array, Array2, ArrayView2, Dimension, Ix2, ShapeBuilder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What can be checked: a function that gives jets at points.
+/// A function that can be checked: it gives jets at points.
 ///
-/// Networks, the layers of the library and `dyn Layer` are such functions, and so is every closure of points (n_s, d)
-/// and a request, with the types of its arguments written out:
+/// Networks, the library's layers and `dyn Layer` are such functions. So is every closure of points (n_s, d) and a
+/// request, with the types of its arguments written out:
 ///
 /// ```
 /// use hessquik::{Error, Jet, Request, check, peaks};
@@ -65,7 +65,7 @@ use rand_chacha::ChaCha8Rng;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// A layer of the user's own is checked as `&layer as &dyn Layer<f64>`.
+/// Check a user-defined layer as `&layer as &dyn Layer<f64>`.
 pub trait Function<F: Real> {
     /// The jet that `request` asks for at points `x` (n_s, d), with shapes as in [`Jet`].
     fn jet(&self, x: ArrayView2<F>, request: &Request<F>) -> Result<Jet<F>, Error>;

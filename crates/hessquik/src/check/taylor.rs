@@ -5,10 +5,10 @@ use crate::{Error, Evaluate, Jet, Layer, Mode, Real, Request};
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, Zip, s};
 use std::fmt;
 
-/// How [`input_derivative_check`] and [`network_derivative_check`] check.
+/// Options of [`input_derivative_check`] and [`network_derivative_check`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Whether the Hessian is checked (or part of the loss), too. Default: `false`.
+    /// Whether to check the Hessian (or include it in the loss), too. Default: `false`.
     pub hessian: bool,
     /// The mode of evaluation. Default: [`Mode::Auto`].
     pub mode: Mode,
@@ -60,25 +60,25 @@ pub struct TaylorReport {
     pub h: Vec<f64>,
     /// Error of the value alone at each step.
     pub e0: Vec<f64>,
-    /// Error of the expansion with the gradient, of order 2 if that is right.
+    /// Error of the expansion with the gradient, of order 2 if the gradient is correct.
     pub e1: Vec<f64>,
-    /// Error of the expansion with gradient and Hessian, of order 3 if both are right; `None` if the Hessian is not
+    /// Error of the expansion with gradient and Hessian, of order 3 if both are correct; `None` if the Hessian was not
     /// checked.
     pub e2: Option<Vec<f64>>,
-    /// Whether the gradient is right.
+    /// Whether the gradient passes.
     pub gradient: bool,
-    /// Whether the Hessian is right; `None` if it is not checked.
+    /// Whether the Hessian passes; `None` if it was not checked.
     pub hessian: Option<bool>,
 }
 
 impl TaylorReport {
-    /// Whether everything that was checked is right.
+    /// Whether everything that was checked passes.
     pub fn passed(&self) -> bool {
         self.gradient && self.hessian != Some(false)
     }
 
-    /// Whether the derivatives took no part in the expansion, because all of them are zero. Such a check does not pass:
-    /// a constant is more often a layer with a part left out than a function that somebody wants to check.
+    /// Whether all derivatives are zero and so play no part in the expansion. Such a check does not pass: a constant is
+    /// more often a layer with a missing part than a function that somebody wants to check.
     pub fn vanishes(&self) -> bool {
         !self.e0.is_empty() && self.e0 == self.e1
     }
@@ -110,16 +110,16 @@ impl fmt::Display for TaylorReport {
 /// E0 = |f(x + h p) - f(x)|,  E1 = |... - h f'(x) p|,  E2 = |... - h^2/2 p f''(x) p|,     h = 1, 1/2, 1/4, ...
 /// ```
 ///
-/// with norms over all points and outputs, and `|p| = 1`. A right gradient gives `E1` of order 2, a right Hessian `E2`
-/// of order 3 (E. Haber, *Computational Methods in Geophysical Electromagnetics*, 2014, chapter 5).
+/// with norms over all points and outputs, and `|p| = 1`. A correct gradient gives `E1` of order 2, a correct Hessian
+/// `E2` of order 3 (E. Haber, *Computational Methods in Geophysical Electromagnetics*, 2014, chapter 5).
 ///
 /// The gradient passes if more than `num_test / 3` of the observed orders, `log(E1[k] / E1[k + 1]) / log(base)`, are
-/// above `2 - tol`, or if `E1` vanishes but for rounding, below `100 eps max(1, |f|)`, at `num_test / 4` steps; likewise
-/// the Hessian with order 3. Where the steps are too coarse for a function that changes fast, such as a network with large
-/// weights, smaller ones are tried down to those that rounding drowns, and the order at the finest of them decides; the
-/// report has these then. Beyond hessQuik's rule, it fails if derivatives are zero at all points, and if the order settles one lower at the smallest two steps
-/// that rounding leaves to see; and an error that is not finite fails. An error of a derivative that hardly acts along
-/// one random direction may pass, so take several seeds, too.
+/// above `2 - tol`, or if `E1` vanishes up to rounding, below `100 eps max(1, |f|)`, at `num_test / 4` steps; likewise
+/// for the Hessian with order 3. If the steps are too coarse for a rapidly varying function, such as a network with
+/// large weights, smaller ones are tried, down to those dominated by rounding, and the order at the finest of them
+/// decides; the report then holds these steps. Beyond hessQuik's rule, the check fails if the derivatives are zero at
+/// all points, if the order settles one lower at the smallest two steps above the rounding error, or if an error is not
+/// finite. An error in a derivative that hardly acts along one random direction may pass, so try several seeds.
 ///
 /// ```
 /// use hessquik::check::{Options, input_derivative_check};
@@ -134,9 +134,9 @@ impl fmt::Display for TaylorReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for options without sense or points that are not finite; [`Error::Shape`] without points, or if
-/// `f` gives arrays of other shapes than [`Jet`] has; [`Error::Request`] if `f` does not give what is asked for; and
-/// what `f` itself fails with.
+/// [`Error::Setting`] for invalid options or points that are not finite; [`Error::Shape`] without points, or if `f`
+/// gives arrays whose shapes differ from those of [`Jet`]; [`Error::Request`] if `f` does not give a requested result;
+/// and any error of `f` itself.
 pub fn input_derivative_check<F: Real, S: Data<Elem = F>>(
     f: &(impl Function<F> + ?Sized),
     x: &ArrayBase<S, Ix2>,
@@ -205,8 +205,8 @@ fn expansion<F: Real>(jet: &Jet<F>, p: ArrayView2<f64>) -> [Array2<f64>; 2] {
 /// (without the last term unless `options.hessian`), at points `x` (n_s, d); `layer` is a network or any layer. In the
 /// report `E0 = |L(w + h p) - L(w)|` and `E1 = |... - h p L'(w)|` with `|p| = 1`, and `gradient` is the verdict.
 ///
-/// It passes if more than three of the observed orders are above `2 - tol`, or if `E1` vanishes but for rounding at
-/// `num_test / 3` steps, and fails as [`input_derivative_check`] does.
+/// The check passes if more than three of the observed orders are above `2 - tol`, or if `E1` vanishes up to rounding
+/// at `num_test / 3` steps; it fails under the same conditions as [`input_derivative_check`].
 ///
 /// ```
 /// use hessquik::check::{Options, network_derivative_check};
@@ -225,7 +225,7 @@ fn expansion<F: Real>(jet: &Jet<F>, p: ArrayView2<f64>) -> [Array2<f64>; 2] {
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for options without sense, points that are not finite, or a layer without weights; and those of
+/// [`Error::Setting`] for invalid options, points that are not finite, or a layer without weights; and those of
 /// [`Evaluate::evaluate`] and [`Evaluate::pullback`].
 pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
     layer: &(impl Layer<F> + ?Sized),

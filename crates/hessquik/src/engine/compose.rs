@@ -9,7 +9,7 @@ use crate::{Error, Jet, Real};
 use ndarray::{Array, ArrayView2, ArrayView3, ArrayView4, Axis, Dimension, IntoDimension, Slice, s};
 
 /// Why a network that is its forward pass is not composed jet by jet.
-const COMPOSED: &str = "a layer that is its forward pass cannot continue a jet of another function; make one network of both, \
+const COMPOSED: &str = "a layer defined by its forward pass cannot continue the jet of another function; make one network of both, \
     or apply both in one forward pass (`Var::apply`)";
 
 /// Samples that are composed at once.

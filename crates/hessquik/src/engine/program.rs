@@ -185,7 +185,7 @@ impl<F: Real> Program<F> {
             Parts::Forward => unreachable!("such networks are graphs"),
             Parts::Smooth(map) if layer.weights().is_empty() => Stage::Smooth(map),
             Parts::Smooth(_) => {
-                let message = "a smooth map has no weights of its own; put them in a layer in the one form".into();
+                let message = "a smooth map cannot have weights; put them in a layer in the one form".into();
                 return Err(Error::Layer { layer: at(position, layer), message });
             }
         };
@@ -193,7 +193,7 @@ impl<F: Real> Program<F> {
             let wanted = if what == "input" { layer.dim_input() } else { layer.dim_output() };
             if found == 0 || found != wanted {
                 let what = format!("the {what} dimension of layer {}", at(position, layer));
-                return Err(Error::setting(what, found, format!("at least 1, and {wanted} as the layer says")));
+                return Err(Error::setting(what, found, format!("at least 1, and {wanted} as declared by the layer")));
             }
         }
         if let Stage::Smooth(map) = &stage {
@@ -306,7 +306,7 @@ impl<F: Real> Program<F> {
 fn complete<F: Real>(form: &Form<F>, weights: &[(String, &ArrayD<F>)]) -> Result<(), String> {
     for (i, (name, _)) in weights.iter().enumerate() {
         if weights[..i].iter().any(|(other, _)| other == name) {
-            return Err(format!("two of its weights are named {name:?}; give each a name of its own"));
+            return Err(format!("two of its weights are named {name:?}; give each a unique name"));
         }
     }
     let pieces = || [&form.m, &form.s, &form.w].into_iter().flat_map(|lin| &lin.pieces);

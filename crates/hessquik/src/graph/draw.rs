@@ -4,7 +4,7 @@ use crate::{Activation, Error, Layer, Real};
 use std::fmt;
 
 impl GraphSpec {
-    /// What a layer or network computes, whatever its layers are.
+    /// The graph of a layer or network, whatever kind its layers are.
     ///
     /// ```
     /// use hessquik::{Activation, GraphSpec, Init, fully_connected};
@@ -17,19 +17,19 @@ impl GraphSpec {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Architecture`] for an activation of the user's own, and [`Error::Layer`] for a smooth map, which have no
+    /// [`Error::Architecture`] for a user-defined activation, and [`Error::Layer`] for a smooth map: neither has a
     /// description.
     pub fn of<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        Graph::of(layer)?.describe(layer).ok_or_else(|| {
+        Graph::of(layer)?.describe(layer.weights()).ok_or_else(|| {
             Error::Architecture(format!(
-                "layer {} has an activation of its own, which has no description",
+                "layer {} has a user-defined activation, which has no description",
                 layer.name()
             ))
         })
     }
 
-    /// The graph in the language of Graphviz: `dot -Tsvg`. Numbers after a name are features; an edge has the factor of its
-    /// term, if that is not 1.
+    /// The graph in Graphviz's DOT language, for `dot -Tsvg`. The number after a name is its number of features; an
+    /// edge is labelled with the factor of its term, unless that is 1.
     pub fn to_dot(&self) -> String {
         let mut out = String::from("digraph {\n  node [shape=box, fontname=\"sans-serif\"]\n");
         let sizes = self.sizes().unwrap_or_else(|_| vec![0; self.nodes.len()]);

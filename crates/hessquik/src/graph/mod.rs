@@ -1,7 +1,7 @@
-//! Graphs: what a network computes, as nodes of a few kinds.
+//! Graphs: the computation of a network, as nodes of a few kinds.
 //!
-//! A node is a row of numbers for each sample, the points first. Every node is affine, pointwise or bilinear in the nodes
-//! before it:
+//! A node holds a row of numbers for each sample; the first node holds the points. Every node is affine, pointwise or
+//! bilinear in the nodes before it:
 //!
 //! | kind | value | curved |
 //! |---|---|---|
@@ -12,9 +12,9 @@
 //! | [`Kind::Times`] | `u = a . b`, entry by entry | yes |
 //! | [`Kind::Product`] | `u = a b`, products of matrices | yes |
 //!
-//! A weight is a node that does not depend on the points, and so is what is made of weights alone: the product of a node
-//! with a matrix of weights is a [`Kind::Product`] that is linear in the points. What depends on no points is computed once
-//! for each set of weights.
+//! A weight is a node that does not depend on the points; so is any node made of weights alone. The product of a node
+//! with a matrix of weights is a [`Kind::Product`] that is linear in the points. Nodes that do not depend on the points
+//! are computed once for each set of weights.
 mod draw;
 mod spec;
 mod trace;
@@ -143,9 +143,9 @@ pub(crate) struct Node<F> {
     pub varies: bool,
 }
 
-/// What a network computes: nodes in an order in which parents stand before their children.
+/// The computation of a network: nodes in an order in which parents come before their children.
 ///
-/// It is made by the forward pass of a layer, [`Layer::forward_pass`](crate::Layer::forward_pass), on a [`Var`].
+/// The forward pass of a layer, [`Layer::forward_pass`](crate::Layer::forward_pass), on a [`Var`] builds it.
 #[derive(Clone, Debug)]
 pub struct Graph<F> {
     pub(crate) nodes: Vec<Node<F>>,

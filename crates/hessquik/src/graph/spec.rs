@@ -1,14 +1,15 @@
-//! Graphs as data: what model files keep of networks that are their forward pass, and what other programs write.
+//! Graphs as data: how model files store networks defined by their forward pass, and how other programs write them.
 use super::trace::Tracer;
 use super::{Form, Graph, Kind, Node, NodeId, Term};
 use crate::schedule::Block;
-use crate::{Activation, ActivationSpec, Error, Layer, Real};
+use crate::{Activation, ActivationSpec, Error, Real};
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A graph as JSON has it: `{"type": "graph", "weights": [..], "nodes": [..], "output": 5}`.
+/// A graph as stored in JSON: `{"type": "graph", "weights": [..], "nodes": [..], "output": 5}`.
 ///
-/// Nodes stand in an order in which operands come before what is made of them, and are counted from 0. Node 0 is the point.
+/// Nodes are numbered from 0, and the operands of a node come before it. Node 0 is the point.
 ///
 /// ```
 /// use hessquik::{Architecture, Evaluate, Init, Network};
@@ -31,7 +32,7 @@ pub struct GraphSpec {
     pub weights: Vec<WeightSpec>,
     /// The nodes.
     pub nodes: Vec<NodeSpec>,
-    /// The node that is the result.
+    /// The node that is the output.
     pub output: usize,
 }
 
@@ -45,7 +46,7 @@ pub struct WeightSpec {
     pub shape: Vec<usize>,
 }
 
-/// A term of an affine node: `c` times the features of node `of`, or of the blocks `[from, to, len]` of them.
+/// A term of an affine node: `c` times the features of node `of`, or times the blocks `[from, to, len]` of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TermSpec {
@@ -54,7 +55,7 @@ pub struct TermSpec {
     /// The factor.
     #[serde(default = "one")]
     pub c: f64,
-    /// Features `from .. from + len` go to `to .. to + len`; without blocks all stay in their places.
+    /// Features `from .. from + len` go to `to .. to + len`; without blocks all features stay in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocks: Option<Vec<[usize; 3]>>,
 }
@@ -65,9 +66,9 @@ pub struct TermSpec {
 pub enum NodeSpec {
     /// The point.
     Input {},
-    /// The weight at this place of the list, flattened in C order.
+    /// The weight at this position in the list, flattened in C order.
     Weight {
-        /// Its place.
+        /// Its position.
         weight: usize,
     },
     /// Numbers that are not trained.
@@ -75,27 +76,27 @@ pub enum NodeSpec {
         /// The numbers.
         values: Vec<f64>,
     },
-    /// The sum of the terms, `n` features, and `shift` at each of them.
+    /// The sum of the terms, with `n` features, plus `shift` at each feature.
     Affine {
         /// Number of features.
         n: usize,
         /// The terms.
         terms: Vec<TermSpec>,
-        /// What is added to every feature.
+        /// The constant added to every feature.
         #[serde(default)]
         shift: f64,
     },
-    /// The largest feature of each group, which is `len` features that are `inner` apart.
+    /// The largest feature of each group of `len` features that are `inner` apart.
     Largest {
         /// The node.
         of: usize,
-        /// Features of a group.
+        /// Number of features in a group.
         len: usize,
-        /// Distance of the features of a group.
+        /// Distance between the features of a group.
         #[serde(default = "unit")]
         inner: usize,
     },
-    /// The features, with derivatives that are taken to be zero.
+    /// The features as constants, with derivatives taken to be zero.
     Frozen {
         /// The node.
         of: usize,
@@ -122,7 +123,7 @@ pub enum NodeSpec {
         b: usize,
         /// `[g, r, s, t]`.
         dims: [usize; 4],
-        /// Whether it is `a b^T`, of (r, t) and (s, t), instead.
+        /// Whether the product is `a b^T` instead, of (r, t) and (s, t).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         transposed: bool,
     },
@@ -146,7 +147,7 @@ impl GraphSpec {
     /// The number of features of each node.
     ///
     /// # Errors
-    /// [`Error::Architecture`] naming the first node that does not make sense.
+    /// [`Error::Architecture`] naming the first invalid node.
     pub fn sizes(&self) -> Result<Vec<usize>, Error> {
         for (i, weight) in self.weights.iter().enumerate() {
             if product(&weight.shape).is_none_or(|n| n == 0) {
@@ -182,7 +183,7 @@ impl GraphSpec {
     fn size(&self, node: &NodeSpec, sizes: &[usize]) -> Result<usize, String> {
         let of = |id: usize| match sizes.get(id) {
             Some(&n) => Ok(n),
-            None => Err(format!("operand {id} does not stand before it")),
+            None => Err(format!("operand {id} does not come before this node")),
         };
         match node {
             NodeSpec::Input {} => Ok(self.inputs),
@@ -248,13 +249,12 @@ impl GraphSpec {
 }
 
 impl<F: Real> Graph<F> {
-    /// The graph as data, with the names and shapes of the weights of `layer`, whose graph it is; `None` where an activation
-    /// is the user's own.
-    pub(crate) fn describe<L: Layer<F> + ?Sized>(&self, layer: &L) -> Option<GraphSpec> {
+    /// The graph as data, with the names and shapes of these weights, those of the layer whose graph it is; `None` where an
+    /// activation is the user's own.
+    pub(crate) fn describe(&self, weights: Vec<(String, &ArrayD<F>)>) -> Option<GraphSpec> {
         let mut start = 0;
         let mut starts = Vec::new();
-        let weights: Vec<WeightSpec> = layer
-            .weights()
+        let weights: Vec<WeightSpec> = weights
             .into_iter()
             .map(|(name, w)| {
                 starts.push(start);

@@ -3,6 +3,7 @@ use super::{Form, Graph, Kind, Node, NodeId, Term, Var};
 use crate::layer::{Linear, Parts, Piece, Shift};
 use crate::schedule::Block;
 use crate::{Activation, Error, Layer, Real};
+use ndarray::ArrayD;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -66,15 +67,19 @@ impl<F: Real> Graph<F> {
     /// The graph of a layer or network.
     ///
     /// # Errors
-    /// [`Error::Layer`] where its forward pass does not make sense, naming the line of its source;
-    /// [`Error::IncompatibleBlocks`] and [`Error::Setting`] as [`Network::new`](crate::Network::new).
+    /// [`Error::Layer`] if its forward pass is invalid, naming the source line; [`Error::IncompatibleBlocks`] and
+    /// [`Error::Setting`] as [`Network::new`](crate::Network::new).
     pub fn of<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
+        Self::of_untyped(Untyped::new(layer, &|u| layer.forward_pass(u)))
+    }
+
+    fn of_untyped(layer: Untyped<F>) -> Result<Self, Error> {
         let shared: Shared<F> = Rc::new(RefCell::new(Tracer::new()));
-        let (d, m) = (layer.dim_input(), layer.dim_output());
+        let ([d, m], name) = (layer.dims, layer.name.clone());
         let input = shared.borrow_mut().push(Kind::Input, d);
         let mut n_weights = 0;
         let places: Vec<usize> = layer
-            .weights()
+            .weights
             .iter()
             .map(|(_, w)| {
                 n_weights += w.len();
@@ -82,17 +87,17 @@ impl<F: Real> Graph<F> {
             })
             .collect();
         let u = Var::new(shared.clone(), input, vec![d]);
-        let out = trace(layer, "", u, &places)?;
+        let out = layer.trace("", u, &places)?;
         let (output, shape) = (out.id(), out.shape().to_vec());
         drop(out);
         let mut tracer = shared.borrow_mut();
         if let Some(message) = tracer.error.take() {
-            return Err(Error::Layer { layer: layer.name(), message });
+            return Err(Error::Layer { layer: name, message });
         }
         let n: usize = shape.iter().product();
         if n != m || m == 0 {
-            let what = format!("the output dimension of layer {}", layer.name());
-            return Err(Error::setting(what, n, format!("at least 1, and {m} as the layer says")));
+            let what = format!("the output dimension of layer {name}");
+            return Err(Error::setting(what, n, format!("at least 1, and {m} as declared by the layer")));
         }
         let graph = Self { nodes: std::mem::take(&mut tracer.nodes), input, output };
         graph.check()?;
@@ -100,56 +105,62 @@ impl<F: Real> Graph<F> {
     }
 }
 
-/// Runs the forward pass of a layer whose weights start at these places of the flat vector.
-pub(super) fn trace<F: Real, L: Layer<F> + ?Sized>(
-    layer: &L,
-    position: &str,
-    u: Var<F>,
-    places: &[usize],
-) -> Result<Var<F>, Error> {
-    let at = if position.is_empty() { layer.name() } else { format!("{position} ({})", layer.name()) };
-    if u.len() != layer.dim_input() {
-        let what = format!("the input dimension of layer {at}");
-        return Err(Error::setting(what, u.len(), format!("{} as the layer says", layer.dim_input())));
+/// What tracing needs of a layer, without its type: the code below is compiled once, not for every layer.
+pub(super) struct Untyped<'a, F: Real> {
+    name: String,
+    dims: [usize; 2],
+    weights: Vec<(String, &'a ArrayD<F>)>,
+    parts: Parts<'a, F>,
+    forward_pass: &'a dyn Fn(Var<F>) -> Var<F>,
+}
+
+impl<'a, F: Real> Untyped<'a, F> {
+    pub fn new<L: Layer<F> + ?Sized>(layer: &'a L, forward_pass: &'a dyn Fn(Var<F>) -> Var<F>) -> Self {
+        let dims = [layer.dim_input(), layer.dim_output()];
+        Self { name: layer.name(), dims, weights: layer.weights(), parts: layer.parts(), forward_pass }
     }
-    match layer.parts() {
-        Parts::Chain(layers) => {
+
+    /// Runs the forward pass of the layer, whose weights start at these places of the flat vector.
+    pub fn trace(self, position: &str, u: Var<F>, places: &[usize]) -> Result<Var<F>, Error> {
+        let Self { name, dims: [d, m], weights, parts, forward_pass } = self;
+        let at = if position.is_empty() { name } else { format!("{position} ({name})") };
+        if u.len() != d {
+            let what = format!("the input dimension of layer {at}");
+            return Err(Error::setting(what, u.len(), format!("{d} as declared by the layer")));
+        }
+        if let Parts::Chain(layers) = parts {
             let (mut u, mut places) = (u, places);
             for (i, layer) in layers.iter().enumerate() {
                 let place = if position.is_empty() { i.to_string() } else { format!("{position}.{i}") };
                 let (own, rest) = places.split_at(layer.weights().len());
-                u = trace(&**layer, &place, u, own)?;
+                u = Untyped::new(&**layer, &|u| layer.forward_pass(u)).trace(&place, u, own)?;
                 places = rest;
             }
-            Ok(u)
+            return Ok(u);
         }
-        parts => {
-            let shared = u.tracer();
-            let weights = layer.weights().into_iter().zip(places);
-            let scope: HashMap<_, _> = weights.map(|((name, w), &from)| (name, (from, w.shape().to_vec()))).collect();
-            let (scope, outside) = {
-                let mut tracer = shared.borrow_mut();
-                let outside = std::mem::replace(&mut tracer.layer, at.clone());
-                (std::mem::replace(&mut tracer.scope, scope), outside)
-            };
-            let out = match parts {
-                Parts::Form(form) => {
-                    one_form(&u, &form).map_err(|message| Error::Layer { layer: at.clone(), message })?
-                }
-                _ => layer.forward_pass(u),
-            };
+        let shared = u.tracer();
+        let weights = weights.into_iter().zip(places);
+        let scope: HashMap<_, _> = weights.map(|((name, w), &from)| (name, (from, w.shape().to_vec()))).collect();
+        let (scope, outside) = {
             let mut tracer = shared.borrow_mut();
-            (tracer.scope, tracer.layer) = (scope, outside);
-            if let Some(message) = tracer.error.take() {
-                return Err(Error::Layer { layer: at, message });
-            }
-            drop(tracer);
-            if out.len() != layer.dim_output() {
-                let what = format!("the output dimension of layer {at}");
-                return Err(Error::setting(what, out.len(), format!("{} as the layer says", layer.dim_output())));
-            }
-            Ok(out.flatten())
+            let outside = std::mem::replace(&mut tracer.layer, at.clone());
+            (std::mem::replace(&mut tracer.scope, scope), outside)
+        };
+        let out = match parts {
+            Parts::Form(form) => one_form(&u, &form).map_err(|message| Error::Layer { layer: at.clone(), message })?,
+            _ => forward_pass(u),
+        };
+        let mut tracer = shared.borrow_mut();
+        (tracer.scope, tracer.layer) = (scope, outside);
+        if let Some(message) = tracer.error.take() {
+            return Err(Error::Layer { layer: at, message });
         }
+        drop(tracer);
+        if out.len() != m {
+            let what = format!("the output dimension of layer {at}");
+            return Err(Error::setting(what, out.len(), format!("{m} as declared by the layer")));
+        }
+        Ok(out.flatten())
     }
 }
 
@@ -174,7 +185,7 @@ fn affine<F: Real>(n: usize, maps: &[(&Var<F>, &Linear<F>)], any: &Var<F>, shift
                 Piece::Copy { from, to, len, scale } => {
                     if from + len > u.len() || to + len > n {
                         return Err(format!(
-                            "a copy of {len} features from {from} to {to} leaves its matrix ({}, {n})",
+                            "a copy of {len} features from {from} to {to} does not fit in its matrix ({}, {n})",
                             u.len()
                         ));
                     }
@@ -186,7 +197,7 @@ fn affine<F: Real>(n: usize, maps: &[(&Var<F>, &Linear<F>)], any: &Var<F>, shift
                     let (p, q) = if transposed { (cols, rows) } else { (rows, cols) };
                     if row + p > u.len() || col + q > n {
                         return Err(format!(
-                            "a block ({p}, {q}) at ({row}, {col}) leaves its matrix ({}, {n})",
+                            "a block ({p}, {q}) at ({row}, {col}) does not fit in its matrix ({}, {n})",
                             u.len()
                         ));
                     }
@@ -270,7 +281,7 @@ fn matrix<F: Real>(shared: &Shared<F>, piece: &Piece<F>) -> Result<(NodeId, usiz
 /// The description of a layer that is its forward pass, if it is one.
 pub(crate) fn described<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Option<crate::Architecture> {
     match layer.parts() {
-        Parts::Forward => Graph::of(layer).ok()?.describe(layer).map(crate::Architecture::Graph),
+        Parts::Forward => Graph::of(layer).ok()?.describe(layer.weights()).map(crate::Architecture::Graph),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
-//! Variables: what forward passes are written with.
-use super::trace::Shared;
+//! Variables, with which forward passes are written.
+use super::trace::{Shared, Untyped};
 use super::{Form, Kind, NodeId, Term};
 use crate::schedule::Block;
 use crate::{Activation, Layer, Real};
@@ -9,12 +9,12 @@ use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 use std::panic::Location;
 use std::sync::Arc;
 
-/// Numbers of one point on their way through a network, with a shape: what [`Layer::forward_pass`](crate::Layer::forward_pass)
-/// computes with. Nothing is computed yet; what is done with it becomes a [`Graph`](super::Graph), from which values,
-/// derivatives and gradients follow.
+/// The features of one point on their way through a network, as an array with a shape:
+/// [`Layer::forward_pass`](crate::Layer::forward_pass) computes with these. Nothing is computed yet; operations on
+/// variables build a [`Graph`](super::Graph), from which values, derivatives and gradients follow.
 ///
-/// A mistake (shapes that do not fit, a weight that does not exist) is reported by `Network::new`, with the line of the
-/// forward pass where it was made.
+/// `Network::new` reports a mistake (shapes that do not fit, a weight that does not exist) with the line of the forward
+/// pass where it was made.
 ///
 /// ```
 /// use hessquik::{Evaluate, Layer, Request, Var, Weights};
@@ -171,7 +171,7 @@ impl<F: Real> Var<F> {
         self.push(Kind::Affine { terms: vec![term], shift: F::zero() }, shape)
     }
 
-    /// The weight of the layer of this name, as a variable that does not depend on the points.
+    /// The layer's weight of this name, as a variable that does not depend on the points.
     #[track_caller]
     pub fn weight(&self, name: &str) -> Self {
         let at = Location::caller();
@@ -189,7 +189,7 @@ impl<F: Real> Var<F> {
         }
     }
 
-    /// An array that is not trained, as a variable.
+    /// A constant array, not trained, as a variable.
     pub fn constant<S: Data<Elem = F>, D: Dimension>(&self, array: &ArrayBase<S, D>) -> Self {
         let numbers: Vec<F> = array.iter().copied().collect();
         self.push(Kind::Constant(numbers.into()), array.shape().to_vec())
@@ -207,8 +207,8 @@ impl<F: Real> Var<F> {
         self.matmul_transposed(&self.weight(name))
     }
 
-    /// The product of matrices on the last two axes, (.., r, s) and (.., s, t); a variable of one axis is one row. Where
-    /// the second is one matrix, it multiplies every row of the first.
+    /// The matrix product over the last two axes, (.., r, s) and (.., s, t); a variable with one axis is one row. If
+    /// the second operand is a single matrix, it multiplies every row of the first.
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
         self.product(other, false, Location::caller())
@@ -274,7 +274,7 @@ impl<F: Real> Var<F> {
         self.reshape_to(shape)
     }
 
-    /// The same entries along one axis.
+    /// The same entries along a single axis.
     pub fn flatten(&self) -> Self {
         self.reshape_to(&[self.len()])
     }
@@ -295,7 +295,7 @@ impl<F: Real> Var<F> {
         self.moved(blocks, shape)
     }
 
-    /// The last two axes exchanged.
+    /// The last two axes swapped.
     #[track_caller]
     pub fn transpose(&self) -> Self {
         let n = self.shape.len();
@@ -308,7 +308,7 @@ impl<F: Real> Var<F> {
         self.permute(&axes)
     }
 
-    /// The entries `range` of an axis.
+    /// The entries `range` along an axis.
     #[track_caller]
     pub fn slice(&self, axis: usize, range: Range<usize>) -> Self {
         if axis >= self.shape.len() || range.end > self.shape[axis] || range.start >= range.end {
@@ -320,7 +320,7 @@ impl<F: Real> Var<F> {
         self.select(axis, &index)
     }
 
-    /// The entries of an axis at these indices, in this order.
+    /// The entries along an axis at these indices, in this order.
     #[track_caller]
     pub fn select(&self, axis: usize, index: &[usize]) -> Self {
         if axis >= self.shape.len() || index.is_empty() || index.iter().any(|&i| i >= self.shape[axis]) {
@@ -342,7 +342,7 @@ impl<F: Real> Var<F> {
         (self.shape[..axis].iter().product(), self.shape[axis + 1..].iter().product())
     }
 
-    /// Variables one after another along an axis.
+    /// Variables concatenated along an axis.
     #[track_caller]
     pub fn concat(axis: usize, parts: &[Self]) -> Self {
         let at = Location::caller();
@@ -415,8 +415,8 @@ impl<F: Real> Var<F> {
         self.sum(axis).affine(F::of(1.0 / len as f64), F::zero())
     }
 
-    /// The largest entry along an axis, which is kept with length 1: the first of them where several are. Its derivatives
-    /// are those of this entry.
+    /// The largest entry along an axis, which is kept with length 1; the first such entry if there are several. Its
+    /// derivatives are those of this entry.
     #[track_caller]
     pub fn max(&self, axis: usize) -> Self {
         if axis >= self.shape.len() {
@@ -430,7 +430,7 @@ impl<F: Real> Var<F> {
         self.push(Kind::Largest { of: self.id, len, inner }, shape)
     }
 
-    /// The entries as numbers that do not move: with derivatives of zero, to the points and to the weights.
+    /// The entries as constants: with zero derivatives, both to the points and to the weights.
     pub fn frozen(&self) -> Self {
         self.push(Kind::Frozen { of: self.id }, self.shape.clone())
     }
@@ -440,12 +440,12 @@ impl<F: Real> Var<F> {
         self.flatten().sum(0)
     }
 
-    /// An activation at every entry.
+    /// An activation applied to every entry.
     pub fn act(&self, act: Activation) -> Self {
         self.push(Kind::Pointwise { of: self.id, act }, self.shape.clone())
     }
 
-    /// A layer or network at `u`, whose weights are those of this layer named `prefix.name`.
+    /// A layer or network applied to `u`; its weights are this layer's weights named `prefix.name`.
     #[track_caller]
     pub fn apply<L: Layer<F> + ?Sized>(&self, prefix: &str, layer: &L) -> Self {
         let at = Location::caller();
@@ -461,7 +461,7 @@ impl<F: Real> Var<F> {
                 }
             }
         }
-        match super::trace::trace(layer, prefix, self.flatten(), &places) {
+        match Untyped::new(layer, &|u| layer.forward_pass(u)).trace(prefix, self.flatten(), &places) {
             Ok(out) => out,
             Err(error) => {
                 self.fail(at, format!("apply: {error}"));
@@ -475,7 +475,8 @@ impl<F: Real> Var<F> {
         self.affine(c, F::zero())
     }
 
-    /// Every entry to the power `p`; a whole power of at least 2 is made of products, which are right for every sign.
+    /// Every entry to the power `p`; an integer power of at least 2 is computed by products, which are correct for
+    /// either sign.
     pub fn powf(&self, p: f64) -> Self {
         match p {
             _ if p == 0.0 => self.affine(F::zero(), F::one()),
@@ -494,7 +495,7 @@ impl<F: Real> Var<F> {
 
     /// `exp(u_i) / sum_j exp(u_j)` along an axis.
     ///
-    /// The largest entry is taken off first, so that nothing overflows; this does not change the result.
+    /// The largest entry is subtracted first, so that nothing overflows; this does not change the result.
     #[track_caller]
     pub fn softmax(&self, axis: usize) -> Self {
         if axis >= self.shape.len() {

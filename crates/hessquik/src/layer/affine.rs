@@ -6,9 +6,9 @@ use crate::graph::Var;
 use crate::{Error, Real};
 use serde::{Deserialize, Serialize};
 
-/// `u' = ((u - mean) / std) K + b`, and `u' std + mean` of the outputs: an affine map between features that are normalised.
+/// `u' = ((u - mean) / std) K + b`, with outputs mapped to `u' std + mean`: an affine map between normalised features.
 ///
-/// `K` (in, out) and `b` (out) are trained; means and standard deviations are settings, those of the data.
+/// `K` (in, out) and `b` (out) are trained; means and standard deviations are settings, taken from the data.
 ///
 /// ```
 /// use hessquik::layer::{Affine, AffineSpec};
@@ -28,19 +28,19 @@ pub struct AffineSpec {
     pub in_features: usize,
     /// Number of output features.
     pub out_features: usize,
-    /// Whether there is an additive `b`.
+    /// Whether the layer has an additive `b`.
     #[serde(default = "crate::architecture::yes")]
     pub bias: bool,
-    /// What is taken off the inputs; nothing if it is not given.
+    /// Means subtracted from the inputs; nothing is subtracted by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_mean: Option<Vec<f64>>,
-    /// What the inputs are divided by then.
+    /// Standard deviations that the inputs are then divided by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_std: Option<Vec<f64>>,
-    /// What is added to the outputs at last.
+    /// Means added to the outputs at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_mean: Option<Vec<f64>>,
-    /// What the outputs are multiplied by before that.
+    /// Standard deviations that the outputs are multiplied by before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_std: Option<Vec<f64>>,
 }
@@ -52,12 +52,12 @@ impl AffineSpec {
         Self { in_features, out_features, bias: true, input_mean, input_std, output_mean, output_std }
     }
 
-    /// The same of inputs less `mean`, divided by `std`.
+    /// The same map, with `mean` subtracted from the inputs, which are then divided by `std`.
     pub fn normalising(self, mean: Vec<f64>, std: Vec<f64>) -> Self {
         Self { input_mean: Some(mean), input_std: Some(std), ..self }
     }
 
-    /// The same with outputs times `std`, plus `mean`.
+    /// The same map, with the outputs multiplied by `std`, plus `mean`.
     pub fn restoring(self, mean: Vec<f64>, std: Vec<f64>) -> Self {
         Self { output_mean: Some(mean), output_std: Some(std), ..self }
     }
@@ -67,8 +67,8 @@ impl<F: Real> Affine<F> {
     /// An affine layer with these settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of zero, a list of another length than the features, a standard deviation of zero, or a
-    /// number that is not finite.
+    /// [`Error::Setting`] for a size of zero, a list whose length differs from the number of features, a standard
+    /// deviation of zero, or a number that is not finite.
     pub fn new(settings: AffineSpec, init: &mut Init) -> Result<Self, Error> {
         Self::of(settings, Vec::new(), init)
     }
@@ -150,7 +150,8 @@ impl Recipe for AffineSpec {
 
 /// `u' = (u - mean) / std`, or with `inverse` `u' = u std + mean`, feature by feature; nothing is trained.
 ///
-/// Before a network and, inverted, after it: the network sees normalised data, its derivatives are those of the data.
+/// Placed before a network and, inverted, after it: the network sees normalised data, and derivatives are those of the
+/// original data.
 ///
 /// ```
 /// use hessquik::layer::{Normalise, NormaliseSpec};
@@ -167,11 +168,11 @@ pub type Normalise<F> = Formula<NormaliseSpec, F>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NormaliseSpec {
-    /// What is taken off each feature.
+    /// Mean subtracted from each feature.
     pub mean: Vec<f64>,
-    /// What each feature is divided by then.
+    /// Standard deviation that each feature is then divided by.
     pub std: Vec<f64>,
-    /// The other way: times `std`, plus `mean`.
+    /// The inverse map: times `std`, plus `mean`.
     #[serde(default)]
     pub inverse: bool,
 }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 /// u' = [softmax(q_1 k_1^T / sqrt(s)) v_1, softmax(q_2 k_2^T / sqrt(s)) v_2, ..] O + bo
 /// ```
 ///
-/// `Q`, `K`, `V`, `O` are (features, features), as PyTorch's `MultiheadAttention` has them transposed; the vector that it
-/// adds to `k` drops out of the softmax, and is no weight here. Tokens stand one
-/// after another in the features of the point.
+/// `Q`, `K`, `V`, `O` are (features, features), the transposes of those in PyTorch's `MultiheadAttention`. The vector
+/// that PyTorch adds to `k` cancels in the softmax, so it is not a weight here. The tokens follow one another in the
+/// features of the point.
 ///
 /// ```
 /// use hessquik::layer::{Attention, AttentionSpec};
@@ -37,7 +37,7 @@ pub struct AttentionSpec {
     /// Number of heads, which divides `features`.
     #[serde(default = "crate::architecture::unit")]
     pub heads: usize,
-    /// Whether there are additive `bq`, `bv`, `bo`.
+    /// Whether the layer has additive `bq`, `bv`, `bo`.
     #[serde(default = "crate::architecture::yes")]
     pub bias: bool,
 }

@@ -6,10 +6,10 @@ use crate::graph::Var;
 use crate::{Error, Real};
 use serde::{Deserialize, Serialize};
 
-/// `u' = phi(x) N(x) + g(x)`, with `phi` zero on the faces of a box and positive inside, so that `u' = g` there exactly
-/// (Lagaris, Likas and Fotiadis, 1998; Sukumar and Srivastava, 2022). A coordinate with faces on both sides, `lower` a and
-/// `upper` b, gives the factor `4 (x - a)(b - x)/(b - a)^2`, which is 1 in the middle; one with a single face `x - a` or
-/// `b - x`. Without a shift `g` is zero.
+/// `u' = phi(x) N(x) + g(x)`, with `phi` zero on the faces of a box and positive inside, so that `u' = g` on the faces
+/// exactly (Lagaris, Likas and Fotiadis, 1998; Sukumar and Srivastava, 2022). A coordinate with faces on both sides,
+/// `lower` a and `upper` b, contributes the factor `4 (x - a)(b - x)/(b - a)^2`, which is 1 in the middle; a coordinate
+/// with a single face contributes `x - a` or `b - x`. Without a shift `g` is zero.
 ///
 /// Weights are `net.*` and `shift.*`.
 ///
@@ -30,30 +30,30 @@ pub type Boundary<F> = Formula<BoundarySpec, F>;
 pub struct BoundarySpec {
     /// The network.
     pub net: Box<Architecture>,
-    /// Lower faces, one for each coordinate; `null` where there is none.
+    /// Lower faces, one per coordinate; `null` for a coordinate without one.
     pub lower: Vec<Option<f64>>,
-    /// Upper faces, one for each coordinate; `null` where there is none.
+    /// Upper faces, one per coordinate; `null` for a coordinate without one.
     pub upper: Vec<Option<f64>>,
-    /// What the outputs are on the faces; zero if it is not given.
+    /// The outputs on the faces; zero by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<Box<Architecture>>,
 }
 
 impl<F: Real> Boundary<F> {
-    /// A network that is made zero on these faces.
+    /// Makes a network zero on these faces.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no face at all, a lower face is not below the upper one, a face is not finite, or there
-    /// are more or fewer than coordinates.
+    /// [`Error::Setting`] if there are no faces, a lower face is not below the upper one, a face is not finite, or the
+    /// number of faces differs from the number of coordinates.
     pub fn new(net: Box<dyn Layer<F>>, lower: Vec<Option<f64>>, upper: Vec<Option<f64>>) -> Result<Self, Error> {
         let recipe = BoundarySpec { net: Box::new(nobody()), lower, upper, shift: None };
         Self::of(recipe, vec![("net".into(), net)], &mut Init::zeros())
     }
 
-    /// A network that is made equal to `shift` on these faces.
+    /// Makes a network equal to `shift` on these faces.
     ///
     /// # Errors
-    /// Those of [`Boundary::new`], and if `shift` has other dimensions than the network.
+    /// Those of [`Boundary::new`], and if the dimensions of `shift` differ from those of the network.
     pub fn with_shift(
         net: Box<dyn Layer<F>>,
         shift: Box<dyn Layer<F>>,
@@ -121,7 +121,11 @@ impl Recipe for BoundarySpec {
         match inside.get(1) {
             Some(&shift) if shift != (d, m) => {
                 let found = format!("{} to {}", shift.0, shift.1);
-                Err(Error::setting("the dimensions of the shift", found, format!("{d} to {m}, as the network has")))
+                Err(Error::setting(
+                    "the dimensions of the shift",
+                    found,
+                    format!("{d} to {m}, the same as the network"),
+                ))
             }
             _ => Ok((d, m)),
         }

@@ -1,4 +1,4 @@
-//! Networks of the same points put together: sums, products, and a network beside its input.
+//! Networks of the same points combined: sums, products, and a network beside its input.
 use super::formula::{Formula, Inside, Recipe, nobody, numbered};
 use super::{Init, Layer};
 use crate::architecture::Architecture;
@@ -6,8 +6,8 @@ use crate::graph::Var;
 use crate::{Error, Real};
 use serde::{Deserialize, Serialize};
 
-/// `u' = sum_i c_i N_i(x)`, with coefficients `c_i` that are 1 unless they are given. A network with one output is added
-/// to every output of the others. Weights are `0.*`, `1.*`, ..
+/// `u' = sum_i c_i N_i(x)`, with coefficients `c_i` that are 1 by default. A network with one output is added to every
+/// output of the others. Weights are `0.*`, `1.*`, ..
 ///
 /// ```
 /// use hessquik::layer::Sum;
@@ -26,7 +26,7 @@ pub type Sum<F> = Formula<SumSpec, F>;
 pub struct SumSpec {
     /// The networks.
     pub terms: Vec<Architecture>,
-    /// Their coefficients; all 1 if they are not given.
+    /// Their coefficients; all 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coefficients: Option<Vec<f64>>,
 }
@@ -35,8 +35,8 @@ impl<F: Real> Sum<F> {
     /// The sum of these networks.
     ///
     /// # Errors
-    /// [`Error::Setting`] without networks, for networks whose dimensions differ, or for coefficients that are not finite or
-    /// more or fewer than networks.
+    /// [`Error::Setting`] without networks, for networks whose dimensions differ, or for coefficients that are not
+    /// finite or not one per network.
     pub fn new(terms: Vec<Box<dyn Layer<F>>>, coefficients: Option<Vec<f64>>) -> Result<Self, Error> {
         let recipe = SumSpec { terms: vec![nobody(); terms.len()], coefficients };
         Self::of(recipe, numbered(terms), &mut Init::zeros())
@@ -152,7 +152,7 @@ impl Recipe for ProductSpec {
     }
 }
 
-/// `u' = [N(x), x]`: the outputs of a network, and its inputs beside them (a skip connection, as in DenseNets). Weights are
+/// `u' = [N(x), x]`: the outputs of a network followed by its inputs (a skip connection, as in DenseNets). Weights are
 /// `net.*`.
 ///
 /// ```
@@ -173,10 +173,10 @@ pub struct SkipSpec {
 }
 
 impl<F: Real> Skip<F> {
-    /// This network, with its inputs beside its outputs.
+    /// The outputs of this network followed by its inputs.
     ///
     /// # Errors
-    /// None today.
+    /// Currently none.
     pub fn new(net: Box<dyn Layer<F>>) -> Result<Self, Error> {
         Self::of(SkipSpec { net: Box::new(nobody()) }, vec![("net".into(), net)], &mut Init::zeros())
     }

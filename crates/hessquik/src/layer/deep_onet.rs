@@ -6,12 +6,12 @@ use crate::graph::Var;
 use crate::{Error, Real};
 use serde::{Deserialize, Serialize};
 
-/// Outputs `sum_k branch(s)_jk trunk(y)_jk + b_j`, of points `[s, y]`: `s` samples of a function, `y` a place (Lu et al.,
-/// *Learning nonlinear operators via DeepONet*, 2021).
+/// Outputs `sum_k branch(s)_jk trunk(y)_jk + b_j` at points `[s, y]`: `s` samples of a function, `y` a location (Lu et
+/// al., *Learning nonlinear operators via DeepONet*, 2021).
 ///
-/// Branch and trunk take as many features, in this order, and give the same number, a multiple of `outputs`: those of the
-/// first output first. Weights are `branch.*`, `trunk.*` and `b` (outputs). Derivatives along `y` alone are asked for by
-/// directions, which cost what `y` has of them.
+/// The point holds the inputs of the branch, then those of the trunk. Branch and trunk give the same number of
+/// features, a multiple of `outputs`, with those of the first output first. Weights are `branch.*`, `trunk.*` and `b`
+/// (outputs). To get derivatives along `y` alone, set directions; the cost then depends on the dimension of `y`.
 ///
 /// ```
 /// use hessquik::layer::DeepONet;
@@ -29,9 +29,9 @@ pub type DeepONet<F> = Formula<DeepONetSpec, F>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeepONetSpec {
-    /// The network of the function.
+    /// The network of the function samples.
     pub branch: Box<Architecture>,
-    /// The network of the place.
+    /// The network of the location.
     pub trunk: Box<Architecture>,
     /// Number of outputs.
     #[serde(default = "crate::architecture::unit")]
@@ -42,7 +42,7 @@ impl<F: Real> DeepONet<F> {
     /// The product of a branch and a trunk, with `b` zero.
     ///
     /// # Errors
-    /// [`Error::Setting`] if they give different numbers of features, or their number is no multiple of `outputs`.
+    /// [`Error::Setting`] if they give different numbers of features, or a number that is not a multiple of `outputs`.
     pub fn new(branch: Box<dyn Layer<F>>, trunk: Box<dyn Layer<F>>, outputs: usize) -> Result<Self, Error> {
         let recipe = DeepONetSpec { branch: Box::new(nobody()), trunk: Box::new(nobody()), outputs };
         Self::of(recipe, vec![("branch".into(), branch), ("trunk".into(), trunk)], &mut Init::zeros())
@@ -53,7 +53,7 @@ impl<F: Real> DeepONet<F> {
 fn dims(inside: &[(usize, usize)], outputs: usize) -> Result<(usize, usize), Error> {
     let n = inside[0].1;
     if let Some((_, other)) = inside.iter().find(|(_, other)| *other != n) {
-        let wanted = format!("{n}, as the first network has: they are multiplied entry by entry");
+        let wanted = format!("{n}, the same as the first network: they are multiplied entry by entry");
         return Err(Error::setting("the number of features that a network of the product gives", other, wanted));
     }
     if n == 0 || !n.is_multiple_of(outputs) {
@@ -101,8 +101,8 @@ impl Recipe for DeepONetSpec {
     }
 }
 
-/// Outputs `sum_k prod_i f_i(x_i)_jk`, of points `[x_0, x_1, ..]` cut into the inputs of the networks `f_i`, mostly one
-/// coordinate each (Cho et al., *Separable physics-informed neural networks*, 2023).
+/// Outputs `sum_k prod_i f_i(x_i)_jk` at points `[x_0, x_1, ..]`, split into the inputs of the networks `f_i`, usually
+/// one coordinate each (Cho et al., *Separable physics-informed neural networks*, 2023).
 ///
 /// The networks give the same number of features, a multiple of `outputs`; weights are `0.*`, `1.*`, ..
 ///
@@ -132,7 +132,8 @@ impl<F: Real> Separable<F> {
     /// The sum of products of these networks.
     ///
     /// # Errors
-    /// [`Error::Setting`] without networks, or if they give different numbers of features, or no multiple of `outputs`.
+    /// [`Error::Setting`] without networks, or if they give different numbers of features, or a number that is not a
+    /// multiple of `outputs`.
     pub fn new(factors: Vec<Box<dyn Layer<F>>>, outputs: usize) -> Result<Self, Error> {
         let recipe = SeparableSpec { factors: vec![nobody(); factors.len()], outputs };
         Self::of(recipe, numbered(factors), &mut Init::zeros())

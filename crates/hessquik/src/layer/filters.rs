@@ -29,14 +29,14 @@ use std::f64::consts::PI;
 /// ```
 pub type FilterNetwork<F> = Formula<FilterNetworkSpec, F>;
 
-/// What the linear maps of a [`FilterNetwork`] are multiplied by.
+/// The factors that multiply the linear maps of a [`FilterNetwork`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// Waves.
     #[default]
     Fourier,
-    /// Waves under a bell.
+    /// Waves with a Gaussian envelope.
     Gabor,
 }
 
@@ -53,7 +53,7 @@ pub struct FilterNetworkSpec {
     /// The kind of filter.
     #[serde(default)]
     pub filter: Filter,
-    /// The highest frequencies at first, of all filters together, in radians per unit of the input.
+    /// Largest initial frequency of all filters together, in radians per unit of the input.
     #[serde(default = "scale")]
     pub scale: f64,
 }

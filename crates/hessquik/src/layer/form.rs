@@ -5,8 +5,8 @@
 //! u' = u S + act(z) W + c          S (n, n')    W (p, n')   c (n')
 //! ```
 //!
-//! A layer says which of its weights stand where in `M`, `b`, `S`, `W` and `c`; values, derivatives, and the gradients
-//! of its weights follow from that, with nothing derived by hand.
+//! A layer says where its weights appear in `M`, `b`, `S`, `W` and `c`. Values, derivatives and the gradients of its
+//! weights follow from that; nothing is derived by hand.
 use crate::{Activation, Real};
 use ndarray::{Array1, Array2};
 
@@ -61,12 +61,12 @@ impl<F: Real> Linear<F> {
         self.push(Piece::Copy { from, to, len, scale })
     }
 
-    /// Adds the weight called `name` with its first entry at (`row`, `col`); a vector stands as a column.
+    /// Adds the weight called `name` with its first entry at (`row`, `col`); a vector is placed as a column.
     pub fn weight(self, name: &str, row: usize, col: usize) -> Self {
         self.push_weight(name, row, col, false, false)
     }
 
-    /// Adds the transpose of the weight called `name`; a vector stands as a row.
+    /// Adds the transpose of the weight called `name`; a vector is placed as a row.
     pub fn transposed(self, name: &str, row: usize, col: usize) -> Self {
         self.push_weight(name, row, col, true, false)
     }
@@ -96,7 +96,7 @@ impl<F: Real> Linear<F> {
 pub enum Shift<F> {
     /// Nothing is added.
     None,
-    /// The weight of this name, of as many entries as there are features.
+    /// The weight of this name, with one entry per feature.
     Weight(String),
     /// A vector that is not trained.
     Constant(Array1<F>),

@@ -1,4 +1,4 @@
-//! Layers that are settings and a forward pass: what is the same for all of them.
+//! Layers given by settings and a forward pass, and the code that all of them share.
 use super::{Init, Layer, Weights};
 use crate::architecture::Architecture;
 use crate::graph::Var;
@@ -12,9 +12,10 @@ pub type Inside<F> = [(String, Box<dyn Layer<F>>)];
 /// Layers of one kind at most in one description: beyond it a file is broken, or meant to be.
 const MOST: usize = 1 << 12;
 
-/// The settings of a layer that is its forward pass: its entry in model files, and everything else that makes it a layer.
+/// The settings of a layer that is defined by its forward pass: its entry in model files, and all else that makes it a
+/// layer.
 ///
-/// A [`Formula`] is the layer of a recipe. One of your own is kept in model files as its graph.
+/// A [`Formula`] is the layer of a recipe. Model files store a user-defined recipe as its graph.
 ///
 /// ```
 /// use hessquik::layer::{Formula, Inside, Recipe};
@@ -46,22 +47,23 @@ pub trait Recipe: Debug + Send + Sync {
     /// The type in model files: `"layer_norm"`.
     fn name(&self) -> &'static str;
 
-    /// The settings that count something, all at least 1.
+    /// The settings that are counts, all at least 1.
     fn counts(&self) -> Vec<(&'static str, usize)> {
         Vec::new()
     }
 
-    /// How many layers of weights there are, at most some thousand.
+    /// The number of layers of weights, at most a few thousand.
     fn depth(&self) -> usize {
         1
     }
 
-    /// The settings that are numbers, all finite in the precision of the layer, and not so small that they become zero.
+    /// The settings that are real numbers: finite in the precision of the layer, and not so small that they become
+    /// zero.
     fn numbers(&self) -> Vec<(&'static str, f64)> {
         Vec::new()
     }
 
-    /// The activations, of a layer that has a choice of them.
+    /// The activations, for a layer with a choice of activation.
     fn activations(&self) -> Vec<ActivationSpec> {
         Vec::new()
     }
@@ -74,15 +76,16 @@ pub trait Recipe: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Numbers that one sample takes at once, about; it decides whether a description is too large for the machine.
+    /// Approximate number of entries that one sample needs at once; it decides whether a description is too large for
+    /// the machine.
     fn width(&self) -> u128 {
         self.counts().iter().map(|(_, n)| *n as u128).sum()
     }
 
-    /// Number of input and output features, given those of the layers inside.
+    /// Number of input and output features, given those of the inner layers.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the layers inside do not fit.
+    /// [`Error::Setting`] if the inner layers do not fit.
     fn dims(&self, inside: &[(usize, usize)]) -> Result<(usize, usize), Error>;
 
     /// Names and shapes of the layer's own weights.
@@ -90,7 +93,7 @@ pub trait Recipe: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// One of these weights at random: matrices as Glorot and Bengio (2010) draw them, vectors zero.
+    /// Random initial values of one of these weights: matrices as in Glorot and Bengio (2010), vectors zero.
     fn draw<F: Real>(&self, _name: &str, shape: &[usize], init: &mut Init) -> ArrayD<F>
     where
         Self: Sized,
@@ -104,12 +107,12 @@ pub trait Recipe: Debug + Send + Sync {
         }
     }
 
-    /// The descriptions of the layers inside, each with the prefix of its weights' names.
+    /// The descriptions of the inner layers, each with the prefix of its weights' names.
     fn inside(&self) -> Vec<(String, &Architecture)> {
         Vec::new()
     }
 
-    /// The description, with these ones of the layers inside; without one, model files keep the layer's graph.
+    /// The description, given those of the inner layers; if it is `None`, model files store the layer's graph.
     fn describe(&self, _inside: Vec<Architecture>) -> Option<Architecture> {
         None
     }
@@ -146,10 +149,11 @@ pub struct Formula<S, F: Real> {
 }
 
 impl<S: Recipe, F: Real> Formula<S, F> {
-    /// The layer of a recipe, with these layers inside and weights from `init`.
+    /// The layer of a recipe, with these inner layers and weights from `init`.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming a setting that makes no sense, or that `F` does not hold, or layers inside that do not fit.
+    /// [`Error::Setting`] naming a setting that is invalid or not representable in `F`, or inner layers that do not
+    /// fit.
     pub fn of(recipe: S, inside: Vec<(String, Box<dyn Layer<F>>)>, init: &mut Init) -> Result<Self, Error> {
         check(&recipe)?;
         for (what, number) in recipe.numbers() {
@@ -178,7 +182,7 @@ impl<S: Recipe, F: Real> Formula<S, F> {
         &self.recipe
     }
 
-    /// The layers inside.
+    /// The inner layers.
     pub fn inside(&self) -> impl Iterator<Item = &dyn Layer<F>> {
         self.inside.iter().map(|(_, layer)| &**layer)
     }

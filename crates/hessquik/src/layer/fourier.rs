@@ -1,4 +1,4 @@
-//! Embeddings of the points in waves: random Fourier features, and waves of given periods.
+//! Embeddings of the points as waves: random Fourier features, and waves of given periods.
 use super::Init;
 use super::formula::{Formula, Inside, Recipe, matrix};
 use crate::architecture::Architecture;
@@ -8,10 +8,10 @@ use ndarray::{ArrayD, IxDyn};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
-/// `u' = [cos(2 pi x B), sin(2 pi x B)]`, `B` (d, frequencies) normal with standard deviation `sigma` (Tancik et al., *Fourier
-/// features let networks learn high frequency functions in low dimensional domains*, 2020).
+/// `u' = [cos(2 pi x B), sin(2 pi x B)]`, with `B` (d, frequencies) normal with standard deviation `sigma` (Tancik et
+/// al., *Fourier features let networks learn high frequency functions in low dimensional domains*, 2020).
 ///
-/// `B` is fixed, and part of the description by its seed or number by number; or it is the weight `B`, and trained.
+/// `B` is either fixed, described by its seed or entry by entry, or a trained weight `B`.
 ///
 /// ```
 /// use hessquik::layer::{Fourier, FourierSpec};
@@ -35,24 +35,24 @@ pub struct FourierSpec {
     /// Standard deviation of the frequencies.
     #[serde(default = "crate::architecture::one")]
     pub sigma: f64,
-    /// Whether `B` is a weight.
+    /// Whether `B` is a trained weight.
     #[serde(default)]
     pub trained: bool,
-    /// The seed of a `B` that is fixed.
+    /// The seed of a fixed `B`.
     #[serde(default)]
     pub seed: u64,
-    /// A `B` that is fixed, row by row, in place of a random one.
+    /// A fixed `B`, row by row, instead of a random one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Vec<Vec<f64>>>,
 }
 
 impl FourierSpec {
-    /// Frequencies that are fixed, from seed 0.
+    /// Fixed frequencies, from seed 0.
     pub fn new(in_features: usize, frequencies: usize, sigma: f64) -> Self {
         Self { in_features, frequencies, sigma, trained: false, seed: 0, matrix: None }
     }
 
-    /// The same with frequencies that are trained.
+    /// The same with trained frequencies.
     pub fn trained(self) -> Self {
         Self { trained: true, ..self }
     }
@@ -67,8 +67,8 @@ impl<F: Real> Fourier<F> {
     /// An embedding with these settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of zero, a `sigma` that is not positive, or a `matrix` of another shape, that is not
-    /// finite, or that should be trained.
+    /// [`Error::Setting`] for a size of zero, a `sigma` that is not positive, or a `matrix` of the wrong shape, with
+    /// entries that are not finite, or given together with `trained`.
     pub fn new(settings: FourierSpec, init: &mut Init) -> Result<Self, Error> {
         Self::of(settings, Vec::new(), init)
     }
@@ -94,7 +94,7 @@ impl Recipe for FourierSpec {
             return Err(Error::setting(
                 "matrix",
                 "given",
-                "none where the frequencies are trained: they are the weight B",
+                "no matrix if the frequencies are trained: B is then a weight",
             ));
         }
         if matrix.len() != self.in_features || matrix.iter().any(|row| row.len() != self.frequencies) {
@@ -134,8 +134,8 @@ impl Recipe for FourierSpec {
     }
 }
 
-/// Coordinates with a period `P` as `cos(2 pi k x / P)` and `sin(2 pi k x / P)`, k = 1 .. harmonics, so that whatever
-/// follows has that period exactly (Dong and Ni, *A method for representing periodic functions*, 2021).
+/// Coordinates with a period `P` as `cos(2 pi k x / P)` and `sin(2 pi k x / P)`, k = 1 .. harmonics, so that any
+/// function of them has that period exactly (Dong and Ni, *A method for representing periodic functions*, 2021).
 ///
 /// The outputs are the coordinates without a period, then the cosines (coordinate by coordinate), then the sines.
 ///
@@ -155,7 +155,7 @@ pub type Periodic<F> = Formula<PeriodicSpec, F>;
 pub struct PeriodicSpec {
     /// The period of each coordinate; `null` for those without one.
     pub periods: Vec<Option<f64>>,
-    /// Waves of each period.
+    /// Number of waves per period.
     #[serde(default = "crate::architecture::unit")]
     pub harmonics: usize,
 }
@@ -164,7 +164,8 @@ impl<F: Real> Periodic<F> {
     /// An embedding with these settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for no period at all, a period that is not positive or not finite, or no harmonics.
+    /// [`Error::Setting`] if no coordinate has a period, for a period that is not positive or not finite, or for no
+    /// harmonics.
     pub fn new(settings: PeriodicSpec) -> Result<Self, Error> {
         Self::of(settings, Vec::new(), &mut Init::zeros())
     }

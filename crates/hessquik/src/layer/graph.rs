@@ -1,4 +1,4 @@
-//! A layer that is a graph: what a model file, or another program, says of its forward pass.
+//! A layer whose forward pass is a graph, from a model file or another program.
 use super::{Init, Layer, Weights};
 use crate::architecture::Architecture;
 use crate::graph::{GraphSpec, Var};
@@ -27,7 +27,7 @@ impl<F: Real> GraphLayer<F> {
     /// The layer of a graph, with weights uniform in +-1/sqrt(length of their first axis).
     ///
     /// # Errors
-    /// [`Error::Architecture`] naming the first node that does not make sense.
+    /// [`Error::Architecture`] naming the first invalid node.
     pub fn new(spec: GraphSpec, init: &mut Init) -> Result<Self, Error> {
         let sizes = spec.sizes()?;
         let mut weights = Weights::new();

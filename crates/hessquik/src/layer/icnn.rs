@@ -7,8 +7,8 @@ use ndarray::ArrayD;
 /// `[u, x] -> [act(u softplus(L) + x K + b), x]` with `L` (in, out), `K` (d, out), `b` (out) (Amos, Xu and Kolter,
 /// *Input convex neural networks*, 2017): the row `M = [softplus(L); K]`, `S` selects `x`, `W` embeds, of the one form.
 ///
-/// The first layer of a network takes `x` alone (`in_features` is `None`, no `L`). The outputs are convex in `x` as
-/// long as the activation is convex and does not decrease.
+/// The first layer of a network takes `x` alone (`in_features` is `None`, no `L`). The outputs are convex in `x` if the
+/// activation is convex and non-decreasing.
 ///
 /// ```
 /// use hessquik::{Activation, Icnn, Init, Layer};

@@ -7,7 +7,7 @@ use crate::{Error, Real};
 use ndarray::{ArrayD, IxDyn};
 use serde::{Deserialize, Serialize};
 
-/// `u' = g (u - mean u) / sqrt(var u + eps) + b`, of each of `tokens` rows of `features` features, with `g` and `b`
+/// `u' = g (u - mean u) / sqrt(var u + eps) + b` for each of `tokens` rows of `features` features, with `g` and `b`
 /// (features) shared by the rows (Ba, Kiros and Hinton, *Layer normalization*, 2016; PyTorch's `LayerNorm`).
 ///
 /// ```
@@ -25,13 +25,13 @@ pub type LayerNorm<F> = Formula<LayerNormSpec, F>;
 pub struct LayerNormSpec {
     /// Number of features of a token.
     pub features: usize,
-    /// Number of tokens, which stand one after another.
+    /// Number of tokens, which follow one another in the features.
     #[serde(default = "crate::architecture::unit")]
     pub tokens: usize,
-    /// What is added to the variance.
+    /// Constant added to the variance.
     #[serde(default = "eps")]
     pub eps: f64,
-    /// Whether there are `g` and `b`.
+    /// Whether the layer has `g` and `b`.
     #[serde(default = "crate::architecture::yes")]
     pub affine: bool,
 }
@@ -48,7 +48,7 @@ impl LayerNormSpec {
 }
 
 impl<F: Real> LayerNorm<F> {
-    /// A layer with these settings, `g` one and `b` zero.
+    /// A layer with these settings, with `g` one and `b` zero.
     ///
     /// # Errors
     /// [`Error::Setting`] for a size of zero, or an `eps` that is negative or not finite.

@@ -1,4 +1,4 @@
-//! Layers: each says how it becomes the one form, and nothing else.
+//! Layers: each says only how it maps to the one form.
 //!
 //! | layer | M | act | S (skip) | W | c |
 //! |---|---|---|---|---|---|
@@ -8,7 +8,7 @@
 //! | [`Quadratic`] | A^T | z^2/2 | v | ones | mu |
 //! | [`QuadraticIcnn`], state `[u, x]` | `[0; A^T]` | z^2/2 | `[softplus(w); v]` | ones | mu |
 //!
-//! Layers that are their forward pass are a [`Formula`] each:
+//! Layers defined by a forward pass are each a [`Formula`]:
 //!
 //! | layer | is |
 //! |---|---|
@@ -77,7 +77,7 @@ use ndarray::ArrayD;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// What a layer is to the engine.
+/// How the engine sees a layer.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // made once per lowering; a box would only burden those who write layers
 pub enum Parts<'a, F> {
@@ -91,9 +91,9 @@ pub enum Parts<'a, F> {
     Forward,
 }
 
-/// A layer: its dimensions, its weights by name, and what it is made of.
+/// A layer: its dimensions, its weights by name, and how it is computed.
 ///
-/// A user-defined layer derives nothing by hand:
+/// A user-defined layer needs no derivatives by hand:
 ///
 /// ```
 /// use hessquik::{Activation, Form, Layer, Evaluate, Linear, Parts, Request, Weights};
@@ -120,7 +120,7 @@ pub enum Parts<'a, F> {
 /// # Ok::<(), hessquik::Error>(())
 /// ```
 pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
-    /// What kind of layer this is, for messages: `"single"`.
+    /// The kind of layer, for messages: `"single"`.
     fn name(&self) -> String;
 
     /// Number of input features.
@@ -134,30 +134,30 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The same weights, to be changed (their shapes must stay).
+    /// The same weights, mutable; their shapes must not change.
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         Vec::new()
     }
 
-    /// What the layer is made of: its forward pass, unless it is one of the special cases of [`Parts`].
+    /// How the layer is computed: by its forward pass, unless it is one of the special cases of [`Parts`].
     fn parts(&self) -> Parts<'_, F> {
         Parts::Forward
     }
 
-    /// The layer as its forward pass on the features of one point; see [`Var`]. Everything else follows from it.
+    /// The forward pass of the layer on the features of one point; see [`Var`]. Everything else follows from it.
     ///
-    /// A layer has this, or [`parts`](Self::parts), or both: then they are two ways to the same numbers.
+    /// A layer has this, [`parts`](Self::parts), or both; if both, they must give the same numbers.
     fn forward_pass(&self, u: Var<F>) -> Var<F> {
         u.missing(&self.name())
     }
 
-    /// The description that a model file keeps; `None` if the layer cannot be rebuilt from one. That of a layer which is
-    /// its forward pass is its graph.
+    /// The description that a model file holds; `None` if the layer cannot be rebuilt from one. A layer that is defined
+    /// by its forward pass is described by its graph.
     fn architecture(&self) -> Option<Architecture> {
         crate::graph::described(self)
     }
 
-    /// The layer as the engine runs it, where it is kept from call to call.
+    /// The layer as the engine runs it, if it is cached between calls.
     #[doc(hidden)]
     fn lowered(&self) -> Option<&Lowered<F>> {
         None

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 /// z = act(h i.K + i.b)      h' = (1 - z) U + z V
 /// ```
 ///
-/// entry by entry (Wang, Teng and Perdikaris, *Understanding and mitigating gradient flow pathologies in physics-informed
-/// neural networks*, 2021). The output is `h`, `width` features; a [`Single`](super::Single) layer without activation ends the
-/// network.
+/// entry by entry (Wang, Teng and Perdikaris, *Understanding and mitigating gradient flow pathologies in
+/// physics-informed neural networks*, 2021). The output is `h`, with `width` features; add a [`Single`](super::Single)
+/// layer without activation as the last layer.
 ///
 /// ```
 /// use hessquik::layer::{ModifiedMlp, ModifiedMlpSpec};
@@ -49,7 +49,7 @@ impl<F: Real> ModifiedMlp<F> {
     /// A network with these settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of zero, or an activation whose setting makes no sense.
+    /// [`Error::Setting`] for a size of zero, or an activation with an invalid setting.
     pub fn new(settings: ModifiedMlpSpec, init: &mut Init) -> Result<Self, Error> {
         Self::of(settings, Vec::new(), init)
     }

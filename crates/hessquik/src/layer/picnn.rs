@@ -1,4 +1,4 @@
-//! Partially input convex networks: convex in some of the inputs, anything in the others.
+//! Partially input convex networks: convex in some of the inputs, unrestricted in the others.
 use super::Init;
 use super::formula::{Formula, Inside, Recipe, dense, dense_shapes};
 use crate::architecture::Architecture;
@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 ///              + (y (u_i i.yu.K + i.yu.b)) i.y.K + u_i i.c.K + i.c.b )
 /// ```
 ///
-/// without `act` in the last layer, whose `z` is the output. Amos et al. keep the gate of `z_i` positive by a ReLU and `z.K`
-/// by projection; softplus instead has second derivatives. `act` must be convex and not decrease.
+/// without `act` in the last layer, whose `z` is the output. Amos et al. keep the gate of `z_i` positive by a ReLU and
+/// `z.K` by projection; the softplus used here has second derivatives. `act` must be convex and non-decreasing.
 ///
 /// ```
 /// use hessquik::layer::{Picnn, PicnnSpec};
@@ -65,7 +65,7 @@ impl<F: Real> Picnn<F> {
     /// A network with these settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of zero, no widths, or an activation whose setting makes no sense.
+    /// [`Error::Setting`] for a size of zero, no widths, or an activation with an invalid setting.
     pub fn new(settings: PicnnSpec, init: &mut Init) -> Result<Self, Error> {
         Self::of(settings, Vec::new(), init)
     }

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 /// h = act(z_2 i.h.K + i.h.b)     u' = alpha h + (1 - alpha) u
 /// ```
 ///
-/// with one number `alpha`, the weight `i.alpha`, zero at first (Wang, Li, Chen and Perdikaris, *PirateNets: physics-informed
-/// deep learning with residual adaptive networks*, 2024). Inputs and outputs have `features`
-/// features: an embedding, such as [`Fourier`](super::Fourier), stands before it, and a linear layer after it.
+/// with one number `alpha` per block, the weight `i.alpha`, initially zero (Wang, Li, Chen and Perdikaris, *PirateNets:
+/// physics-informed deep learning with residual adaptive networks*, 2024). Inputs and outputs have `features` features:
+/// put an embedding such as [`Fourier`](super::Fourier) before it, and a linear layer after it.
 ///
 /// ```
 /// use hessquik::layer::{Fourier, FourierSpec, PirateNet, PirateNetSpec};
@@ -51,7 +51,7 @@ impl<F: Real> PirateNet<F> {
     /// Blocks with these settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of zero, or an activation whose setting makes no sense.
+    /// [`Error::Setting`] for a size of zero, or an activation with an invalid setting.
     pub fn new(settings: PirateNetSpec, init: &mut Init) -> Result<Self, Error> {
         Self::of(settings, Vec::new(), init)
     }

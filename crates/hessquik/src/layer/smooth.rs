@@ -1,4 +1,4 @@
-//! The second door: smooth maps that are not linear - pointwise - linear, with log-sum-exp and softmax.
+//! Smooth maps that are not linear - pointwise - linear: log-sum-exp and softmax.
 use super::{Layer, Parts};
 use crate::Real;
 use crate::architecture::Architecture;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 /// A smooth map of features, given by five operations on a tile of `n_s` samples.
 ///
-/// With `J` the Jacobian (n, n') of the map and `H_o` the Hessian (n, n) of its output `o` at each sample, the sweeps
-/// of the engine need nothing else of a layer. All arrays have the sample axis first.
+/// `J` is the Jacobian (n, n') of the map and `H_o` the Hessian (n, n) of its output `o` at each sample; the engine
+/// needs nothing else from a layer. All arrays have the sample axis first.
 ///
 /// [`LogSumExp`] is a complete example.
 pub trait SmoothMap<F: Real>: Debug + Send + Sync {
@@ -34,7 +34,7 @@ pub trait SmoothMap<F: Real>: Debug + Send + Sync {
     fn curvature(&self, u: ArrayView2<F>, t1: ArrayView3<F>, t2: ArrayView3<F>, g: ArrayView3<F>) -> Array4<F>;
 
     /// The gradient (n_s, n) with respect to `u` of `sum_{a b r} weight[s, a, b, r] curvature[s, a, b, r]`, the third
-    /// derivative; asked for only by pullbacks. `weight` is (n_s, k1, k2, q).
+    /// derivative; only pullbacks need it. `weight` is (n_s, k1, k2, q).
     fn curvature_pullback(
         &self,
         u: ArrayView2<F>,
@@ -158,7 +158,7 @@ impl<F: Real> SmoothMap<F> for LogSumExp {
 
 /// `exp(u_o) / sum_i exp(u_i)`: n features to n probabilities.
 ///
-/// With `p` the softmax, means and cumulants under `p`, and an adjoint `g` read as a random variable: value `p`,
+/// With means and cumulants under the softmax `p`, and an adjoint `g` read as a random variable: value `p`,
 /// `G J^T = p (g - E[g])`, `T1 (sum_o G_o H_o) T2^T` the third cumulant of (g, t1, t2).
 ///
 /// ```

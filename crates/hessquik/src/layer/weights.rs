@@ -20,13 +20,13 @@ impl<F: Real> Weights<F> {
         self
     }
 
-    /// Removes a weight if it is there.
+    /// Removes the weight of this name, if it exists.
     pub fn without(mut self, name: &str) -> Self {
         self.entries.retain(|(n, _)| n != name);
         self
     }
 
-    /// Whether a weight of this name is there.
+    /// Whether a weight of this name exists.
     pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|(n, _)| n == name)
     }
@@ -36,7 +36,7 @@ impl<F: Real> Weights<F> {
         self.entries.iter().map(|(n, a)| (n.clone(), a)).collect()
     }
 
-    /// All weights with their names, to be changed.
+    /// All weights with their names, mutable.
     pub fn list_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.entries.iter_mut().map(|(n, a)| (n.clone(), a)).collect()
     }

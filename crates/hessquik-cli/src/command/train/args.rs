@@ -47,13 +47,13 @@ Examples:
   hessquik train hermite --hessquik-settings --json
   hessquik train hermite --weights 1,1,0 --epochs 200 --schedule cosine --lbfgs 0")]
 pub struct Hermite {
-    /// Points to train on
+    /// Number of points to train on
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, value_parser = positive)]
     pub points: usize,
-    /// Points to validate with
+    /// Number of validation points
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub valid: usize,
-    /// Points of the test loss
+    /// Number of points for the test loss
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = positive)]
     pub test: usize,
     #[command(flatten)]
@@ -62,12 +62,12 @@ pub struct Hermite {
     pub network: NetworkOptions,
     #[command(flatten)]
     pub options: Options,
-    /// Where everything goes: a folder, or a .safetensors file for the model with the rest beside it
+    /// Where all files go: a folder, or a .safetensors file for the model with the other files beside it
     #[arg(short, long, value_name = "OUT", default_value = "hessquik-hermite")]
     pub output: PathBuf,
 }
 
-/// Fit a file of points with what is known there
+/// Fit data from a file of points with values, gradients or Hessians
 #[derive(Args, Debug)]
 #[command(after_help = "\
 FILE is .safetensors, .npz, or a folder of .npy files, with x (n, d) and one or more of value (n, m), \
@@ -76,7 +76,7 @@ value, gradient_0, hessian_0_1, ..., with the number of the output at the end wh
 FILE` writes all of these. Of a .csv with other names, or an .npy, --columns and --values say which columns are points and \
 values.
 
-The relative error is that of the value (of what comes next, if there are none) at the test points, which are not \
+The relative error is that of the value (or of the gradient or Hessian if no values are given) at the test points, which are not \
 trained on.
 
 Examples:
@@ -88,13 +88,13 @@ pub struct Data {
     pub file: PathBuf,
     #[command(flatten)]
     pub reading: Reading,
-    /// Columns of the values, by name or by number from 0, of a .csv or .npy
+    /// Columns of the values in a .csv or .npy, by name or by number from 0
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "columns")]
     pub values: Option<Vec<String>>,
-    /// Points to validate with, drawn from the file; a tenth of them unless set
+    /// Number of validation points, drawn from the file; a tenth of the points by default
     #[arg(long, value_name = "N")]
     pub valid: Option<usize>,
-    /// Points of the test loss, drawn from the file; a tenth of them unless set
+    /// Number of points for the test loss, drawn from the file; a tenth of the points by default
     #[arg(long, value_name = "N")]
     pub test: Option<usize>,
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub struct Data {
     pub network: NetworkOptions,
     #[command(flatten)]
     pub options: Options,
-    /// Where everything goes: a folder, or a .safetensors file for the model with the rest beside it
+    /// Where all files go: a folder, or a .safetensors file for the model with the other files beside it
     #[arg(short, long, value_name = "OUT", default_value = "hessquik-data")]
     pub output: PathBuf,
 }
@@ -123,27 +123,27 @@ pub struct Pinn {
     /// The equation
     #[arg(value_enum)]
     pub equation: Equation,
-    /// Points inside, where the equation shall hold
+    /// Number of points inside, where the equation should hold
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, value_parser = positive)]
     pub points: usize,
-    /// Points where values are given
+    /// Number of points on the boundary, where values are given
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = positive)]
     pub boundary: usize,
-    /// Points to validate with, a fifth as many of them on the boundary
+    /// Number of validation points inside; a fifth as many are added on the boundary
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub valid: usize,
-    /// Points of the test loss, a fifth as many of them on the boundary
+    /// Number of points for the test loss inside; a fifth as many are added on the boundary
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = positive)]
     pub test: usize,
-    /// v of Burgers' equation; 0.1/pi unless set
+    /// Viscosity v of Burgers' equation; 0.1/pi by default
     #[arg(long, value_name = "V", value_parser = above_zero)]
     pub viscosity: Option<f64>,
     #[command(flatten)]
     pub network: NetworkOptions,
     #[command(flatten)]
     pub options: Options,
-    /// Where everything goes: a folder, or a .safetensors file for the model with the rest beside it; hessquik-EQUATION
-    /// unless set
+    /// Where all files go: a folder, or a .safetensors file for the model with the other files beside it;
+    /// hessquik-EQUATION by default
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
 }
@@ -162,8 +162,8 @@ pub struct Loss {
     /// Weights of the squared errors of value, gradient and Hessian
     #[arg(long, value_name = "W0,W1,W2", default_value = "1,1,1", value_parser = weights)]
     pub weights: [f64; 3],
-    /// Exactly hessQuik's settings: Adam 1e-3, batch 5, 50 epochs, no schedule, no L-BFGS, f32; the options below still go
-    /// first
+    /// Use exactly hessQuik's settings: Adam 1e-3, batch 5, 50 epochs, no schedule, no L-BFGS, f32; options given
+    /// explicitly still override them
     #[arg(long)]
     pub hessquik_settings: bool,
 }
@@ -172,19 +172,19 @@ pub struct Loss {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkOptions {
-    /// A model to start from
+    /// A model to start from; random weights by default
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["architecture", "preset", "width", "depth", "step", "activation"])]
     pub model: Option<PathBuf>,
-    /// A description of the network, as `hessquik new` reads it; random weights
+    /// A description of the network, as `hessquik new` reads it, with random weights
     #[arg(long, value_name = "FILE.json", conflicts_with_all = ["preset", "width", "depth", "step", "activation"])]
     pub architecture: Option<PathBuf>,
-    /// A network that is known by name, with the inputs and outputs of the problem; random weights
+    /// A network known by name, with the inputs and outputs of the problem and random weights
     #[arg(long, value_enum, conflicts_with_all = ["width", "depth", "step", "activation"])]
     pub preset: Option<Preset>,
-    /// Width of a single layer, residual layers and a linear one
+    /// Width of the default network: a single layer, residual layers and a linear layer
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
     pub width: usize,
-    /// Number of residual layers
+    /// Number of residual layers of the default network
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub depth: u16,
     /// Step h of the residual layers
@@ -205,7 +205,7 @@ fn activations() -> String {
             }
         })
         .collect();
-    format!("Their activation, and that of the single layer: {}", names.join(", "))
+    format!("Activation of the residual layers and the single layer: {}", names.join(", "))
 }
 
 /// An activation of the library by name, `antitanh` by hessQuik's, too.
@@ -217,53 +217,55 @@ fn activation(text: &str) -> Result<ActivationSpec, hessquik::Error> {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Training")]
 pub struct Options {
-    /// Epochs of mini-batches
+    /// Number of mini-batch epochs [default: 60, and 100 for pinn]
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Points of a mini-batch
+    /// Points per mini-batch [default: 50]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub batch: Option<usize>,
-    /// The optimiser: adam, adamw (weight decay 0.01) or adamw:DECAY
+    /// The optimiser: adam, adamw (weight decay 0.01) or adamw:DECAY [default: adam]
     #[arg(long, alias = "optimiser", value_name = "NAME", value_parser = optimiser)]
     pub optimizer: Option<Optimiser>,
-    /// Learning rate, the first one
+    /// Initial learning rate [default: 0.01]
     #[arg(long, value_name = "R", value_parser = above_zero)]
     pub rate: Option<f64>,
-    /// How the rate falls: constant, cosine or cosine:LAST, exponential:FACTOR, step:EPOCHS:FACTOR
+    /// How the learning rate falls: constant, cosine (to zero) or cosine:LAST, exponential:FACTOR, step:EPOCHS:FACTOR
+    /// [default: cosine:1e-4]
     #[arg(long, value_name = "NAME", value_parser = schedule)]
     pub schedule: Option<Schedule>,
-    /// Shorten gradients to this norm
+    /// Scale gradients down to this norm if they are longer; not done by default
     #[arg(long, value_name = "NORM", value_parser = above_zero)]
     pub clip: Option<f64>,
-    /// Further epochs of L-BFGS on all points
+    /// Number of epochs of L-BFGS on all points, after the mini-batches [default: 10, and 20 for pinn]
     #[arg(long, value_name = "N")]
     pub lbfgs: Option<usize>,
-    /// Stop after so many epochs without a better loss (of the points to validate with, if any), and take the best
+    /// Stop after this many epochs without a lower loss (of the validation points, if any), and keep the best weights;
+    /// by default, train to the end
     #[arg(long, value_name = "EPOCHS", value_parser = positive)]
     pub patience: Option<usize>,
-    /// Seed of weights, points and their order
+    /// Seed of the weights, the points and their order
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// A checkpoint to write, and to go on from if it is there; kept at the end. Without this option it is in OUT, and
-    /// removed at the end
+    /// Checkpoint file, written during training and resumed from if it exists; kept at the end. By default it is in OUT
+    /// and removed at the end
     #[arg(long, value_name = "FILE.safetensors")]
     pub checkpoint: Option<PathBuf>,
-    /// Epochs between checkpoints
+    /// Number of epochs between checkpoints
     #[arg(long, value_name = "EPOCHS", default_value_t = 10, value_parser = positive)]
     pub every: usize,
-    /// Start anew even if there is a checkpoint
+    /// Start from scratch even if there is a checkpoint
     #[arg(long)]
     pub restart: bool,
     /// Replace files in OUT that this command did not write
     #[arg(long)]
     pub force: bool,
-    /// cpu, auto (a GPU if there is one), or one of the GPU kinds that are built in
+    /// cpu, auto (a GPU if there is one), or one of the built-in GPU kinds
     #[arg(long, default_value = "cpu", value_parser = clap::builder::PossibleValuesParser::new(DEVICES))]
     pub device: String,
-    /// Precision; f64 on the CPU and f32 on GPUs unless set
+    /// Precision; f64 on the CPU and f32 on GPUs by default
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
-    /// Print a line of the table every so many epochs
+    /// Print a line of the table every this many epochs
     #[arg(long, value_name = "EPOCHS", default_value_t = 5, value_parser = positive)]
     pub print: usize,
     /// Print no table

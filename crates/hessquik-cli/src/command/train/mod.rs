@@ -101,7 +101,7 @@ fn pinn(args: &Pinn, json: bool) -> Result<Report, Failure> {
     let viscosity = args.viscosity.unwrap_or(0.1 / std::f64::consts::PI);
     match args.equation {
         Equation::Poisson if args.viscosity.is_some() => {
-            Err(Failure::Usage("--viscosity is Burgers' equation's; Poisson's has none".into()))
+            Err(Failure::Usage("--viscosity applies only to Burgers' equation".into()))
         }
         Equation::Poisson => {
             let x = grid([(0.0, 1.0), (0.0, 1.0)]);

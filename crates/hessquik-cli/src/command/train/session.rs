@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
         let checkpoint = options.checkpoint.clone().unwrap_or_else(|| places.file("checkpoint.safetensors"));
         if checkpoint.exists() && !checkpoint.is_file() {
             let shown = checkpoint.display();
-            return Err(Failure::Usage(format!("--checkpoint {shown} exists and is no regular file")));
+            return Err(Failure::Usage(format!("--checkpoint {shown} exists but is not a regular file")));
         }
         let settings = Settings {
             epochs: options.epochs.unwrap_or(settings.epochs),
@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
         let checkpoint = self.settings.checkpoint.as_deref().expect("each run has one");
         if first && self.options.restart && checkpoint.exists() {
             if !self.options.force && !is_checkpoint(checkpoint) {
-                let message = "is no checkpoint: --restart does not remove it, --force does as well";
+                let message = "is not a checkpoint: --restart does not remove it, but --force does";
                 return Err(Failure::file(checkpoint, message));
             }
             fs::remove_file(checkpoint).map_err(Failure::io(checkpoint))?;

@@ -88,7 +88,7 @@ def check_derivatives(inner: Any, custom: Callable[..., Any], values: Sequence[V
         ours = both(lambda *a: jax.core.eval_jaxpr(jaxpr, consts, *a))
     for a, b in zip(theirs, ours, strict=True):
         if not np.allclose(a, b, 1e-3, 1e-3, equal_nan=True):
-            raise Refused("this function has derivatives of its own, which are not those of its formula")
+            raise Refused("this function has custom derivatives, which differ from those of its formula")
 
 
 def _drawn(rng: np.random.Generator, value: Value, aval: Any) -> Any:

@@ -33,7 +33,7 @@ def one_second_order(do_Hessian: bool, do_Laplacian: bool) -> None:
     """hessQuik's interface has one place for second derivatives."""
     if do_Hessian and do_Laplacian:
         raise ValueError(
-            "do_Hessian and do_Laplacian were both asked for, but there is one place for second derivatives in "
+            "do_Hessian and do_Laplacian were both requested, but there is only one place for second derivatives in "
             "(f, dfdx, "
             "d2fd2x): ask for one of them (the Laplacian is d2fd2x.diagonal(dim1=1, dim2=2).sum(-1)), or ask "
             "hessquik_rs.Network.evaluate(x, 'hessian,laplacian')"

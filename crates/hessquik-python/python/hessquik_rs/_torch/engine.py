@@ -117,7 +117,7 @@ def away(structure: Structure, x: Tensor, weights: Sequence[Tensor], v: Tensor |
             structure.network(dtype)
         shapes = structure.shapes or []
     if [tuple(w.shape) for w in weights] != shapes:
-        return Detour("the weights have other shapes than the settings of their layers say")
+        return Detour("the shapes of the weights do not match the settings of their layers")
     if v is not None:
         if not compiling and type(v) not in PLAIN or not v.is_cpu or v.dtype is not dtype:
             return Detour(f"v is not a plain tensor of {dtype} on the CPU")

@@ -33,6 +33,6 @@ def explain(structure: Structure, x: Tensor | int, do_Hessian: bool, do_Laplacia
         lines.append(_native.TorchNetwork(structure.planner, False).explain(points, results, mode))
     elif not isinstance(x, Tensor):
         raise ValueError(
-            "the engine does not know every layer of this network, and has no plan for it: " + (structure.reason or "")
+            "the engine does not support every layer of this network, so there is no plan: " + (structure.reason or "")
         )
     return "\n".join(lines)

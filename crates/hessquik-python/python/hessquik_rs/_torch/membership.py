@@ -78,12 +78,12 @@ def misfit(module: nn.Module) -> str | None:
     if not isinstance(module, formLayer):
         if isinstance(module, NN):
             return f"the network {kind} inside has hooks, or a forward pass of its own"
-        return f"the layer {kind} has a forward pass of its own"
+        return f"the layer {kind} has a custom forward pass"
     if type(module).forward is not type(module)._forward or type(module).backward is not formLayer.backward:
-        return f"the layer {kind} has a forward pass of its own"
+        return f"the layer {kind} has a custom forward pass"
     name = own(module, ("forward", "backward"))
     if name is not None:
-        return f"somebody assigned a function to {kind}.{name}"
+        return f"a function was assigned to {kind}.{name}"
     if apart(module):
         return f"the layer {kind} has a hook that changes its results, or wants gradients"
     return None

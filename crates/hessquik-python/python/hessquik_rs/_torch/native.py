@@ -47,7 +47,7 @@ def readable(t: Tensor) -> Tensor:
         if last * t.itemsize > t.untyped_storage().nbytes():
             raise RuntimeError(
                 f"a tensor of shape {list(t.shape)} needs {last * t.itemsize} bytes of storage, and has "
-                f"{t.untyped_storage().nbytes()}: its storage was resized; give it memory again before it is used"
+                f"{t.untyped_storage().nbytes()}: its storage was resized; restore it before use"
             )
     return t
 

@@ -119,7 +119,7 @@ def activation_reason(act: Any, layer: nn.Module) -> str | None:
     name, where = type(act).__name__, type(layer).__name__
     assigned = own(act, _ACTIVATION)
     if assigned is not None:
-        return f"somebody assigned a function to {assigned} of the activation {name} in {where}"
+        return f"a function was assigned to {assigned} of the activation {name} in {where}"
     if apart(act):
         return f"the activation {name} in {where} has a hook that changes its results, or wants gradients"
     if _tensors(act):

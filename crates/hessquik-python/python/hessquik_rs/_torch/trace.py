@@ -119,9 +119,7 @@ def exported(module: nn.Module, d: int, dtype: torch.dtype, points: int) -> torc
 
 def across(what: str, cure: str) -> OperationError:
     """The error of an operation that mixes points, which no other way computes either."""
-    error = OperationError(
-        f"{what} mixes the points of a batch, and there are derivatives for each point alone: {cure}"
-    )
+    error = OperationError(f"{what} mixes the points of a batch, but derivatives are taken point by point: {cure}")
     error.across = True  # type: ignore[attr-defined]
     return error
 

@@ -18,7 +18,7 @@ def without_prefix(module: nn.Module, state_dict: Any) -> Any:
             and all(str(n).startswith(prefix) for n in names)
             and not any(n.startswith(prefix) for n in module.state_dict())
         ):
-            warnings.warn(f"took the prefix {prefix!r} off the names of all {len(names)} weights", stacklevel=3)
+            warnings.warn(f"removed the prefix {prefix!r} from the names of all {len(names)} weights", stacklevel=3)
             stripped = {n.removeprefix(prefix): w for n, w in state_dict.items()}
             return without_prefix(module, stripped)
     return state_dict

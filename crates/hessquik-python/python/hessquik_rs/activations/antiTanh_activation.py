@@ -15,9 +15,9 @@ class antiTanhActivation(knownActivation):
 
     - **offset** the constant c. Default: 0.0, which is the function of hessQuik's manual and the one that the engine
       and
-      model files know. hessQuik's code computes :math:`\ln\cosh x + \ln 2`: a network that was trained with it gives
-      other values here, without an error, when its state dictionary is loaded. ``networks.from_hessquik(f)`` takes the
-      constant back in the biases that follow; ``antiTanhActivation(offset=math.log(2))`` is hessQuik's own function,
+      model files know. hessQuik's code computes :math:`\ln\cosh x + \ln 2`: when the state dictionary of a network that
+      was trained with it is loaded here, the values differ, without an error. ``networks.from_hessquik(f)`` moves the
+      constant into the biases that follow; ``antiTanhActivation(offset=math.log(2))`` is hessQuik's own function,
       evaluated in torch operations.
 
     >>> import math, torch, hessquik_rs.activations as act
@@ -40,12 +40,12 @@ class antiTanhActivation(knownActivation):
         return Pointwise("anti_tanh")
 
     def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
-        """Value and derivatives up to `order`, 2 at most."""
+        """Value and derivatives up to `order`, at most 2."""
         value, *rest = super().jet(x, order)
         return (value + self.offset if offset_of(self) else value, *rest)
 
     def architecture(self) -> dict[str, Any] | None:
-        """The name of this activation in model files; ``None`` with an offset, which they do not know."""
+        """The name of this activation in model files; ``None`` with an offset, which they cannot describe."""
         return None if offset_of(self) else {"type": "anti_tanh"}
 
     def extra_repr(self) -> str:
@@ -53,5 +53,5 @@ class antiTanhActivation(knownActivation):
 
 
 def offset_of(act: antiTanhActivation) -> bool:
-    """Whether there is an offset; tensors may change, and count as one."""
+    """Whether there is an offset; a tensor may change, and counts as one."""
     return isinstance(act.offset, Tensor) or act.offset != 0

@@ -1,4 +1,4 @@
-"""Activations by what users call them: ours, PyTorch's modules, classes and functions, names."""
+"""Activations from what users pass: ours, PyTorch's modules, classes and functions, names."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ KINDS = "antiTanh, gaussian, gelu, identity, quadratic, sigmoid, silu, sin, soft
 
 
 def activation(act: ActivationLike) -> Any:
-    """The activation that is meant.
+    """The activation for this argument.
 
     >>> import torch, hessquik_rs.activations as act
     >>> act.activation("tanh"), act.activation(torch.nn.Softplus(beta=2)), act.activation(torch.sin)
@@ -82,7 +82,7 @@ def activation(act: ActivationLike) -> Any:
 
 
 def named(name: str) -> hessQuikActivationFunction:
-    """The activation of a name."""
+    """The activation with this name."""
     found = NAMES.get(name.removesuffix("Activation").lower())
     if found is None:
         raise ValueError(f"unknown activation {name!r}, expected one of {KINDS}{rough(name)}{meant(name, NAMES)}")
@@ -90,14 +90,14 @@ def named(name: str) -> hessQuikActivationFunction:
 
 
 def rough(name: str) -> str:
-    """What to take in the place of an activation that is not smooth."""
+    """The suggested replacement for an activation that is not smooth."""
     if "elu" in name.lower() and name.lower() not in NAMES or "hard" in name.lower():
         return " (one that is not smooth has no second derivatives; softplus, silu and gelu are smooth)"
     return ""
 
 
 def of_module(module: nn.Module) -> Any:
-    """The activation that a module of PyTorch, or of hessQuik, is."""
+    """The activation equivalent to a module of PyTorch or of hessQuik."""
     if type(module) is nn.Softplus:
         return softplusActivation(beta=float(module.beta), threshold=float(module.threshold))
     if type(module) is nn.GELU:

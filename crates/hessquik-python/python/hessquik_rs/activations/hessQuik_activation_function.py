@@ -12,7 +12,7 @@ Jet = tuple[Tensor, Tensor | None, Tensor | None]
 class hessQuikActivationFunction(nn.Module):
     r"""Base class of all activations: a pointwise function with two derivatives.
 
-    An activation of one's own gives `value` and `compute_derivatives`; it works in every layer and network:
+    A user-defined activation gives `value` and `compute_derivatives`; it works in every layer and network:
 
     >>> import torch
     >>> import hessquik_rs.activations as act, hessquik_rs.layers as lay
@@ -52,10 +52,10 @@ class hessQuikActivationFunction(nn.Module):
         r"""Applies the function to each entry.
 
         - **x** of any shape
-        - **do_gradient**, **do_Hessian**: whether the first, and the first and second derivatives are computed
+        - **do_gradient**, **do_Hessian**: whether to compute the first, or the first and second derivatives
         - **forward_mode**: with ``None``, derivatives are left to a later call of `backward`
 
-        Returns value, first and second derivative, each of the shape of `x`, or ``None``.
+        Returns value, first and second derivative, each with the shape of `x`, or ``None``.
         """
         if forward_mode is None and (do_gradient or do_Hessian):
             x = x.clone()  # so that the backward call does not see what becomes of the points
@@ -70,7 +70,7 @@ class hessQuikActivationFunction(nn.Module):
         return (sigma, *self.compute_derivatives(*saved, do_Hessian=do_Hessian))
 
     def backward(self, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        """First and, if asked for, second derivative at the `x` of the last call with ``forward_mode=None``."""
+        """First and, if requested, second derivative at the `x` of the last call with ``forward_mode=None``."""
         if self.ctx is None:
             raise ValueError(
                 f"{type(self).__name__}.backward needs a forward call with forward_mode=None and derivatives before it"
@@ -78,17 +78,17 @@ class hessQuikActivationFunction(nn.Module):
         return self.compute_derivatives(*self.ctx, do_Hessian=do_Hessian)
 
     def value(self, x: Tensor) -> Tensor:
-        """The function of each entry of `x`."""
+        """The function at each entry of `x`."""
         raise NotImplementedError(f"{type(self).__name__} needs a method value")
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
-        """What `compute_derivatives` is given, from `x` and the value: `x`, unless a subclass says otherwise."""
+        """The argument of `compute_derivatives`, from `x` and the value: `x`, unless a subclass overrides this."""
         return (x,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        """First and, if asked for, second derivative, each of the shape of `x`."""
+        """First and, if requested, second derivative, each with the shape of `x`."""
         raise NotImplementedError(f"{type(self).__name__} needs a method compute_derivatives")
 
     def architecture(self) -> dict[str, Any] | None:
-        """How model files and the engine call this activation; ``None`` if it is unknown to them."""
+        """The name of this activation in model files and the engine; ``None`` if they do not know it."""
         return None

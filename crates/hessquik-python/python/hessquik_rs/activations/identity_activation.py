@@ -23,7 +23,7 @@ class identityActivation(hessQuikActivationFunction):
     """
 
     def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = x` of each entry."""
+        r""":math:`\sigma(x) = x` at each entry."""
         return x
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:

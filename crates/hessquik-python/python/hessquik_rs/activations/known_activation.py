@@ -1,4 +1,4 @@
-"""The base of the activations that the engine knows."""
+"""The base of the activations that the engine supports."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _FUNCTIONS = ("value", "compute_derivatives", "saves", "jet", "pointwise")
 
 
 class knownActivation(hessQuikActivationFunction):
-    """An activation of the engine. Value and derivatives are right to 4 ulp everywhere, and can be differentiated again
-    as often as one likes.
+    """An activation of the engine. Value and derivatives are accurate to 4 ulp everywhere, and can be differentiated
+    any number of times.
 
     >>> import torch, hessquik_rs.activations as act
     >>> x = torch.tensor([9.5], dtype=torch.float64)
@@ -38,15 +38,15 @@ class knownActivation(hessQuikActivationFunction):
         raise NotImplementedError(f"{type(self).__name__} needs a method pointwise")
 
     def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
-        """Value and derivatives up to `order`, 2 at most."""
+        """Value and derivatives up to `order`, at most 2."""
         return derivatives(self.pointwise(), x, order)
 
     def value(self, x: Tensor) -> Tensor:
-        """The function of each entry of `x`."""
+        """The function at each entry of `x`."""
         return self.jet(x, 0)[0]
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        """First and, if asked for, second derivative at `x`."""
+        """First and, if requested, second derivative at `x`."""
         (x,) = args
         _, first, *second = self.jet(x, 2 if do_Hessian else 1)
         return first, second[0] if second else None

@@ -23,7 +23,7 @@ class quadraticActivation(hessQuikActivationFunction):
     """
 
     def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = \tfrac{1}{2} x^2` of each entry."""
+        r""":math:`\sigma(x) = \tfrac{1}{2} x^2` at each entry."""
         return 0.5 * x**2
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:

@@ -27,14 +27,13 @@ class sigmoidActivation(knownActivation):
         return Pointwise("sigmoid")
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
-        """The value, which `compute_derivatives` is given."""
+        """The value, the argument of `compute_derivatives`."""
         return (sigma,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, of `sigma`, as in
-        hessQuik.
-        Where the value is close to 1 it does not have the digits of its derivatives; `forward` and `backward` look
-        at `x`.
+        r""":math:`\sigma' = \sigma (1 - \sigma)` and :math:`\sigma'' = \sigma' (1 - 2 \sigma)`, from `sigma`, as in
+        hessQuik. A value close to 1 does not have the digits of its derivatives; `forward` and `backward` use `x`
+        instead.
         """
         (sigma,) = args
         dsigma = sigma * (1 - sigma)

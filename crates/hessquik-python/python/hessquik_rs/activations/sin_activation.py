@@ -23,7 +23,7 @@ class sinActivation(hessQuikActivationFunction):
     """
 
     def value(self, x: Tensor) -> Tensor:
-        r""":math:`\sigma(x) = \sin x` of each entry."""
+        r""":math:`\sigma(x) = \sin x` at each entry."""
         return torch.sin(x)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:

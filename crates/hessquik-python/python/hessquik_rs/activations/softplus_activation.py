@@ -14,10 +14,10 @@ class softplusActivation(knownActivation):
     r"""Applies the softplus to each entry, :math:`\sigma(x) = \frac{1}{\beta} \ln(1 + e^{\beta x})`.
 
     - **beta** steepness. Default: 1.0
-    - **threshold** below 15, the function is the identity, with derivatives 1 and 0, where :math:`\beta x` is above it;
-      from 15 on it is the softplus itself everywhere, since there the two hardly differ. Default: 20.0
+    - **threshold** if it is below 15, the function is the identity, with derivatives 1 and 0, where :math:`\beta x` is
+      above it; from 15 on it is the softplus everywhere, since the two hardly differ there. Default: 20.0
 
-    Both may be tensors, and `beta` a parameter that is trained; torch operations evaluate it then.
+    Both may be tensors, and `beta` a trained parameter; torch operations then evaluate them.
 
     >>> import torch, hessquik_rs.activations as act
     >>> act_func = act.softplusActivation(beta=2.0)
@@ -38,7 +38,7 @@ class softplusActivation(knownActivation):
         return Pointwise("softplus", float(self.beta), float(self.threshold))
 
     def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
-        """Value and derivatives up to `order`, 2 at most."""
+        """Value and derivatives up to `order`, at most 2."""
         if not isinstance(self.beta, Tensor):
             return super().jet(x, order)
         # of the softplus with beta = 1, so that derivatives with respect to beta follow

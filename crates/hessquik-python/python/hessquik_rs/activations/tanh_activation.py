@@ -27,14 +27,13 @@ class tanhActivation(knownActivation):
         return Pointwise("tanh")
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
-        """The value, which `compute_derivatives` is given."""
+        """The value, the argument of `compute_derivatives`."""
         return (sigma,)
 
     def compute_derivatives(self, *args: Tensor, do_Hessian: bool = False) -> tuple[Tensor, Tensor | None]:
-        r""":math:`\sigma' = 1 - \sigma^2` and :math:`\sigma'' = -2 \sigma (1 - \sigma^2)`, of `sigma`, as in
-        hessQuik. Where
-        the value is close to 1 or -1 it does not have the digits of its derivatives; `forward` and `backward` look
-        at `x`.
+        r""":math:`\sigma' = 1 - \sigma^2` and :math:`\sigma'' = -2 \sigma (1 - \sigma^2)`, from `sigma`, as in
+        hessQuik. A value close to 1 or -1 does not have the digits of its derivatives; `forward` and `backward` use `x`
+        instead.
         """
         (sigma,) = args
         dsigma = (1 - sigma) * (1 + sigma)

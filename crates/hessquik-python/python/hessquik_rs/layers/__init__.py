@@ -1,4 +1,4 @@
-"""Layers with hessQuik's names, and `formLayer`, of which one's own are made without deriving anything."""
+"""Layers with hessQuik's names, and `formLayer`, for user-defined layers without derivatives by hand."""
 
 from .. import _torch as _torch  # isort: skip  (says what to install if there is no torch)
 

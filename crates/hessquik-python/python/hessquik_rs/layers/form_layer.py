@@ -17,9 +17,9 @@ from .hessQuik_layer import hessQuikLayer
 
 
 class formLayer(hessQuikLayer):
-    r"""A layer :math:`z = u M + b`, :math:`f = u S + \sigma(z) W + c`, which all layers here are.
+    r"""A layer :math:`z = u M + b`, :math:`f = u S + \sigma(z) W + c`, the form of all layers here.
 
-    A layer of one's own says what the matrices are, and derives nothing:
+    A user-defined layer only gives its matrices, and derives nothing:
 
     >>> import torch, hessquik_rs.activations as act, hessquik_rs.layers as lay, hessquik_rs.networks as net
     >>> class fourier(lay.formLayer):
@@ -59,11 +59,11 @@ class formLayer(hessQuikLayer):
         self._structure = Structure()
 
     def form(self, *weights: Any) -> Form:
-        """The layer in the one form; `weights` are those called `names`, ``None`` for one that is not there."""
+        """The layer in the one form; `weights` are those called `names`, ``None`` for one that does not exist."""
         raise NotImplementedError(f"{type(self).__name__} needs a method form")
 
     def architecture(self) -> dict[str, Any] | None:
-        """The layer without its weights, as model files describe it; ``None`` if the engine does not know it."""
+        """The layer without its weights, as model files describe it; ``None`` if the engine does not support it."""
         return None
 
     if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class hessQuikLayer(nn.Module):
-    r"""Base class of all layers. A layer of your own gives `dim_input`, `dim_output`, `forward`, `backward` with the
+    r"""Base class of all layers. A user-defined layer gives `dim_input`, `dim_output`, `forward`, `backward` with the
     arguments below, and then composes with every other layer; or see
     :class:`formLayer <hessquik_rs.layers.form_layer.formLayer>`, where nothing is derived by hand.
 
@@ -73,7 +73,7 @@ class hessQuikLayer(nn.Module):
         - **forward_mode**: ``True`` for derivatives with respect to :math:`x`; ``False`` for those with respect to
           :math:`u`; ``None`` to leave them to a later call of `backward`
         - **dudx** (n_s, d, n_in) and **d2ud2x** (n_s, d, d, n_in), or (n_s, 1, n_in) for a Laplacian: derivatives of
-          :math:`u` with respect to :math:`x`; unless given, :math:`x` is :math:`u`
+          :math:`u` with respect to :math:`x`; by default :math:`x` is :math:`u`
         - **v** directions of :math:`x`, (k, d); with ``forward_mode=False``, of the output, (n_out, k)
 
         Returns **f** (n_s, n_out), **dfdx** (n_s, d, n_out) or ``None``, and **d2fd2x** (n_s, d, d, n_out), or the
@@ -91,7 +91,7 @@ class hessQuikLayer(nn.Module):
         r"""Derivatives of :math:`g(f(u))` with respect to the :math:`u` of the last forward call.
 
         - **dgdf** (n_s, n_out, m) and **d2gd2f** (n_s, n_out, n_out, m): derivatives of :math:`g` with respect to the
-          output of the layer; unless given, :math:`g` is the identity
+          output of the layer; by default :math:`g` is the identity
         - **v** directions of the output, (m, k)
 
         Returns **dgdu** (n_s, n_in, m), and **d2gd2u** (n_s, n_in, n_in, m) or ``None``.

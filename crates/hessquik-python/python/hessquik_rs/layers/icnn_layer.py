@@ -18,13 +18,13 @@ from .single_layer import pointwise
 
 class ICNNLayer(formLayer):
     r"""The layer :math:`f([u, x]) = [\sigma(u L^+ + x K + b),\ x]`, convex in :math:`x` if :math:`\sigma` is convex and
-    does not decrease; :math:`L^+` is `nonneg` of L.
+    non-decreasing; :math:`L^+` is `nonneg` of L.
 
     - **input_dim** dimension of the network's input, d
     - **in_features** number of features beside `x`, n_in; ``None`` for a first layer
-    - **out_features** number of features beside `x` of the output, n_out
+    - **out_features** number of output features beside `x`, n_out
     - **act** activation. Default: a new ``softplusActivation()``
-    - **bias** whether there is an additive `b`. Default: ``True``
+    - **bias** whether the layer has an additive `b`. Default: ``True``
 
     Weights: **K** (d, n_out), **L** (n_in, n_out), **b** (n_out).
 
@@ -100,7 +100,7 @@ class ICNNLayer(formLayer):
         return Form(M, b, pointwise(self.act), S=Then(Tail(self.in_features or 0), Place(p, 0)), W=Place(0, d))
 
     def architecture(self) -> dict[str, Any] | None:
-        """The layer as model files describe it; they know no `nonneg` but the softplus."""
+        """The layer as model files describe it; the only `nonneg` that they know is the softplus."""
         if self.nonneg is not F.softplus:
             return None
         return {

@@ -20,7 +20,7 @@ class quadraticICNNLayer(formLayer):
     :math:`x`; :math:`w^+` is `nonneg` of w.
 
     - **input_dim** dimension of the network's input, d
-    - **in_features** number of features beside `x`, n_in; ``None`` if the layer stands alone
+    - **in_features** number of features beside `x`, n_in; ``None`` if the layer takes `x` alone
     - **rank** number of rows of A, r
 
     Weights: **w** (n_in), **v** (d), **mu** (1), **A** (r, d).
@@ -83,7 +83,7 @@ class quadraticICNNLayer(formLayer):
         return Form(M, None, quadraticActivation(), S=S.unsqueeze(1), W=Sum(self.rank), c=mu)
 
     def architecture(self) -> dict[str, Any] | None:
-        """The layer as model files describe it; they know no `nonneg` but the softplus."""
+        """The layer as model files describe it; the only `nonneg` that they know is the softplus."""
         if self.nonneg is not F.softplus:
             return None
         return {

@@ -16,10 +16,10 @@ class resnetLayer(formLayer):
     r"""The layer :math:`f(u) = u + h \sigma(u K + b)`.
 
     - **width** number of input and output features, w
-    - **h** step size, a number; or a tensor or parameter of one entry, or one for each feature, which torch operations
-      evaluate. Default: 1.0
+    - **h** step size: a number; or a tensor or parameter with one entry, or one per feature, which is then evaluated in
+      torch operations. Default: 1.0
     - **act** activation. Default: a new ``identityActivation()``
-    - **bias** whether there is an additive `b`. Default: ``True``
+    - **bias** whether the layer has an additive `b`. Default: ``True``
 
     Weights: those of **layer**, a singleLayer from w to w.
 

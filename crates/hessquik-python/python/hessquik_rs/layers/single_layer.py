@@ -18,7 +18,7 @@ class singleLayer(formLayer):
 
     - **in_features**, **out_features**: n_in and n_out
     - **act** activation. Default: a new ``identityActivation()``
-    - **bias** whether there is an additive `b`. Default: ``True``
+    - **bias** whether the layer has an additive `b`. Default: ``True``
 
     Weights: **K** (n_in, n_out), **b** (n_out).
 

@@ -1,4 +1,4 @@
-"""A network from the description of it that model files have."""
+"""A network from its description in a model file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAYERS = {
 
 
 def from_architecture(architecture: dict[str, Any], device: Any = None, dtype: Any = None) -> Any:
-    """The network or layer with this architecture, its weights drawn anew.
+    """The network or layer with this architecture, with newly drawn weights.
 
     >>> import json, hessquik_rs.networks as net
     >>> f = net.fullyConnectedNN([2, 8, 1], act="tanh")

@@ -15,18 +15,14 @@ from .hessQuik_network import NN
 
 
 def from_hessquik(f: nn.Module) -> Any:
-    r"""The network or layer that a network or layer of hessQuik is: the same values and derivatives, from copies of its
-    weights.
+    r"""The network or layer equivalent to one of hessQuik: the same values and derivatives, from copies of its weights.
 
-    hessQuik's antiTanh is :math:`\ln\cosh x + \ln 2`, and the one here :math:`\ln\cosh x`. The constant goes exactly
-    into the biases of the layers behind it (into `v` and `mu` of quadratic layers); a layer without a bias gets one.
-    Where
-    there is no layer behind it, the activation keeps it, as ``antiTanhActivation(offset=math.log(2))``. hessQuik
-    cuts off
-    the derivatives of its softplus past the threshold, and they are not cut off here.
+    hessQuik's antiTanh is :math:`\ln\cosh x + \ln 2`; the one here is :math:`\ln\cosh x`. The constant moves exactly
+    into the biases of the layers behind it (into `v` and `mu` of quadratic layers); a layer without a bias gets one. If
+    there is no layer behind it, the activation keeps it, as ``antiTanhActivation(offset=math.log(2))``. hessQuik cuts
+    off the derivatives of its softplus above the threshold; they are not cut off here.
 
-    - **f** a network or layer of hessQuik: `NN`, `fullyConnectedNN`, `resnetNN`, `ICNN`, nested as one likes, and
-      layers
+    - **f** a network or layer of hessQuik: `NN`, `fullyConnectedNN`, `resnetNN`, `ICNN`, nested in any way, and layers
 
     >>> import torch, hessQuik.activations, hessQuik.layers, hessQuik.networks, hessquik_rs.networks as net
     >>> old = hessQuik.networks.NN(hessQuik.layers.singleLayer(2, 8, act=hessQuik.activations.antiTanhActivation()),

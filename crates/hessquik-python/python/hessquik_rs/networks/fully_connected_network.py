@@ -14,8 +14,8 @@ from .hessQuik_network import NN
 class fullyConnectedNN(NN):
     r"""Single layers one after another, :math:`u_i = \sigma(u_{i-1} K_i + b_i)`.
 
-    - **widths** numbers of features: input, hidden ones, output
-    - **act** activation, of which each layer gets a copy. Default: ``softplusActivation()``
+    - **widths** numbers of features: input, hidden layers, output
+    - **act** activation; each layer gets a copy. Default: ``softplusActivation()``
 
     >>> import torch, hessquik_rs.networks as net
     >>> f = net.fullyConnectedNN([4, 16, 3])

@@ -1,4 +1,4 @@
-"""Networks, and two wrappers that differentiate one by automatic differentiation instead."""
+"""Networks, and two wrappers that differentiate a network by automatic differentiation instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .stacked import check_layers
 class NN(nn.Sequential):
     r"""Layers one after another; itself a layer, so networks nest.
 
-    - **args** layers and networks, where each has as many inputs as the one before has outputs
+    - **args** layers and networks; each has as many inputs as the previous one has outputs
 
     >>> import torch, hessquik_rs.activations as act, hessquik_rs.layers as lay, hessquik_rs.networks as net
     >>> f = net.NN(lay.singleLayer(10, 32, act.antiTanhActivation()),
@@ -51,8 +51,7 @@ class NN(nn.Sequential):
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
         """As that of :class:`torch.nn.Module`; the prefix ``module.`` that DistributedDataParallel puts before all
-        names
-        is taken off, with a warning."""
+        names is removed, with a warning."""
         return super().load_state_dict(without_prefix(self, state_dict), *args, **kwargs)
 
     def __getitem__(self, idx: Any) -> Any:
@@ -69,14 +68,14 @@ class NN(nn.Sequential):
         return int(self[-1].dim_output())
 
     def setup_forward_mode(self, **kwargs: Any) -> bool | None:
-        r"""What a call without ``forward_mode`` takes for it: ``True`` if :math:`n_{in} < n_{out}`, else ``False``.
+        r"""The default of ``forward_mode`` in calls: ``True`` if :math:`n_{in} < n_{out}`, else ``False``.
 
-        - ``True``: directions `v` are those of the input
-        - ``False``: they are those of the output
-        - ``None``: derivatives are left to a later call of `backward`, which lets networks compose
+        - ``True``: the directions `v` are those of the input
+        - ``False``: the directions `v` are those of the output
+        - ``None``: derivatives are left to a later call of `backward`, so that networks can be composed
 
-        How derivatives are computed does not depend on it: the cheapest plan is found for each kind of call, and every
-        plan gives the same numbers. ``mode="forward"``, ``"backward"`` or ``"sites"`` forces one; see `explain`.
+        How derivatives are computed does not depend on this: the cheapest plan is found for each kind of call, and
+        every plan gives the same numbers. ``mode="forward"``, ``"backward"`` or ``"sites"`` forces one; see `explain`.
         """
         if "forward_mode" in kwargs:
             mode: bool | None = kwargs["forward_mode"]
@@ -114,8 +113,8 @@ class NN(nn.Sequential):
 
         - **x** points (n_s, d)
         - **do_gradient**, **do_Hessian**, **do_Laplacian**: which derivatives are computed; one of the last two
-        - **dudx** (n_s, d, n_in) and **d2ud2x** (n_s, d, d, n_in): derivatives of the features that `x` stands for with
-          respect to the input of an outer network
+        - **dudx** (n_s, d, n_in) and **d2ud2x** (n_s, d, d, n_in): derivatives of the features in `x` with respect to
+          the input of an outer network
         - **v** directions of the input (k, d), or with ``forward_mode=False`` of the output (m, k)
         - **forward_mode** see `setup_forward_mode`
         - **mode** ``"auto"`` (default), ``"forward"``, ``"backward"`` or ``"sites"``
@@ -189,7 +188,7 @@ class NN(nn.Sequential):
         r"""Derivatives of :math:`g(f(x))` with respect to the :math:`x` of the last forward call.
 
         - **dgdf** (n_s, n_out, m) and **d2gd2f** (n_s, n_out, n_out, m): derivatives of :math:`g` with respect to the
-          output of the network; unless given, :math:`g` is the identity
+          output of the network; by default :math:`g` is the identity
         - **v** directions of the output, (m, k)
 
         Returns **dgdx** (n_s, d, m), and **d2gd2x** (n_s, d, d, m) or ``None``.
@@ -205,7 +204,7 @@ class NN(nn.Sequential):
         return dgdf, d2gd2f
 
     def architecture(self) -> str:
-        """The network without its weights, as the metadata `architecture` of a model file has it.
+        """The network without its weights, as in the metadata `architecture` of a model file.
 
         >>> import hessquik_rs.layers as lay, hessquik_rs.networks as net
         >>> net.NN(lay.quadraticLayer(3, 2)).architecture()
@@ -217,15 +216,14 @@ class NN(nn.Sequential):
                 return {"type": "network", "layers": [describe(child) for child in module]}
             description: dict[str, Any] | None = module.architecture() if hasattr(module, "architecture") else None
             if description is None or description.get("act", 0) is None:
-                raise ValueError(f"model files do not know the layer {module}")
+                raise ValueError(f"model files cannot describe the layer {module}")
             return description
 
         return json(describe(self))
 
     def explain(self, x: Tensor | int, do_Hessian: bool = True, do_Laplacian: bool = False, mode: Mode = "auto") -> str:
-        """Where points `x` (n_s, d) are evaluated, by the engine or in torch operations, and why; how second
-        derivatives
-        are computed, what that costs, and the alternatives. Of a number of points in place of `x` only the latter.
+        """How points `x` (n_s, d) are evaluated, by the engine or in torch operations, and why; how second derivatives
+        are computed, the cost, and the alternatives. A number of points instead of `x` gives only the plan and costs.
 
         >>> import torch, hessquik_rs.networks as net
         >>> f = net.fullyConnectedNN([784, 64, 64, 10])

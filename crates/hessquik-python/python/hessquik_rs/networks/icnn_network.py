@@ -12,12 +12,12 @@ from .hessQuik_network import NN
 
 
 class ICNN(NN):
-    r"""Input convex layers one after another, :math:`u_i = \sigma(u_{i-1} L_i^+ + x K_i + b_i)`, with `x` kept beside:
+    r"""Input convex layers one after another, :math:`u_i = \sigma(u_{i-1} L_i^+ + x K_i + b_i)`, with `x` passed on:
     the output is :math:`[u, x]`.
 
     - **input_dim** dimension of the network's input, d
     - **widths** numbers of features beside `x`: ``None``, then one for each layer
-    - **act** activation, of which each layer gets a copy; convex and not decreasing. Default: ``softplusActivation()``
+    - **act** activation; each layer gets a copy; convex and non-decreasing. Default: ``softplusActivation()``
 
     >>> import torch, hessquik_rs.networks as net
     >>> f = net.ICNN(3, [None, 5, 2, 7])

@@ -16,7 +16,7 @@ class resnetNN(NN):
     - **width** number of features, w
     - **depth** number of layers
     - **h** step size. Default: 1.0
-    - **act** activation, of which each layer gets a copy. Default: ``softplusActivation()``
+    - **act** activation; each layer gets a copy. Default: ``softplusActivation()``
 
     >>> import torch, hessquik_rs.networks as net
     >>> f = net.resnetNN(4, 6, h=0.5)

@@ -1,4 +1,4 @@
-"""Whether layers can stand one after another."""
+"""Whether layers can be composed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data to try networks on."""
+"""Test data for networks."""
 
 from __future__ import annotations
 

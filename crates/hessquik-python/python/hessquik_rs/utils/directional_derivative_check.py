@@ -17,8 +17,8 @@ def directional_derivative_check(
     - **f** a network or layer
     - **x** points (n_s, d)
     - **k** number of directions of the input, and of the output
-    - **tol** bound of the errors
-    - **verbose** whether they are printed
+    - **tol** bound on the errors
+    - **verbose** whether to print the errors
 
     Returns whether gradient and Hessian pass along directions of the input, then of the output.
 

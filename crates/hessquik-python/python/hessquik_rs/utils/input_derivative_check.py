@@ -34,12 +34,12 @@ def input_derivative_check(
 
     - **f** returns value, gradient and Hessian: a network, layer or activation, or any callable
     - **x** points (n_s, d)
-    - **do_Hessian** whether the Hessian is checked too
-    - **forward_mode** is handed on to `f`
+    - **do_Hessian** whether to check the Hessian too
+    - **forward_mode** is passed to `f`
     - **num_test** number of steps :math:`h = base^{-k}`
     - **base** ratio of the steps
-    - **tol** by how much the orders 2 and 3 may be missed
-    - **verbose** whether a table is printed
+    - **tol** by how much the orders may fall short of 2 and 3
+    - **verbose** whether to print a table
 
     Returns whether gradient and Hessian (else ``None``) pass.
 
@@ -116,7 +116,7 @@ def input_derivative_check_finite_difference(
     - **f**, **x**, **do_Hessian**, **forward_mode**, **verbose** as in
       :func:`input_derivative_check <hessquik_rs.utils.input_derivative_check.input_derivative_check>`
     - **eps** step
-    - **atol**, **rtol** bounds of the error, and of the error relative to the derivative
+    - **atol**, **rtol** bounds on the error, and on the error relative to the derivative
 
     Returns whether gradient and Hessian (else ``None``) pass.
 

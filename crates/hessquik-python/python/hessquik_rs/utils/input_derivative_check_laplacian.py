@@ -24,9 +24,9 @@ def input_derivative_check_finite_difference_laplacian(
 
     - **f** returns value, gradient and Laplacian (n_s, 1, m)
     - **x** points (n_s, d)
-    - **do_Laplacian** whether the Laplacian is checked too
-    - **eps** step; **atol**, **rtol** bounds of the error, and of the error relative to the derivative
-    - **verbose** whether the errors are printed
+    - **do_Laplacian** whether to check the Laplacian too
+    - **eps** step; **atol**, **rtol** bounds on the error, and on the error relative to the derivative
+    - **verbose** whether to print the errors
 
     Returns whether gradient and Laplacian (else ``None``) pass.
 

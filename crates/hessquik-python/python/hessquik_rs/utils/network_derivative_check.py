@@ -29,9 +29,9 @@ def network_derivative_check(
         \Phi = \frac{1}{2} \|f_\theta(x)\|^2 + \frac{1}{2} \|\nabla f_\theta(x)\|^2
              + \frac{1}{2} \|\nabla^2 f_\theta(x)\|^2
 
-    - **f** network or layer; its weights are what they were when the check is over, and their gradients are added to
+    - **f** network or layer; its weights are restored after the check, and gradients are added to theirs
     - **x** points (n_s, d)
-    - **do_Hessian** whether the loss has the last term
+    - **do_Hessian** whether the loss includes the last term
     - **forward_mode**, **num_test**, **base**, **tol**, **verbose** as in
       :func:`input_derivative_check <hessquik_rs.utils.input_derivative_check.input_derivative_check>`
 

@@ -1,4 +1,4 @@
-"""What a Hessian costs, by these networks and by automatic differentiation."""
+"""The cost of a Hessian, with these networks and with automatic differentiation."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def setup_network(
 
 
 def trials(f: torch.nn.Module, x: Tensor, num_trials: int, clear_memory: bool, wait: Callable[[], Any]) -> Tensor:
-    """Seconds (num_trials) of value, gradient and Hessian, after one call that is not counted."""
+    """Seconds (num_trials) for value, gradient and Hessian, after one untimed call."""
     seconds = torch.zeros(num_trials + 1)
     for i in range(num_trials + 1):
         start = time.perf_counter()
@@ -114,7 +114,7 @@ def trials(f: torch.nn.Module, x: Tensor, num_trials: int, clear_memory: bool, w
 
 
 def timing_test_cpu(f: torch.nn.Module, x: Tensor, num_trials: int = 10, clear_memory: bool = True) -> Tensor:
-    """Seconds (num_trials) of value, gradient and Hessian on the CPU, after one call that is not counted.
+    """Seconds (num_trials) for value, gradient and Hessian on the CPU, after one untimed call.
 
     >>> import torch, hessquik_rs.networks as net
     >>> from hessquik_rs.utils.timing import timing_test_cpu
@@ -125,7 +125,7 @@ def timing_test_cpu(f: torch.nn.Module, x: Tensor, num_trials: int = 10, clear_m
 
 
 def timing_test_gpu(f: torch.nn.Module, x: Tensor, num_trials: int = 10, clear_memory: bool = True) -> Tensor:
-    """The same on a GPU, which each trial waits for (``torch.cuda.synchronize``)."""
+    """The same on a GPU; each trial waits for it (``torch.cuda.synchronize``)."""
     return trials(f, x, num_trials, clear_memory, torch.cuda.synchronize)
 
 
@@ -150,7 +150,7 @@ def timing_test(
     - **network_wrapper** ``hessQuik`` (default), ``PytorchAD`` or ``PytorchHessian``
     - **network_type** ``resnet`` (default), ``fully_connected`` or ``icnn``
     - **device** Default: ``cpu``
-    - **clear_memory** whether memory is given back after each network
+    - **clear_memory** whether to free memory after each network
 
     Returns a dictionary with ``timing_trials`` (inputs, outputs, num_trials), ``timing_trials_mean`` and
     ``timing_trials_std`` (inputs, outputs), all in seconds, and ``in_feature_range``, ``out_feature_range``, ``nex``,

@@ -43,13 +43,13 @@ def train_one_epoch(
 
     - **f** a network with one output
     - **x** points (N, d)
-    - **y** targets (N, 1 + d + d * d), of which those that are used must be there: value, gradient, Hessian
+    - **y** targets (N, 1 + d + d * d): value, gradient, Hessian, as far as they are used
     - **optimizer** makes the steps
-    - **batch_size** points of one step; the last batch has what is left. Default: 5
-    - **do_gradient**, **do_Hessian**: which terms the loss has
+    - **batch_size** points per step; the last batch may be smaller. Default: 5
+    - **do_gradient**, **do_Hessian**: the terms of the loss beside that of the value
     - **loss_weights** the weights w
 
-    Returns the mean over the epoch of the loss, and of each term.
+    Returns the means of the loss and of each term over the epoch.
 
     >>> import torch, hessquik_rs.networks as net
     >>> from hessquik_rs.utils import peaks, train_one_epoch
@@ -74,7 +74,7 @@ def train_one_epoch(
 
 
 def summary(parts: Any, do_gradient: bool) -> tuple[float, ...]:
-    """Numbers to return: as in hessQuik, the term of the Hessian only beside that of the gradient."""
+    """Numbers to return: as in hessQuik, the Hessian's term only beside the gradient's."""
     numbers: list[float] = torch.as_tensor(parts).tolist()
     return tuple(numbers if do_gradient else numbers[:2])
 
@@ -109,8 +109,8 @@ def print_headers(
 ) -> tuple[tuple[Any, ...], tuple[str, ...], str]:
     """Headers of a table of losses, the names of its columns, and the format of its lines.
 
-    - **do_gradient**, **do_Hessian**: which terms the loss has
-    - **verbose** whether the headers are printed
+    - **do_gradient**, **do_Hessian**: the terms of the loss beside that of the value
+    - **verbose** whether to print the headers
     - **loss_weights** are printed above their columns
 
     >>> from hessquik_rs.utils import print_headers

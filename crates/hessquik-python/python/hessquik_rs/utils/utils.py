@@ -39,7 +39,7 @@ def module_setattr(obj: Any, names: Sequence[str] | str, val: Any) -> None:
 
 
 def extract_data(net: Module, attr: str = "data") -> Tensor:
-    """All weights as one vector (n), or another attribute of theirs such as ``grad``, where ``None`` counts as zeros.
+    """All weights as one vector (n), or another attribute of each, such as ``grad``, where ``None`` counts as zeros.
 
     >>> import hessquik_rs.layers as lay
     >>> from hessquik_rs.utils import extract_data
@@ -54,7 +54,7 @@ def extract_data(net: Module, attr: str = "data") -> Tensor:
 
 
 def insert_data(net: Module, theta: Tensor) -> None:
-    """Sets all weights from one vector (n), a copy of which they keep.
+    """Sets all weights from one vector (n), which is copied.
 
     >>> import hessquik_rs.layers as lay
     >>> from hessquik_rs.utils import extract_data, insert_data
@@ -72,7 +72,7 @@ def insert_data(net: Module, theta: Tensor) -> None:
 
 
 def convert_to_base(a: Sequence[float], b: float = 2.0) -> tuple[Any, ...]:
-    """Each number as a factor in [1, b) and an exponent of `b`; (-1, 0) for one that is not positive.
+    """Each number as a factor in [1, b) and an exponent of `b`; (-1, 0) if it is not positive.
 
     >>> from hessquik_rs.utils import convert_to_base
     >>> convert_to_base((12.0, 0.25))

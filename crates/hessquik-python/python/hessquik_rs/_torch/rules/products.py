@@ -156,7 +156,7 @@ def _avg_pool(
     rank = len(window)
     padding = [*padding] * (rank if len(padding) == 1 else 1)
     if ceil_mode or (any(padding) and not count_include_pad):
-        raise Refused("average pooling is taken with ceil_mode=False and count_include_pad=True alone")
+        raise Refused("average pooling is supported only with ceil_mode=False and count_include_pad=True")
     images = v.reshape(-1, 1, *v.shape[-rank:])
     kernel = np.full((1, 1, *window), 1.0 / (divisor_override or math.prod(window)))
     pairs = [(p, p) for p in padding]
