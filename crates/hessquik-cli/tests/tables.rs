@@ -175,7 +175,7 @@ fn columns_by_name_and_number() {
     eval(&folder, "-i x.csv --columns x").fails(3, &["[2, 1]", "expected 2 columns"]);
     folder.write("x.csv", "1,2,3\n");
     eval(&folder, "-i x.csv").fails(3, &["[1, 3]", "--columns"]);
-    eval(&folder, "-i x.csv --columns x,y").fails(3, &["no names", "numbers from 0"]);
+    eval(&folder, "-i x.csv --columns x,y").fails(3, &["no names", "column numbers, from 0"]);
     folder.write("x.csv", "x,x\n1,2\n");
     eval(&folder, "-i x.csv --columns x,1").fails(3, &["2 times"]);
 }

@@ -178,7 +178,7 @@ def layer_sum(f, x):
         (lambda f: setattr(f[0], "act", sine()), "the engine does not know the activation sine"),
         (lambda f: setattr(f[1][0], "h", torch.tensor(0.5)), "h of resnetLayer is a tensor"),
         (lambda f: setattr(f[0], "act", ours.act.antiTanhActivation(offset=0.5)), "has an offset"),
-        (lambda f: setattr(f[0].act, "forward", f[0].act.forward), "assigned a function to forward"),
+        (lambda f: setattr(f[0].act, "forward", f[0].act.forward), "a function was assigned to forward"),
         (lambda f: f[1].register_full_backward_hook(lambda *args: None), "has hooks"),
     ],
 )
