@@ -88,6 +88,15 @@ class Network:
         return self
 
     @classmethod
+    def _with(
+        cls, layers: Architecture | Sequence[Architecture], weights: Mapping[str, ArrayLike], dtype: DTypeLike
+    ) -> Network:
+        """These layers with all their weights by name, in this precision."""
+        net = cls(layers, dtype=dtype, seed=0)
+        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
+        return net
+
+    @classmethod
     def from_var(
         cls, output: Var, *, dtype: DTypeLike = np.float64, weights: Mapping[str, ArrayLike] | None = None
     ) -> Network:
@@ -111,12 +120,10 @@ class Network:
                 raise ShapeError(
                     f"weight {w.name!r} has a shape {list(w.shape)}, but no values: give them by `weights`"
                 )
-            values[w.name] = np.asarray(value, dtype)
+            values[w.name] = value
         if given:
             raise UnknownWeightError(f"no weight is named {next(iter(given))!r}; the formula has {', '.join(values)}")
-        net = cls(graph(output), dtype=dtype, seed=0)
-        net.set_weights(values)
-        return net
+        return cls._with(graph(output), values, dtype)
 
     @classmethod
     def from_torch(cls, model: nn.Module, d: int, *, dtype: DTypeLike | None = None) -> Network:
@@ -135,9 +142,7 @@ class Network:
         from hessquik_rs._torch.freeze import frozen
 
         graph, weights, own = frozen(model, d)
-        net = cls(graph, dtype=own if dtype is None else dtype, seed=0)
-        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
-        return net
+        return cls._with(graph, weights, own if dtype is None else dtype)
 
     @classmethod
     def from_jax(
@@ -160,9 +165,7 @@ class Network:
         from hessquik_rs._jax.freeze import frozen
 
         graph, weights, own = frozen(apply, params, d)
-        net = cls(graph, dtype=own if dtype is None else dtype, seed=0)
-        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
-        return net
+        return cls._with(graph, weights, own if dtype is None else dtype)
 
     @classmethod
     def from_state_dict(
@@ -190,9 +193,7 @@ class Network:
         Network(2 -> 1, 64 weights, float64)
         """
         layers, weights, own = chain(state, act, last)
-        net = cls(layers, dtype=own if dtype is None else dtype, seed=0)
-        net.set_weights({name: np.asarray(w, net.dtype) for name, w in weights.items()})
-        return net
+        return cls._with(layers, weights, own if dtype is None else dtype)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:

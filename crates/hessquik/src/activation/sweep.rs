@@ -72,7 +72,7 @@ impl<F: Real, K: Kernel<F>, const ORDER: usize> NullaryFnOnce for Sweep<'_, F, K
 /// The kernel at a block of points, in arrays of the stack's own: the compiler need not ask whether input and outputs
 /// overlap.
 #[inline(always)]
-pub(super) fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK]) -> [[F; BLOCK]; 4] {
+fn block<F: Real, K: Kernel<F>, const ORDER: usize>(kernel: K, points: [F; BLOCK]) -> [[F; BLOCK]; 4] {
     // four arrays and no loop over them, or it does not vectorise
     let (mut values, mut firsts) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
     let (mut seconds, mut thirds) = ([F::zero(); BLOCK], [F::zero(); BLOCK]);
@@ -111,7 +111,7 @@ pub(super) fn sweep<F: Real, K: Kernel<F>>(kernel: K, order: usize, z: &[F], out
 
 fn sweep_on<F: Real, K: Kernel<F>>(arch: Arch, kernel: K, order: usize, z: &[F], out: [&mut [F]; 4]) {
     if one_by_one(arch) {
-        return each(kernel, order, z, out);
+        return each(order, z, out, |z| once(kernel, z));
     }
     match order {
         0 => arch.dispatch(Sweep::<F, K, 0> { kernel, z, out }),
@@ -127,9 +127,10 @@ fn one_by_one(arch: Arch) -> bool {
     cfg!(target_arch = "x86_64") && matches!(arch, Arch::Scalar)
 }
 
-fn each<F: Real, K: Kernel<F>>(kernel: K, order: usize, z: &[F], mut out: [&mut [F]; 4]) {
+/// Fills `out[0 ..= order]` with what `jet` gives at each point.
+pub(super) fn each<F: Real>(order: usize, z: &[F], mut out: [&mut [F]; 4], jet: impl Fn(F) -> [F; 4]) {
     for (i, &z) in z.iter().enumerate() {
-        for (out, derivative) in out.iter_mut().zip(once(kernel, z)).take(order + 1) {
+        for (out, derivative) in out.iter_mut().zip(jet(z)).take(order + 1) {
             out[i] = derivative;
         }
     }

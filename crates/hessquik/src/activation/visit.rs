@@ -42,13 +42,7 @@ impl<F: Real> Visit<F> for Fill<'_, F> {
     }
 
     fn custom(self, f: &dyn Pointwise) {
-        let Self { order, z, mut out } = self;
-        for (i, &z) in z.iter().enumerate() {
-            let jet = F::pointwise(f, z);
-            for (out, derivative) in out.iter_mut().zip(jet).take(order + 1) {
-                out[i] = derivative;
-            }
-        }
+        sweep::each(self.order, self.z, self.out, |z| F::pointwise(f, z));
     }
 
     fn scaled(mut self, act: &Activation, factors: [f64; 2]) {

@@ -109,7 +109,7 @@ impl<F: Real> Graph<F> {
 pub(super) struct Untyped<'a, F: Real> {
     name: String,
     dims: [usize; 2],
-    weights: Vec<(String, &'a ArrayD<F>)>,
+    pub weights: Vec<(String, &'a ArrayD<F>)>,
     parts: Parts<'a, F>,
     forward_pass: &'a dyn Fn(Var<F>) -> Var<F>,
 }
@@ -132,8 +132,10 @@ impl<'a, F: Real> Untyped<'a, F> {
             let (mut u, mut places) = (u, places);
             for (i, layer) in layers.iter().enumerate() {
                 let place = if position.is_empty() { i.to_string() } else { format!("{position}.{i}") };
-                let (own, rest) = places.split_at(layer.weights().len());
-                u = Untyped::new(&**layer, &|u| layer.forward_pass(u)).trace(&place, u, own)?;
+                let forward_pass = |u| layer.forward_pass(u);
+                let layer = Untyped::new(&**layer, &forward_pass);
+                let (own, rest) = places.split_at(layer.weights.len());
+                u = layer.trace(&place, u, own)?;
                 places = rest;
             }
             return Ok(u);

@@ -449,9 +449,11 @@ impl<F: Real> Var<F> {
     #[track_caller]
     pub fn apply<L: Layer<F> + ?Sized>(&self, prefix: &str, layer: &L) -> Self {
         let at = Location::caller();
+        let forward_pass = |u| layer.forward_pass(u);
+        let untyped = Untyped::new(layer, &forward_pass);
         let mut places = Vec::new();
-        for (name, _) in layer.weights() {
-            let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        for (name, _) in &untyped.weights {
+            let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             let found = self.tracer.borrow().scope.get(&name).map(|(theta, _)| *theta);
             match found {
                 Some(theta) => places.push(theta),
@@ -461,7 +463,7 @@ impl<F: Real> Var<F> {
                 }
             }
         }
-        match Untyped::new(layer, &|u| layer.forward_pass(u)).trace(prefix, self.flatten(), &places) {
+        match untyped.trace(prefix, self.flatten(), &places) {
             Ok(out) => out,
             Err(error) => {
                 self.fail(at, format!("apply: {error}"));
