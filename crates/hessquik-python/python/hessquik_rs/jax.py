@@ -47,6 +47,7 @@ import jax.numpy as jnp
 
 from hessquik_rs import _native
 from hessquik_rs._jax import sharding
+from hessquik_rs._jax.arrays import array_of, of_type
 from hessquik_rs._jax.jets import Jets, at_points, check_exact
 from hessquik_rs._jax.spec import Spec
 from hessquik_rs.architecture import Architecture
@@ -153,20 +154,22 @@ def jet(
     if callable(net) and not isinstance(net, Network):
         return Jets(net, request, unsupported, options)
     network = net if isinstance(net, Network) else Network(net, seed=0)
-    spec = Spec(network, request, options)
+    spec, d = Spec(network, request, options), network.dim_input
+    # of the network, its description is enough: its weights and its working memory would be kept with the function
+    del network
 
     of_arrays = jax.jit(partial(at_points, spec))
 
     def f(weights: Any, x: Any) -> Jet:
         theta = _in_order(spec, weights)
-        given, x = x, jnp.asarray(x)
+        given, x = x, array_of(x)
         dtype = jnp.result_type(x, *theta)
         if dtype not in (jnp.float32, jnp.float64):
             raise DtypeError(f"points and weights have dtype {dtype}, expected float32 or float64")
-        if x.ndim == 0 or x.shape[-1] != network.dim_input:
-            raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [.., {network.dim_input}]")
+        if x.ndim == 0 or x.shape[-1] != d:
+            raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [.., {d}]")
         check_exact("the array of points", given, x, dtype)
-        found: Jet = of_arrays(tuple(w.astype(dtype) for w in theta), x.astype(dtype))
+        found: Jet = of_arrays(tuple(of_type(w, dtype) for w in theta), of_type(x, dtype))
         return found
 
     return f
@@ -178,7 +181,7 @@ def _in_order(spec: Spec, weights: Any) -> tuple[jax.Array, ...]:
         if set(weights) != set(spec.weights):
             raise ShapeError(f"weights are {sorted(weights)}, expected {list(spec.weights)}")
         weights = [weights[name] for name in spec.weights]
-    theta = tuple(jnp.asarray(w) for w in weights)
+    theta = tuple(array_of(w) for w in weights)
     if len(theta) != len(spec.weights):
         raise ShapeError(f"there are {len(theta)} weights, expected {len(spec.weights)}")
     for array, (name, shape) in zip(theta, spec.weights.items(), strict=True):

@@ -53,6 +53,8 @@ pub(crate) struct Scratch<F> {
     weighed: Buffer<F>,
     /// Whether results go to memory that is too large to stay in any cache, and was written before.
     pub past_caches: bool,
+    /// Whether the factors of the last lift tell that its results are finite.
+    pub in_range: bool,
     /// Whether sums go feature by feature, as where samples are side by side.
     pub in_order: bool,
 }

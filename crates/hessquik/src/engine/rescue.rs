@@ -4,7 +4,8 @@
 //! squares before it multiplies by `C`; adjoints in turn may overflow where tangents do not. So a tile that comes out with
 //! something that is no number is computed again, in the other ways, and what is a number then is taken.
 use super::call::{Call, Job, Task};
-use super::kernels::vectorised;
+use super::hessian::{Lift, Sites};
+use super::kernels::{Rows, vectorised};
 use super::program::Program;
 use super::tile::Workspace;
 use crate::{JetMut, Mode, Real, Request};
@@ -38,6 +39,57 @@ fn finite<F: Real>(x: &[F]) -> bool {
             sums.into_iter().all(|sum| sum == F::zero())
         },
     )
+}
+
+/// The largest absolute value, infinite where something is no number.
+fn largest<F: Real>(x: &[F]) -> f64 {
+    const LANES: usize = 32;
+    vectorised(
+        #[inline(always)]
+        || {
+            let (mut most, mut spoiled) = ([F::zero(); LANES], [F::zero(); LANES]);
+            let mut take = |l: usize, x: F| {
+                most[l] = if x.abs() > most[l] { x.abs() } else { most[l] };
+                // zero times what is not finite is NaN
+                spoiled[l] += x * F::zero();
+            };
+            let (chunks, rest) = x.as_chunks::<LANES>();
+            for chunk in chunks {
+                (0..LANES).for_each(|l| take(l, chunk[l]));
+            }
+            rest.iter().enumerate().for_each(|(l, &x)| take(l, x));
+            let finite = spoiled.into_iter().all(|sum| sum == F::zero());
+            if finite { most.into_iter().fold(0.0, |most: f64, x| most.max(x.as_f64())) } else { f64::INFINITY }
+        },
+    )
+}
+
+/// The same of `count` rows of `len` entries for each of `ns` samples.
+fn largest_of<F: Real>(rows: Rows<F>, (ns, count, len): (usize, usize, usize)) -> f64 {
+    // rows of nothing need not be there
+    if len == 0 {
+        return 0.0;
+    }
+    // what all samples share counts once
+    let ns = if rows.per_sample == 0 { ns.min(1) } else { ns };
+    if rows.stride == len && (ns <= 1 || rows.per_sample == count * len) {
+        return largest(&rows.data[..ns * count * len]);
+    }
+    let each = (0..ns).flat_map(|s| (0..count).map(move |a| (s, a)));
+    each.fold(0.0, |most: f64, (s, a)| most.max(largest(rows.row(s, a, len))))
+}
+
+/// Whether `A diag(C[r]) A^T + T S_r T^T` stays in the range of `F`, as far as the largest entries of its factors tell: they
+/// are few where the results are many.
+pub(crate) fn in_range<F: Real>(k: usize, (ns, q): (usize, usize), sites: Sites<F>, lift: Lift<F>) -> bool {
+    let (used, n) = (sites.used, lift.n);
+    let core = largest(&lift.core[..ns * q * n * n]);
+    // each with the products on its way to the sum
+    let through = |inner: usize, factor: f64, middle: f64| inner as f64 * factor * middle * factor.max(1.0);
+    let lifted = through(n * n, largest_of(lift.x, (ns, k, n)), core);
+    let summed = through(used, largest_of(sites.a, (ns, k, used)), largest_of(sites.c, (ns, q, used)));
+    // a comparison with what is no number is false
+    lifted + summed < F::max_value().as_f64() / 2.0
 }
 
 impl<F: Real> Others<F> {
@@ -85,12 +137,13 @@ impl<F: Real> Call<F> {
             return false;
         }
         let (program, ns, q) = (&*self.program, ws.tape.ns, self.q);
-        // what is few numbers, and what was lifted from pivots, where the Hessian may overflow
-        let looked_at = |task: &&Task<F>| {
-            task.kind.len() <= program.depth() || !task.plan.pivots.is_empty() || self.went_across(ws)
+        // what is few numbers, and what was lifted from pivots, unless its factors tell that it is in range
+        let looked_at = |(i, task): &(usize, &Task<F>)| {
+            let lifted = !task.plan.pivots.is_empty() && !ws.tasks[*i].in_range();
+            lifted || task.kind.len() <= program.depth() || self.went_across(ws)
         };
-        let sums = self.tasks.iter().filter(looked_at);
-        if !sums.flat_map(|task| &task.sinks).all(|&(field, _)| finite(out[field])) {
+        let sums = self.tasks.iter().enumerate().filter(looked_at);
+        if !sums.flat_map(|(_, task)| &task.sinks).all(|&(field, _)| finite(out[field])) {
             return true;
         }
         if self.went_across(ws) {

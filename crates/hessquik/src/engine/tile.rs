@@ -9,6 +9,7 @@ use super::kernels::{Rows, scale_rows, small};
 use super::kind::Kind;
 use super::program::{Program, Stage};
 use super::pullback::ReverseSpace;
+use super::rescue::in_range;
 use super::start::Start;
 use super::stop::step;
 use super::sweeps::{Segment, adjoints, sum_of_two, tangents, values};
@@ -47,6 +48,13 @@ pub(crate) struct Workspace<F> {
     pub reverse: ReverseSpace<F>,
     pub across: Across<F>,
     pub graph: Space<F>,
+}
+
+impl<F> TaskTape<F> {
+    /// Whether what was lifted is known to be finite without a look at the results, which it is itself.
+    pub fn in_range(&self) -> bool {
+        self.to_results && self.scratch.in_range
+    }
 }
 
 impl<F: Real> Call<F> {
@@ -318,6 +326,7 @@ impl<F: Real> Call<F> {
         }
         let c = Rows::new(&tape.c, q, program.sites());
         fold(site.folds().unwrap_or(F::one()), (ns, q, p), &tape.sig[0][1], &tt.slots, c, out);
+        tt.scratch.in_range = false;
     }
 }
 
@@ -384,6 +393,11 @@ pub(crate) fn one_segment<F: Real>(
     let smooth = program.stages[a..b].iter().any(|s| matches!(s, Stage::Smooth(_)));
     // a lift is a product for all but the fewest directions
     let dense = |k: usize| k > small::<F>(q) || (lifted.is_some() && k > 4);
+    // of fewer directions looking at the results costs less
+    scratch.in_range = match (kind, lifted) {
+        (Kind::Full { k }, Some(lifted)) if *k > lifted.n && !smooth => in_range(*k, size, sites, lifted),
+        _ => false,
+    };
     match kind {
         _ if scratch.in_order => in_order(&program.offsets[a..=b], kind, size, sites, out),
         Kind::Full { k } if dense(*k) => gram_and_lift(*k, size, sites, lifted, out, scratch),

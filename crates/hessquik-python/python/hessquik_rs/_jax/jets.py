@@ -12,6 +12,7 @@ import numpy as np
 
 from hessquik_rs._arrays import readable
 from hessquik_rs._jax import by_jax, primitives
+from hessquik_rs._jax.arrays import array_of
 from hessquik_rs._jax.spec import Spec
 from hessquik_rs._jax.trace import Apply, Parameters, Traced, trace
 from hessquik_rs.errors import DtypeError, OperationError, SettingError, ShapeError, SlowerWarning
@@ -117,7 +118,7 @@ def _finished(jet: Jet, flat: bool, dtype: Any) -> Jet:
 
 def _points(x: Any, parameters: Parameters) -> Any:
     """The points as an array of floating numbers."""
-    array = jnp.asarray(x)
+    array = array_of(x)
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ShapeError(f"the array of points has shape {list(array.shape)}, expected [.., d]")
     if jnp.issubdtype(array.dtype, jnp.integer):

@@ -16,6 +16,7 @@ import numpy as np
 
 import hessquik_rs._jax.control  # noqa: F401 (fills the table of calls)
 from hessquik_rs import var as formulas
+from hessquik_rs._jax.arrays import array_of
 from hessquik_rs._jax.program import Program, Slot
 from hessquik_rs._jax.source import CURE, source_of
 from hessquik_rs._jax.translate import Translation
@@ -46,7 +47,7 @@ class Parameters:
         leaves, names, rest = [], [], {}
         for i, (path, leaf) in enumerate(listed):
             if _changes(leaf):
-                leaves.append(jnp.asarray(leaf))
+                leaves.append(array_of(leaf))
                 names.append(jax.tree_util.keystr(path, simple=True, separator=".") or "params")
             else:
                 rest[i] = leaf
