@@ -249,6 +249,9 @@ impl<F: Real> Layer<F> for Network<F> {
     fn lowered(&self) -> Option<&Lowered<F>> {
         self.lower().ok()
     }
+    fn is_network(&self) -> bool {
+        true
+    }
     fn architecture(&self) -> Option<Architecture> {
         if self.bare {
             return self.layers[0].architecture();

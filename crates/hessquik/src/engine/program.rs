@@ -112,6 +112,15 @@ pub struct Program<F> {
     pub(crate) graph: Option<(Arc<Graph<F>>, Vec<F>)>,
 }
 
+/// What lowering met.
+#[derive(PartialEq)]
+enum Met {
+    /// Stages alone.
+    Stages,
+    /// A layer that is its forward pass: the network is a graph, and what was lowered so far is of no use.
+    Forward,
+}
+
 impl<F: Real> Program<F> {
     /// One of no layers, to be filled.
     pub(crate) fn empty() -> Self {
@@ -130,10 +139,9 @@ impl<F: Real> Program<F> {
     /// Flattens nested networks and puts the weights into the one form.
     pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
         let mut program = Self::empty();
-        if has_forward(layer) {
+        if program.push(layer, "")? == Met::Forward {
             return Self::of_graph(layer, Schedules::default());
         }
-        program.push(layer, "")?;
         if program.stages.is_empty() {
             return Err(Error::EmptyNetwork);
         }
@@ -165,11 +173,14 @@ impl<F: Real> Program<F> {
         Ok(Self { n_weights, names, schedules, graph: Some((graph, theta)), ..Self::empty() })
     }
 
-    fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<(), Error> {
+    fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<Met, Error> {
         let stage = match layer.parts() {
             Parts::Chain(layers) => {
                 let before = self.n_weights;
-                self.push_chain(layers, position)?;
+                let met = self.push_chain(layers, position)?;
+                if met == Met::Forward || layer.is_network() {
+                    return Ok(met);
+                }
                 let (listed, of_layers): (usize, usize) =
                     (layer.weights().iter().map(|(_, w)| w.len()).sum(), self.n_weights - before);
                 if listed != of_layers {
@@ -179,10 +190,10 @@ impl<F: Real> Program<F> {
                     );
                     return Err(Error::Layer { layer: at(position, layer), message });
                 }
-                return Ok(());
+                return Ok(met);
             }
             Parts::Form(form) => Stage::Site(Box::new(self.site(layer, position, &form)?)),
-            Parts::Forward => unreachable!("such networks are graphs"),
+            Parts::Forward => return Ok(Met::Forward),
             Parts::Smooth(map) if layer.weights().is_empty() => Stage::Smooth(map),
             Parts::Smooth(_) => {
                 let message = "a smooth map cannot have weights; put them in a layer in the one form".into();
@@ -202,10 +213,10 @@ impl<F: Real> Program<F> {
         self.offsets.push(self.offsets[self.stages.len()] + stage.p());
         self.names.push(at(position, layer));
         self.stages.push(stage);
-        Ok(())
+        Ok(Met::Stages)
     }
 
-    fn push_chain(&mut self, layers: &[Box<dyn Layer<F>>], position: &str) -> Result<(), Error> {
+    fn push_chain(&mut self, layers: &[Box<dyn Layer<F>>], position: &str) -> Result<Met, Error> {
         let place = |i: usize| if position.is_empty() { format!("{i}") } else { format!("{position}.{i}") };
         if layers.is_empty() {
             return Err(Error::EmptyNetwork);
@@ -222,7 +233,12 @@ impl<F: Real> Program<F> {
                 });
             }
         }
-        layers.iter().enumerate().try_for_each(|(i, l)| self.push(&**l, &place(i)))
+        for (i, layer) in layers.iter().enumerate() {
+            if self.push(&**layer, &place(i))? == Met::Forward {
+                return Ok(Met::Forward);
+            }
+        }
+        Ok(Met::Stages)
     }
 
     fn site<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str, form: &Form<F>) -> Result<Site<F>, Error> {
@@ -357,13 +373,4 @@ fn probe<F: Real>(map: &dyn SmoothMap<F>) -> Result<(), String> {
 
 fn at<F: Real, L: Layer<F> + ?Sized>(position: &str, layer: &L) -> String {
     if position.is_empty() { layer.name() } else { format!("{position} ({})", layer.name()) }
-}
-
-/// Whether a layer, or one of those in it, is its forward pass.
-fn has_forward<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> bool {
-    match layer.parts() {
-        Parts::Forward => true,
-        Parts::Chain(layers) => layers.iter().any(|l| has_forward(&**l)),
-        _ => false,
-    }
 }

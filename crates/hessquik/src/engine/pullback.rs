@@ -100,7 +100,9 @@ impl<F: Real> GradientSum<F> {
             None => self.weights.take(&call.program),
         };
         for (index, other) in self.others.into_iter().enumerate() {
-            if let (Some(other), Some(call)) = (other, call.other(index)) {
+            // the other call is asked for only where it was used: it would be made now
+            let Some(other) = other else { continue };
+            if let Some(call) = call.other(index) {
                 theta.iter_mut().zip(other.finish(call)).for_each(|(theta, more)| *theta += more);
             }
         }

@@ -162,6 +162,12 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
     fn lowered(&self) -> Option<&Lowered<F>> {
         None
     }
+
+    /// Whether the weights are those of its layers by construction, so that lowering it need not compare them.
+    #[doc(hidden)]
+    fn is_network(&self) -> bool {
+        false
+    }
 }
 
 /// Cloning of boxed layers; implemented for every layer that is `Clone`.

@@ -20,6 +20,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax._src import util  # for what has no public name, looked up with `getattr`
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -72,6 +73,13 @@ def _compiled(primitive: Any) -> Callable[..., Any]:
         return jax.jit(lambda *arguments: primitive.bind(*arguments, **dict(parameters)))
 
     return lambda *arguments, **parameters: program(tuple(parameters.items()))(*arguments)
+
+
+# JAX remembers the shapes of what a primitive gives, by its parameters, which it would keep for ever: of specs it holds weak
+# references, as of its own jaxprs, so that the engine lets go of networks that no program uses any more
+_held_weakly = getattr(util, "weakref_cache_key_types", None)
+if isinstance(_held_weakly, set):
+    _held_weakly.add(Spec)
 
 
 for _p, _work, _elsewhere in (
