@@ -93,9 +93,16 @@ class Evaluate(torch.autograd.Function):
         options = {k: v for k, v in call.options.items() if k not in by_torch.OF_OPTIONS or k in given}
         points = x.detach().resolve_neg().numpy()
         flat, to_x = call.bound(x.dtype, weights).pullback(points, None, given, **options)
-        parts = torch.from_numpy(flat).split([w.numel() for w in weights])
-        to_weights = [p.reshape(w.shape) for p, w in zip(parts, weights, strict=True)]
-        return (None, torch.from_numpy(to_x), *to_weights)
+        return (None, torch.from_numpy(to_x), *parts_of(flat, weights))
+
+
+def parts_of(flat: Any, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Views of a flat array, shaped as the weights: by numpy, whose views take a third of the time of torch's."""
+    parts, end = [], 0
+    for w in weights:
+        start, end = end, end + w.numel()
+        parts.append(torch.from_numpy(flat[start:end].reshape(w.shape)))
+    return parts
 
 
 class Jets:
