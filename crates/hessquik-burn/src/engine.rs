@@ -181,7 +181,7 @@ impl Layout {
                 ($($name:ident $member:ident),*) => {
                     match field {
                         $(Field::$name => out.$member = Some(logical_mut(now, samples, shape)),)*
-                        Field::Factored => unreachable!("no layout has it"),
+                        _ => unreachable!("no layout has others"),
                     }
                 };
             }
@@ -200,7 +200,7 @@ impl Layout {
                 ($($name:ident $member:ident),*) => {
                     match field {
                         $(Field::$name => out.$member = Some(logical(now, samples, shape)),)*
-                        Field::Factored => unreachable!("no layout has it"),
+                        _ => unreachable!("no layout has others"),
                     }
                 };
             }
@@ -225,7 +225,7 @@ impl Layout {
                     let bar = bar.$member.as_mut().map(|b| b.view_mut().into_dyn());
                     (found.permuted_axes(axes(self.fields[field].1.len() + 1)),
                         bar.map(|b| b.permuted_axes(axes(self.fields[field].1.len() + 1))))
-                })* Field::Factored => unreachable!("no layout has it") }
+                })* _ => unreachable!("no layout has others") }
             };
         }
         each_field!(find)
@@ -251,7 +251,7 @@ impl Layout {
                 Field::Block => jets.block = Some(tensor4(now, samples, shape)),
                 Field::Directional => jets.directional = Some(tensor4(now, samples, shape)),
                 Field::Bilaplacian => jets.bilaplacian = Some(now.reshape([samples, shape[0]])),
-                Field::Factored => unreachable!("no layout has it"),
+                _ => unreachable!("no layout has others"),
             }
         }
         jets

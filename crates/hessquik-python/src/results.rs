@@ -27,6 +27,7 @@ macro_rules! by_name {
             Field::Directional => $action!(directional),
             Field::Bilaplacian => $action!(bilaplacian),
             Field::Factored => $factored,
+            other => unreachable!("{other} has no place in this module"),
         }
     };
 }

@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Architecture {
     /// [`Network`]: layers one after another.
     Network {
@@ -341,6 +342,7 @@ impl Architecture {
     }
 
     /// Checks that JSON can hold the settings: it has no infinity.
+    #[cfg(feature = "files")]
     pub(crate) fn check_finite(&self, position: &str) -> Result<(), Error> {
         let dot = if position.is_empty() { "" } else { "." };
         let inside: Vec<(String, &Self)> = match self {

@@ -56,6 +56,26 @@ pub trait Evaluate<F: Real>: Layer<F> {
         Ok(jet)
     }
 
+    /// The results of `request` at one point of d coordinates: a jet whose arrays have one sample.
+    ///
+    /// For many points, [`evaluate`](Self::evaluate) with all of them in one array is much faster; see
+    /// [`points`](crate::points()).
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let jet = network.evaluate_one(&[0.1, 0.2], &Request::new().gradient())?;
+    /// assert_eq!(jet.gradient.unwrap().dim(), (1, 2, 1));
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    fn evaluate_one(&self, x: &[F], request: &Request<F>) -> Result<Jet<F>, Error> {
+        let x = ArrayView2::from_shape((1, x.len()), x).expect("one row");
+        self.evaluate(&x, request)
+    }
+
     /// A jet of zeros with the shapes of the results of `request` at `points` points, to be passed repeatedly to
     /// [`evaluate_into`](Self::evaluate_into).
     ///
@@ -178,6 +198,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate); [`Error::Request`] for cotangents of results that are not in the request, and
     /// for the factored Hessian, which has no pullback.
+    #[doc(alias = "vjp")]
     fn pullback<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,
@@ -208,6 +229,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
     /// As [`evaluate`](Self::evaluate); [`Error::Shape`] if the tangent of the points does not have their shape, or
     /// that of the weights is not as long as the flat vector; [`Error::Request`] for the factored Hessian; and
     /// [`Error::Layer`] for a user-defined smooth map, which has no graph.
+    #[doc(alias = "jvp")]
     fn pushforward<S: Data<Elem = F>>(
         &self,
         x: &ArrayBase<S, Ix2>,

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 
 /// What makes a model file of a network that PyTorch holds.
+#[cfg(feature = "files")]
 const FROM_TORCH: &str = "in Python, safetensors.torch.save_file(f.state_dict(), \"model.safetensors\", \
                           metadata={\"architecture\": json}) writes a model file";
 
 /// What a file is that should be a model file, and how to make a model file of it; `None` if nothing is known of it.
+#[cfg(feature = "files")]
 pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     let found = if bytes.is_empty() {
@@ -34,6 +36,7 @@ pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
 }
 
 /// Whether the start of a file reads as text.
+#[cfg(feature = "files")]
 fn is_text(start: &[u8]) -> bool {
     let valid = match std::str::from_utf8(start) {
         Ok(text) => text,

@@ -51,6 +51,14 @@
 //! A [`Plan`] says where tangents restart and through which layers the Hessian is carried forward instead; every plan gives
 //! the same numbers, and [`Mode::Auto`] takes the cheapest.
 //!
+//! # Features
+//! | feature | default | what it is for |
+//! |---|---|---|
+//! | `files` | yes | model files: `Network::load` and `Network::save`, and files that are written whole |
+//! | `rayon` | yes | tiles of points on all cores; without it, evaluation runs on the thread that calls |
+//!
+//! Arrays are those of the crate [`ndarray`], which is exported too.
+//!
 //! # Errors
 //! Nothing panics on bad input. Bad shapes, settings, files and sizes return an [`Error`] that says what was found and
 //! what was expected.
@@ -64,6 +72,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod execute;
+#[cfg(feature = "files")]
 mod file;
 mod foreign;
 mod graph;
@@ -72,18 +81,21 @@ pub mod layer;
 mod network;
 mod peaks;
 mod plan;
+mod points;
 mod prepared;
 mod real;
 mod request;
 mod result;
 mod schedule;
 mod summary;
+#[cfg(feature = "files")]
 mod whole;
 
 pub use activation::{Activation, ActivationSpec, Pointwise, softplus_cut};
 pub use architecture::Architecture;
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients, Tangent};
+#[cfg(feature = "files")]
 pub use file::{weights_dtype, weights_dtype_of_bytes, wrapper};
 pub use foreign::{did_you_mean, distinct_keys};
 pub use graph::{Graph, GraphSpec, NodeSpec, TermSpec, Var, WeightSpec};
@@ -92,12 +104,16 @@ pub use layer::{
     Form, GraphLayer, Icnn, Init, Layer, Linear, LogSumExp, Parts, Quadratic, QuadraticIcnn, Resnet, Shift, Single,
     SmoothMap, Softmax, Weights,
 };
+// points and results are its arrays
+pub use ndarray;
 pub use network::{Network, fully_connected, icnn, resnet};
 pub use peaks::peaks;
 pub use plan::{Candidate, Cost, Explanation, Plan, StepCost};
+pub use points::points;
 pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{IntoAxes, Mode, Request};
 pub use result::Field;
 pub use summary::{LayerSummary, WeightSummary};
+#[cfg(feature = "files")]
 pub use whole::{WholeFile, follow, inherit, missing_folder, write_whole};

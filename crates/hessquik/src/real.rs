@@ -15,6 +15,7 @@ use std::iter::Sum;
 /// assert_eq!(f32::NAME, "f32");
 /// assert_eq!(<f32 as Real>::of(0.5), 0.5);
 /// ```
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a precision of networks", note = "use `f32` or `f64`")]
 pub trait Real:
     Elementary
     + Compiled

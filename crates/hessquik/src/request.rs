@@ -7,6 +7,7 @@ pub(crate) const EMPTY: &str = "the request is empty; ask for at least one resul
 
 /// How second derivatives are computed; every mode gives the same numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Mode {
     /// The cheapest plan by the cost model (see [`Plan`]).
     #[default]
@@ -49,6 +50,7 @@ impl std::str::FromStr for Mode {
 /// assert_eq!(request, Request::parse("value,gradient,hessian")?);
 /// # Ok::<(), hessquik::Error>(())
 /// ```
+#[must_use = "a request says what to compute; give it to `evaluate`"]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)] // each is what the method of the same name asks for
 pub struct Request<F> {
@@ -160,6 +162,7 @@ impl<F: Real> Request<F> {
     }
 
     /// Asks for the gradient `V f' U` (n_s, k, q).
+    #[doc(alias = "jacobian")]
     pub fn gradient(self) -> Self {
         Self { gradient: true, ..self }
     }
@@ -181,6 +184,8 @@ impl<F: Real> Request<F> {
     }
 
     /// Asks for the Laplacian, the trace of the Hessian (n_s, q).
+    #[doc(alias = "laplace")]
+    #[doc(alias = "trace")]
     pub fn laplacian(self) -> Self {
         Self { laplacian: true, ..self }
     }
@@ -197,6 +202,7 @@ impl<F: Real> Request<F> {
     }
 
     /// Asks for the Hessian-vector products `V H w^T` (n_s, k, kw, q) with each row of `w` (kw, d).
+    #[doc(alias = "hvp")]
     pub fn products(self, w: Array2<F>) -> Self {
         Self { products: Some(w), ..self }
     }
@@ -233,6 +239,7 @@ impl<F: Real> Request<F> {
     }
 
     /// Asks for the Laplacian of the Laplacian (n_s, q), `sum_ab d4f/dx_a^2 dx_b^2`.
+    #[doc(alias = "biharmonic")]
     pub fn bilaplacian(self) -> Self {
         Self { bilaplacian: true, ..self }
     }
@@ -253,7 +260,20 @@ impl<F: Real> Request<F> {
     }
 }
 
+impl<F: Real> std::str::FromStr for Request<F> {
+    type Err = Error;
+
+    /// As [`Request::parse`].
+    fn from_str(names: &str) -> Result<Self, Error> {
+        Self::parse(names)
+    }
+}
+
 /// The axes of a partial derivative: tuples, arrays, slices and vectors of indices.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name the axes of a partial derivative",
+    note = "give indices of inputs: `(0, 1)`, `[0, 0, 1]`, `&axes[..]` or a vector"
+)]
 pub trait IntoAxes {
     /// The indices.
     fn axes(&self) -> Vec<usize>;

@@ -18,6 +18,7 @@ macro_rules! fields {
         /// # Ok::<(), hessquik::Error>(())
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum Field {
             $($(#[doc = $doc])* $variant,)*
         }

@@ -55,6 +55,7 @@ macro_rules! activations {
         ///
         /// Below, f is the value, f', f'' and f''' its derivatives, and s(z) = 1/(1 + exp(-z)).
         #[derive(Clone, Debug)]
+        #[non_exhaustive]
         pub enum Activation {
             $(
                 $(#[doc = $doc])*
@@ -79,6 +80,7 @@ macro_rules! activations {
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type", rename_all = "snake_case", from = "Written")]
         #[allow(missing_docs)] // each is the activation of the same name
+        #[non_exhaustive]
         pub enum ActivationSpec {
             $( $variant $({ $( $setting: f64 ),* })?, )*
             Scaled { act: PlainActivationSpec, a: f64, b: f64 },

@@ -38,6 +38,7 @@ pub(crate) mod stop;
 mod sweeps;
 mod symmetric;
 pub(crate) mod tape;
+mod threads;
 mod tile;
 mod tiles;
 

@@ -4,6 +4,7 @@ use super::pullback::GradientSum;
 use super::share::one_of;
 use super::stop::{GoOn, asking};
 use super::tape::{Buffer, fit, grow};
+use super::threads;
 use super::tile::Workspace;
 use crate::{JetMut, Real};
 use ndarray::{ArrayView2, ArrayView4, ArrayViewMut4, Axis, Slice};
@@ -61,7 +62,7 @@ impl<F: Real> Call<F> {
         out.each(|_, array| bytes += array.len() * size_of::<F>());
         let past_caches = bytes > CACHES && (lent || bytes < KEPT);
         let tile = self.tile_for(x.nrows());
-        let parallel = x.nrows() > tile && rayon::current_num_threads() > 1;
+        let parallel = x.nrows() > tile && threads::count() > 1;
         let share = if parallel { x.nrows().div_ceil(tile) } else { 1 };
         self.run_tiles(x, out, (tile, past_caches, share), go_on);
     }
@@ -90,7 +91,7 @@ impl<F: Real> Call<F> {
         let first = || self.run_tiles(x.0, out.0, how, go_on);
         let second = || self.run_tiles(x.1, out.1, how, go_on);
         if tiles > 1 {
-            rayon::join(first, second);
+            threads::join(first, second);
         } else {
             first();
             second();
@@ -194,8 +195,10 @@ impl<F: Real> Call<F> {
         }
         let half = range.start + range.len() / 2;
         let (left, right) = x_bar.split_at_mut((half - range.start) * len);
-        let ((left, mut sum), (right, other)) =
-            rayon::join(|| self.sum(range.start..half, len, left, one), || self.sum(half..range.end, len, right, one));
+        let ((left, mut sum), (right, other)) = threads::join(
+            || self.sum(range.start..half, len, left, one),
+            || self.sum(half..range.end, len, right, one),
+        );
         sum.add(other, &mut self.program.space().space.reverse);
         (left + right, sum)
     }

@@ -1,5 +1,6 @@
 //! Threads that have no tile of their own share the large products of others: results are cut into rows, each of which is
 //! computed as if alone, so that the bits do not depend on who did.
+use super::threads;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ impl Drop for Sharing {
 
 /// One of so many `tiles` that go on at once.
 pub(crate) fn one_of<R>(tiles: usize, tile: impl FnOnce() -> R) -> R {
-    let threads = rayon::current_num_threads() / tiles.max(1);
+    let threads = threads::count() / tiles.max(1);
     let _sharing = Sharing { before: THREADS.replace(threads.max(1)) };
     tile()
 }
@@ -50,7 +51,7 @@ fn halves<F: Send>(
         return part(rows, c);
     }
     let (middle, (top, bottom)) = (rows.start + cut, c.split_at_mut(cut * stride));
-    rayon::join(
+    threads::join(
         || halves(rows.start..middle, upper, unit, (top, stride), part),
         || halves(middle..rows.end, parts - upper, unit, (bottom, stride), part),
     );

@@ -63,6 +63,7 @@ pub struct TermSpec {
 /// A node of a graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum NodeSpec {
     /// The point.
     Input {},

@@ -32,6 +32,7 @@ pub type FilterNetwork<F> = Formula<FilterNetworkSpec, F>;
 /// The factors that multiply the linear maps of a [`FilterNetwork`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Filter {
     /// Waves.
     #[default]

@@ -119,6 +119,10 @@ pub enum Parts<'a, F> {
 /// assert_eq!(jet.hessian.unwrap().shape(), [1, 2, 2, 3]);
 /// # Ok::<(), hessquik::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer of `{F}`",
+    note = "implement `Layer<{F}>` with `forward_pass`, or check that the network and the points have one precision"
+)]
 pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
     /// The kind of layer, for messages: `"single"`.
     fn name(&self) -> String;

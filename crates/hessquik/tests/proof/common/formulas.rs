@@ -176,6 +176,7 @@ pub fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &N
                         let d = (0..u.len()).fold(T::zero(), |sum, c| sum + (u[c] - mu[[j, c]]) * (u[c] - mu[[j, c]]));
                         (own.get(&format!("{i}.gamma"))[[j]] * d * -0.5).exp()
                     }
+                    other => panic!("no formula of {other:?} here"),
                 };
                 phase.iter().enumerate().map(|(j, z)| z.sin() * bell(j)).collect::<Vec<T>>()
             };

@@ -249,6 +249,7 @@ pub fn activation<T: Scalar>(spec: &ActivationSpec, z: T) -> T {
             if z.re() > 0.0 { z * lambda } else { z.exp_m1() * (lambda * alpha) }
         }
         ActivationSpec::Scaled { act, a, b } => activation(&act.into(), z * b) * a,
+        ref other => panic!("no formula of {other:?} here"),
     }
 }
 
