@@ -121,10 +121,11 @@ impl<F: Real> Request<F> {
             (Some(a), Some(b)) => a.dim() == b.dim() && a.iter().zip(b).all(number),
             _ => false,
         };
-        let term = |(a, b): (&(Vec<usize>, F), &(Vec<usize>, F))| a.0 == b.0 && number((&a.1, &b.1));
         let same_terms = match (&self.terms, terms) {
             (None, None) => true,
-            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(term),
+            (Some(a), Some(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|((a, c), (b, e))| a == b && number((c, e)))
+            }
             _ => false,
         };
         (self.value, self.gradient, self.hessian, self.packed) == (*value, *gradient, *hessian, *packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import index
 from typing import Any
 
@@ -101,3 +102,14 @@ def indices(given: Any) -> Any:
     if isinstance(given, (bool, np.bool_)):
         raise TypeError("a boolean is not an index")
     return index(given)
+
+
+def terms(operator: Any) -> list[tuple[tuple[int, ...], float]] | None:
+    """The terms of an operator, of Python's own numbers; `None` of a matrix.
+
+    >>> terms({(0, 1): 2, (): 0.5})
+    [((0, 1), 2.0), ((), 0.5)]
+    """
+    if not isinstance(operator, Mapping):
+        return None
+    return [(indices(axes), float(c)) for axes, c in operator.items()]

@@ -7,7 +7,7 @@ from typing import Any, final
 from numpy.typing import ArrayLike
 
 from hessquik_rs.jet import Array
-from hessquik_rs.request import Block, Mode, Names, Pairs
+from hessquik_rs.request import Block, Mode, Names, Pairs, Terms
 
 def num_threads() -> int:
     """The number of threads that evaluations use."""
@@ -58,7 +58,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -74,7 +74,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -90,7 +90,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -107,7 +107,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -121,7 +121,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -134,7 +134,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,

@@ -303,14 +303,9 @@ class Network:
           of the request. They must not share memory with `x` or each other
         * `directions` (k, d), `outputs` (m, q): the directions along which derivatives are taken
         * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
-        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any
-          order up to 8), `directional` (an order): each adds its result
-        * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
-          of the request. They share no memory with `x` or each other
-        * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken
-        * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
-        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any
-          order up to 8), `directional` (an order): ask for these results
+        * `operator` (a matrix (k, k), or terms such as `{(0,): 1.0, (1, 1, 1): -2.0}` of any order up to 8), `products`
+          (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any order up to 8), `directional` (an order):
+          each adds its result
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -325,6 +320,11 @@ class Network:
         >>> again = net.evaluate(2 * x, "value,laplacian", partials=[(0, 1), (2, 2)], out=jet)
         >>> again.value is jet.value
         True
+
+        The linear part of the Korteweg-de Vries equation, u_t + u_xxx, of u(t, x, y):
+
+        >>> net.evaluate(x, operator={(0,): 1.0, (1, 1, 1): 1.0}).operator.shape
+        (5, 2)
         """
         if out is None:
             return Jet(self._engine.evaluate(x, request, **options))

@@ -157,7 +157,17 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let (k, q) = (sizes.k, sizes.q);
         let mut sweeps = Sweeps::values(graph);
         sweeps.careful = careful;
-        let mut work = Self { sweeps, request, k, q, adjoints: None, tangents: None, swept: Swept::default(), readings: Vec::new(), way };
+        let mut work = Self {
+            sweeps,
+            request,
+            k,
+            q,
+            adjoints: None,
+            tangents: None,
+            swept: Swept::default(),
+            readings: Vec::new(),
+            way,
+        };
         if request.value {
             let from = work.sweeps.u[graph.output];
             work.read(Field::Value, &[], from, (0..q).collect());

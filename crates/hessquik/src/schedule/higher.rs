@@ -66,8 +66,7 @@ impl<F: Real> Work<'_, '_, F> {
         forms.extend(self.operator_terms());
         if self.request.bilaplacian {
             let squares = (0..self.k).flat_map(|a| (a..self.k).map(move |b| (a, b)));
-            let terms: Vec<_> =
-                squares.map(|(a, b)| (vec![a, a, b, b], if a == b { 1.0 } else { 2.0 })).collect();
+            let terms: Vec<_> = squares.map(|(a, b)| (vec![a, a, b, b], if a == b { 1.0 } else { 2.0 })).collect();
             let mut form = Form::new(Field::Bilaplacian, vec![]);
             form.orders.insert(4, polarise::operator(&terms));
             forms.push(form);
@@ -302,7 +301,8 @@ impl<F: Real> Work<'_, '_, F> {
             parts => {
                 let all = self.zeros_of_tile(q * sums);
                 for Part { from, own, factor } in parts {
-                    let block = |r: usize, e: usize, p: usize| Block { from: r * own.len() + e, to: r * sums + p, len: 1 };
+                    let block =
+                        |r: usize, e: usize, p: usize| Block { from: r * own.len() + e, to: r * sums + p, len: 1 };
                     let blocks = (0..q).flat_map(|r| own.iter().enumerate().map(move |(e, &p)| block(r, e, p)));
                     let blocks = Some(blocks.collect());
                     self.list().push(all, Op::Move { x: *from, c: F::of(*factor), blocks, rows: None });

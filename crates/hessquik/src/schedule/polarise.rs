@@ -114,7 +114,10 @@ fn fourth_power_of_length(terms: &[(Vec<usize>, f64)]) -> Option<(Vec<usize>, f6
     let k = axes.len();
     let mixed = |axes: &[usize]| axes.len() == 4 && axes[0] == axes[1] && axes[2] == axes[3];
     let fits = |(a, c): &(Vec<usize>, f64)| {
-        mixed(a) && axes.contains(&a[0]) && axes.contains(&a[2]) && *c == if a[0] == a[2] { factor } else { 2.0 * factor }
+        mixed(a)
+            && axes.contains(&a[0])
+            && axes.contains(&a[2])
+            && *c == if a[0] == a[2] { factor } else { 2.0 * factor }
     };
     ((2..=3).contains(&k) && terms.len() == k * (k + 1) / 2 && terms.iter().all(fits)).then_some((axes, factor))
 }

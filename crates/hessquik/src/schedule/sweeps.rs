@@ -387,6 +387,7 @@ impl<'g, F: Real> Sweeps<'g, F> {
         let at = |taylor: &Taylor, p: NodeId, j: usize| taylor.c.get(j - 1).and_then(|c| c.get(p).copied().flatten());
         let rows = taylor.c[0].iter().flatten().map(|&id| self.list.buffers[id].rows).max()?;
         match &graph.nodes[node].kind {
+            // ANCHOR: added
             // act(z(t)) = sum_m act^(m)/m! (z(t) - z(0))^m, powers by the Cauchy product
             Kind::Pointwise { of, .. } => {
                 let mut terms = Vec::new();
@@ -409,6 +410,7 @@ impl<'g, F: Real> Sweeps<'g, F> {
                 let terms = pairs.map(|(a, b)| form.product(a, b, None)).collect();
                 self.list.sum(n, rows, terms)
             }
+            // ANCHOR_END: added
             _ => None,
         }
     }

@@ -5,7 +5,10 @@ use crate::hostile::{everything_network, modes};
 use crate::pushforward::{second, transposed};
 use common::random::{self};
 use common::{named, points};
-use hessquik::{Activation, Error, Evaluate, Field, Init, Layer, Mode, Network, Real, Request, Single, fully_connected};
+use hessquik::{
+    Activation, Error, Evaluate, Field, Init, Jet, Layer, Mode, Network, Prepared, Real, Request, Single,
+    fully_connected,
+};
 use ndarray::{Array2, array};
 use proptest::prelude::*;
 
@@ -124,10 +127,21 @@ fn second_order_is_a_matrix() {
     let matrix = of(Request::new().operator(b.clone()));
     let terms: Terms = b.indexed_iter().map(|((i, j), c)| (vec![i, j], *c)).collect();
     near(of(Request::new().operator_terms(&terms)), &matrix);
+    // and so are they in calls that are resolved once
+    let [by_terms, by_matrix] =
+        [Request::new().operator_terms(&terms), Request::new().operator(b.clone())].map(|request| {
+            let prepared = Prepared::new(&net, request).unwrap();
+            prepared.pullback(&x, &Jet { operator: Some(matrix.clone()), ..Jet::default() }.view()).unwrap()
+        });
+    assert_eq!(by_terms, by_matrix);
     // beside a derivative of another order, which has no matrix
-    let mixed: Terms = terms.iter().cloned().chain([(vec![1], 0.5), (vec![0, 2, 1], 1.0), (vec![1, 0, 2], -1.0)]).collect();
+    let mixed: Terms =
+        terms.iter().cloned().chain([(vec![1], 0.5), (vec![0, 2, 1], 1.0), (vec![1, 0, 2], -1.0)]).collect();
     let gradient = net.evaluate(&x, &Request::new().gradient()).unwrap().gradient.unwrap();
-    near(of(Request::new().operator_terms(&mixed)), &(&matrix + &gradient.index_axis(ndarray::Axis(1), 1).mapv(|g| 0.5 * g)));
+    near(
+        of(Request::new().operator_terms(&mixed)),
+        &(&matrix + &gradient.index_axis(ndarray::Axis(1), 1).mapv(|g| 0.5 * g)),
+    );
     let nothing = of(Request::new().operator_terms(&[([0, 1, 1], 2.0), ([1, 0, 1], -2.0)]));
     assert!(nothing.iter().all(|&e| e == 0.0));
     // along directions, to fewer outputs
