@@ -412,7 +412,14 @@ pub(crate) fn resolve<F: Real>(
         schedules.decide(request, reverse, false);
         return Ok(chain);
     };
-    let other = F::resolve(graph, request, reverse, false)?;
+    let other = match F::resolve(graph, request, reverse, false) {
+        // as of a direction for each of very many inputs
+        Err(Error::OutOfMemory { .. }) => {
+            schedules.decide(request, reverse, false);
+            return Ok(chain);
+        }
+        other => other?,
+    };
     let better = chain.gives_way_to(&other);
     schedules.decide(request, reverse, better);
     Ok(if better { other.instead_of(chain, request) } else { chain })

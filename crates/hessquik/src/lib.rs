@@ -62,6 +62,7 @@ mod architecture;
 pub mod check;
 mod engine;
 mod error;
+pub mod estimate;
 mod evaluate;
 mod execute;
 mod file;

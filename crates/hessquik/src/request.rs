@@ -349,7 +349,7 @@ impl<F: Real> Request<F> {
 }
 
 /// How errors name a term of an operator.
-struct Term<'a>(&'a [usize]);
+pub(crate) struct Term<'a>(pub &'a [usize]);
 
 impl fmt::Display for Term<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
