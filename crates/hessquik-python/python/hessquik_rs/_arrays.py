@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hessquik_rs.errors import ArrayError, DtypeError
+from hessquik_rs.errors import ArrayError, DtypeError, ShapeError, UnknownWeightError
 from hessquik_rs.jet import Array
 
 
@@ -113,3 +113,17 @@ def terms(operator: Any) -> list[tuple[tuple[int, ...], float]] | None:
     if not isinstance(operator, Mapping):
         return None
     return [(indices(axes), float(c)) for axes, c in operator.items()]
+
+
+def flat_rates(weights: Mapping[str, Array], given: Mapping[str, Any]) -> Array:
+    """Rates of weights by name as one vector in the order of all `weights`; those not given are zero."""
+    rates = {name: np.zeros_like(array) for name, array in weights.items()}
+    for name, array in given.items():
+        if name not in rates:
+            raise UnknownWeightError(f"no weight {name!r}; there are {', '.join(rates)}")
+        rate = np.asarray(array, rates[name].dtype)
+        if rate.shape != rates[name].shape:
+            wanted = list(rates[name].shape)
+            raise ShapeError(f"the tangent of weight {name} has shape {list(rate.shape)}, expected {wanted}")
+        rates[name] = rate
+    return np.concatenate([rate.ravel() for rate in rates.values()])

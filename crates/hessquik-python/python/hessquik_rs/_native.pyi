@@ -140,7 +140,16 @@ class Network:
         partials: Pairs | None = None,
         directional: int | None = None,
     ) -> int: ...
-    def check(self, x: ArrayLike, seed: int) -> list[tuple[str, bool, str, str]]: ...
+    def estimate(
+        self,
+        x: ArrayLike,
+        request: Sequence[str] | None,
+        draw: tuple[int, int, str, bool],
+        *,
+        operator: ArrayLike | Terms | None = None,
+        outputs: ArrayLike | None = None,
+    ) -> tuple[Array, Array]: ...
+    def check(self, x: ArrayLike, seed: int, order: int) -> list[tuple[str, bool, str, str]]: ...
 
 @final
 class TorchNetwork:

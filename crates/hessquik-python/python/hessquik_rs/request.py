@@ -61,8 +61,8 @@ class Options(TypedDict, total=False):
     mode: Mode | None
     """How second derivatives are computed; all modes give the same numbers."""
     operator: ArrayLike | Terms | None
-    """`B` (k, k): asks for `operator`, tr(B H). Or terms, `{(0,): 1.0, (1, 1, 1): -2.0}`: the sum of these partials times
-    their coefficients, orders 0 to 8."""
+    """`B` (k, k): asks for `operator`, tr(B H). Or terms, `{(0,): 1.0, (1, 1, 1): -2.0}`: the sum of these partials,
+    times their coefficients, of orders 0 to 8."""
     products: ArrayLike | None
     """Vectors `w` (kw, d): asks for `products`, `V H w^T`."""
     block: Block | None

@@ -41,7 +41,7 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
 
     def partial(axes: Sequence[int]) -> Tensor:
         """The mixed partial along directions by their numbers, (n, q)."""
-        h = g
+        h: Callable[[Tensor], Tensor] = g
         for axis in axes:
             h = along(rows[int(axis)], h)
         return torch.func.vmap(h)(x)
@@ -90,4 +90,4 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
 
 def along(v: Tensor, f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """The derivative of a function along a direction."""
-    return lambda p: torch.func.jvp(f, (p,), (v,))[1]  # type: ignore[no-any-return]
+    return lambda p: torch.func.jvp(f, (p,), (v,))[1]
