@@ -184,7 +184,7 @@ fn many_inputs() {
     let found = estimate(&net, &x, &Quantity::Laplacian, &options).unwrap();
     // f = tanh(x K + b) W + c, up to the activation of the last layer
     let weights: Vec<Array2<f64>> = net.weights().iter().map(|(_, w)| matrix(&w.mapv(f64::from))).collect();
-    let z = x.mapv(f64::from).dot(&weights[0]) + &weights[1].t();
+    let z = x.mapv(f64::from).dot(&weights[0]) + weights[1].t();
     let lengths = weights[0].mapv(|k| k * k).sum_axis(Axis(0));
     let t = z.mapv(f64::tanh);
     let wanted = (t.mapv(|t| -2.0 * t * (1.0 - t * t)) * lengths).dot(&weights[2]);
