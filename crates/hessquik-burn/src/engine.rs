@@ -127,7 +127,7 @@ impl<F: Precision> State<F> {
 /// The request in another precision.
 fn cast<F: Real>(request: &Request<f64>) -> Request<F> {
     let Request { value, gradient, hessian, packed, diagonal, laplacian, factored, .. } = *request;
-    let Request { operator, products, block, partials, directions, outputs, mode, .. } = request.clone();
+    let Request { operator, terms, products, block, partials, directions, outputs, mode, .. } = request.clone();
     let Request { directional, bilaplacian, .. } = *request;
     let matrix = |a: Option<ndarray::Array2<f64>>| a.map(|a| a.mapv(F::of));
     let mut cast = Request::new();
@@ -135,6 +135,7 @@ fn cast<F: Real>(request: &Request<f64>) -> Request<F> {
     (cast.diagonal, cast.laplacian, cast.factored) = (diagonal, laplacian, factored);
     (cast.operator, cast.products, cast.block, cast.partials) = (matrix(operator), matrix(products), block, partials);
     (cast.directional, cast.bilaplacian) = (directional, bilaplacian);
+    cast.terms = terms.map(|terms| terms.into_iter().map(|(axes, c)| (axes, F::of(c))).collect());
     (cast.directions, cast.outputs, cast.mode) = (matrix(directions), matrix(outputs), mode);
     cast
 }

@@ -237,12 +237,14 @@ fn collect(
 /// An error for orders that only the engine has.
 fn up_to_second(request: &Request<f64>) -> Result<(), Error> {
     let other = |axes: &Vec<usize>| axes.len() != 2;
-    let higher = request.directional.is_some() || request.bilaplacian || request.partials.iter().flatten().any(other);
+    let higher = request.directional.is_some() || request.bilaplacian || request.terms.is_some();
+    let higher = higher || request.partials.iter().flatten().any(other);
     if !higher {
         return Ok(());
     }
     Err(Error::Unsupported {
-        what: "a derivative of another order than two among the partials, or along directions".into(),
+        what: "a derivative of another order than two among the partials or along directions, or an operator given by terms"
+            .into(),
         message: "on this device there are values, gradients and second derivatives; evaluate on the device cpu".into(),
     })
 }

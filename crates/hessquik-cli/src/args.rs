@@ -269,6 +269,9 @@ pub struct Check {
     /// Seed of the random points and perturbations
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Also check derivatives of orders up to this one, 3 to 8, each against the order below
+    #[arg(long, value_name = "ORDER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=8))]
+    pub order: u8,
 }
 
 /// Show how a request would be computed, what it costs, and what the alternatives cost

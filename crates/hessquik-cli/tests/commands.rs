@@ -111,6 +111,19 @@ fn checks_pass_on_good_models() {
 }
 
 #[test]
+fn checks_of_higher_orders() {
+    let (folder, model) = (Folder::new(), golden("fully_connected").display().to_string());
+    let text = folder.run(&format!("check {model} --order 5")).ok().stdout;
+    for words in ["orders 1 to 5", "Derivative of order 5 PASSED!", "Partial 0-0-0-0-0 PASSED!", "all 9 checks passed"]
+    {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    let json = folder.run(&format!("check {model} --order 3 --json")).ok().json();
+    assert_eq!(json["checks"][6]["report"]["orders"].as_array().unwrap().len(), 3);
+    folder.run(&format!("check {model} --order 9")).fails(2, &["9", "2..=8"]);
+}
+
+#[test]
 fn a_failed_check_has_an_exit_code_of_its_own() {
     // at its corner, where there is no derivative
     let folder = Folder::new();

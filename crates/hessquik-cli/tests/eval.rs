@@ -276,3 +276,27 @@ fn shares_are_parts_of_the_whole() {
         folder.run(&format!("eval {model} --input x.npy --share {share} -o out")).fails(2, &[words]);
     }
 }
+
+#[test]
+fn operators_by_terms() {
+    let (folder, want) = (Folder::new(), tensors(&golden("blocks")));
+    folder.write("x.npy", npy_of(&want["x"]));
+    let request = "value,gradient,hessian,partials:0-0-0+1-2-2-1,operator:=.5+0=-1e+0+1-0=2+0-0-0+1-1-2-2=-3";
+    eval(&folder, "blocks", "x.npy", &format!("--request {request} -o out.safetensors"));
+    let found = folder.tensors("out.safetensors");
+    let at = |name: &str, i: usize| found[name].numbers[i];
+    for (s, operator) in found["operator"].numbers.iter().enumerate() {
+        let second = 0.5 * at("value", s) - at("gradient", 3 * s) + 2.0 * at("hessian", 9 * s + 1);
+        let wanted = second + at("partials", 2 * s) - 3.0 * at("partials", 2 * s + 1);
+        assert!((operator - wanted).abs() < 1e-11 * wanted.abs().max(1.0), "{operator} for {wanted} at {s}");
+    }
+    folder.write("b.csv", "1 2 0\n0 -1 0\n0 0 3\n");
+    let line = |request: &str| format!("eval {} --input x.npy -o no --request {request}", golden("blocks").display());
+    for (code, request, words) in [
+        (3, "operator:0=1 --operator b.csv", ["matrix", "terms"]),
+        (3, "operator:0-3=1", ["(0, 3)", "less than 3"]),
+        (2, "operator:0=one", ["0=one", "operator:0=1"]),
+    ] {
+        folder.run(&line(request)).fails(code, &words);
+    }
+}

@@ -1,6 +1,6 @@
 //! All derivative checks of a network at some points.
 use hessquik::check::{self, DifferenceOptions, DirectionalOptions, Options};
-use hessquik::{Error, Mode, Network};
+use hessquik::{Error, Layer, Mode, Network};
 use ndarray::ArrayView2;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ pub fn json(report: &impl serde::Serialize) -> PyResult<String> {
 }
 
 /// Runs all checks.
-pub fn all(network: &Network<f64>, x: ArrayView2<f64>, seed: u64) -> Result<Vec<Outcome>, Error> {
+pub fn all(network: &Network<f64>, x: ArrayView2<f64>, seed: u64, order: usize) -> Result<Vec<Outcome>, Error> {
     let mut outcomes = Vec::new();
     let mut add = |name: String, report: &dyn Report, passed: bool| {
         outcomes.push((name, passed, report.table(), report.json()));
@@ -33,6 +33,13 @@ pub fn all(network: &Network<f64>, x: ArrayView2<f64>, seed: u64) -> Result<Vec<
     let options = DirectionalOptions { seed, ..DirectionalOptions::default() };
     let report = check::directional_derivative_check(network, &x, &options)?;
     add("Along random directions, in every mode".into(), &report, report.passed());
+    if order > 2 {
+        let report = check::higher_derivative_check(network, &x, order, &Options { seed, ..Options::default() })?;
+        add(format!("Derivatives of orders 1 to {order} along a direction"), &report, report.passed());
+        let partials = check::some_partials(network.dim_input(), order);
+        let report = check::partials_check_finite_difference(network, &x, &partials, &DifferenceOptions::default())?;
+        add(format!("Partials of orders 3 to {order}"), &report, report.passed());
+    }
     if network.n_weights() > 0 {
         let options = Options { hessian: true, seed, ..Options::default() };
         let report = check::network_derivative_check(network, &x, &options)?;

@@ -4,6 +4,7 @@ mod array;
 mod calls;
 mod checks;
 mod errors;
+mod estimates;
 mod lend;
 mod network;
 mod pool;

@@ -3,6 +3,7 @@ use crate::array::{self, Float};
 use crate::calls;
 use crate::checks;
 use crate::errors::{self, raise};
+use crate::estimates::{self, Draw};
 use crate::pool;
 use crate::results::views;
 use crate::settings::fit;
@@ -384,15 +385,33 @@ impl Network {
         })
     }
 
-    /// Derivative checks at points `x`, in double precision: name, verdict, table and JSON of each.
-    fn check(&self, py: Python<'_>, x: &Bound<'_, PyAny>, seed: u64) -> PyResult<Vec<checks::Outcome>> {
+    /// Mean and standard error of an estimate from random directions.
+    #[pyo3(signature = (x, request, draw, **options))]
+    fn estimate<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        request: Option<&Bound<'py, PyAny>>,
+        draw: (usize, u64, String, bool),
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let (directions, seed, kind, per_point) = draw;
+        let draw = Draw { directions, seed, kind, per_point };
+        with!(self, shared => {
+            estimates::estimate(py, &shared.get(), x, Wish::<F>::parse(request, options)?, &draw)
+        })
+    }
+
+    /// Derivative checks at points `x`, in double precision: name, verdict, table and JSON of each; and those of orders up
+    /// to `order`.
+    fn check(&self, py: Python<'_>, x: &Bound<'_, PyAny>, seed: u64, order: usize) -> PyResult<Vec<checks::Outcome>> {
         let x = array::read::<f64>("x", x)?;
         let x = array::fixed::<f64, Ix2>("x", x.as_array())?.to_owned();
         let network = match &self.0 {
             Precision::F32(shared) => shared.get().network.cast().map_err(raise)?,
             Precision::F64(shared) => shared.get().network.clone(),
         };
-        pool::run_alone(py, move |_| checks::all(&network, x.view(), seed))?.map_err(raise)
+        pool::run_alone(py, move |_| checks::all(&network, x.view(), seed, order))?.map_err(raise)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {

@@ -4,7 +4,7 @@ use crate::errors;
 use hessquik::{Field, Mode, Plan, Request};
 use ndarray::{Array2, Ix2};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 
 /// The result of this name.
 pub fn named(name: &str) -> PyResult<Field> {
@@ -88,7 +88,10 @@ impl<F: Float> Wish<F> {
             request = name.ask(request).expect("one that needs nothing but its name");
         }
         if let Some(b) = &options.operator {
-            request = request.operator(matrix("operator", b)?);
+            request = match b.cast::<PyMapping>() {
+                Ok(terms) => request.operator_terms(&self::terms(terms)?),
+                Err(_) => request.operator(matrix("operator", b)?),
+            };
         }
         if let Some(w) = &options.products {
             request = request.products(matrix("products", w)?);
@@ -140,6 +143,29 @@ fn list(names: &Bound<'_, PyAny>) -> PyResult<Vec<Field>> {
         }
     }
     Ok(list)
+}
+
+/// The terms of an operator: tuples of axes, each with its coefficient.
+fn terms<F: Float>(terms: &Bound<'_, PyMapping>) -> PyResult<Vec<(Vec<usize>, F)>> {
+    let mut found = Vec::new();
+    for pair in terms.items()? {
+        let (axes, c): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+        let what = format!("the operator's term {}", axes.repr()?);
+        let wanted = "a tuple of axes such as (0, 1, 1); the value is ()";
+        let tuple: Vec<usize> = match axes.cast::<PyTuple>() {
+            Ok(tuple) => indices("the operator's term", tuple, wanted)?,
+            Err(_) => return Err(errors::request(format!("{what}: expected {wanted}"))),
+        };
+        let Ok(number) = c.extract::<f64>() else {
+            return Err(errors::request(format!("the coefficient of {what} is {c}, expected a number")));
+        };
+        if number.is_finite() && !F::of(number).is_finite() {
+            let wanted = "a number that float32 can represent, the precision of the network";
+            return Err(errors::setting(&format!("the coefficient of {what}"), format!("{number:e}"), wanted));
+        }
+        found.push((tuple, F::of(number)));
+    }
+    Ok(found)
 }
 
 fn matrix<F: Float>(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Array2<F>> {

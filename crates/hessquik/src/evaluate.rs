@@ -416,6 +416,8 @@ pub(crate) fn resolve<F: Real>(
     request: &Request<F>,
     reverse: bool,
 ) -> Result<Call<F>, Error> {
+    let k = request.directions.as_ref().map_or_else(|| program.width(0), |v| v.nrows());
+    let request = &*request.of_matrix(k)?;
     if program.graph.is_some() {
         return F::resolve(program, request, reverse, false);
     }
@@ -432,7 +434,14 @@ pub(crate) fn resolve<F: Real>(
         schedules.decide(request, reverse, false);
         return Ok(chain);
     };
-    let other = F::resolve(graph, request, reverse, false)?;
+    let other = match F::resolve(graph, request, reverse, false) {
+        // as of a direction for each of very many inputs
+        Err(Error::OutOfMemory { .. }) => {
+            schedules.decide(request, reverse, false);
+            return Ok(chain);
+        }
+        other => other?,
+    };
     let better = chain.gives_way_to(&other);
     schedules.decide(request, reverse, better);
     Ok(if better { other.instead_of(chain, request) } else { chain })

@@ -70,6 +70,7 @@ mod architecture;
 pub mod check;
 mod engine;
 mod error;
+pub mod estimate;
 mod evaluate;
 mod execute;
 #[cfg(feature = "files")]

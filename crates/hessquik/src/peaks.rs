@@ -38,7 +38,7 @@ pub fn peaks<F: Real, S: Data<Elem = F>>(y: &ArrayBase<S, Ix2>, request: &Reques
         return Err(Error::Request(crate::request::EMPTY.into()));
     }
     let directed = r.directions.is_some() || r.outputs.is_some() || r.products.is_some() || r.operator.is_some();
-    if directed || r.factored || r.block.is_some() || r.partials.is_some() {
+    if directed || r.factored || r.block.is_some() || r.partials.is_some() || r.higher_order() {
         let known = "value, gradient, hessian, packed, diagonal and laplacian";
         return Err(Error::Request(format!("peaks gives {known}, along no directions")));
     }

@@ -1,9 +1,15 @@
 //! What to compute: which derivatives, along which directions, in which mode.
 use crate::{Error, Field, Plan, Real, did_you_mean};
 use ndarray::Array2;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// What an empty request is told.
 pub(crate) const EMPTY: &str = "the request is empty; ask for at least one result, such as the value or the Hessian";
+
+/// The highest order of derivatives: a pullback needs one more of the activations, of which there are nine.
+pub(crate) const HIGHEST: usize = 8;
 
 /// How second derivatives are computed; every mode gives the same numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,6 +68,7 @@ pub struct Request<F> {
     pub laplacian: bool,
     pub factored: bool,
     pub operator: Option<Array2<F>>,
+    pub terms: Option<Vec<(Vec<usize>, F)>>,
     pub products: Option<Array2<F>>,
     pub block: Option<(Vec<usize>, Vec<usize>)>,
     pub partials: Option<Vec<Vec<usize>>>,
@@ -109,27 +116,93 @@ impl<F: Real> Request<F> {
     pub(crate) fn same(&self, other: &Self) -> bool {
         let Self { value, gradient, hessian, packed, diagonal, laplacian, factored, .. } = other;
         let Self { operator, products, block, partials, directions, outputs, mode, .. } = other;
-        let Self { directional, bilaplacian, .. } = other;
+        let Self { directional, bilaplacian, terms, .. } = other;
         let number = |(a, b): (&F, &F)| a.as_f64().to_bits() == b.as_f64().to_bits();
         let matrix = |a: &Option<Array2<F>>, b: &Option<Array2<F>>| match (a, b) {
             (None, None) => true,
             (Some(a), Some(b)) => a.dim() == b.dim() && a.iter().zip(b).all(number),
             _ => false,
         };
+        let same_terms = match (&self.terms, terms) {
+            (None, None) => true,
+            (Some(a), Some(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|((a, c), (b, e))| a == b && number((c, e)))
+            }
+            _ => false,
+        };
         (self.value, self.gradient, self.hessian, self.packed) == (*value, *gradient, *hessian, *packed)
             && (self.diagonal, self.laplacian, self.factored) == (*diagonal, *laplacian, *factored)
             && (&self.block, &self.partials, &self.mode) == (block, partials, mode)
             && (self.directional, self.bilaplacian) == (*directional, *bilaplacian)
+            && same_terms
             && matrix(&self.directions, directions)
             && matrix(&self.outputs, outputs)
             && matrix(&self.operator, operator)
             && matrix(&self.products, products)
     }
 
-    /// Bytes of its matrices.
+    /// Bytes of its matrices and terms.
     pub(crate) fn bytes(&self) -> usize {
         let matrices = [&self.operator, &self.products, &self.directions, &self.outputs];
-        matrices.into_iter().flatten().map(|m| m.len() * size_of::<F>()).sum()
+        let term = |(axes, _): &(Vec<usize>, F)| size_of::<(Vec<usize>, F)>() + size_of_val(&axes[..]);
+        let terms: usize = self.terms.iter().flatten().map(term).sum();
+        matrices.into_iter().flatten().map(|m| m.len() * size_of::<F>()).sum::<usize>() + terms
+    }
+
+    /// The same request with an operator of second order as a matrix (k, k) if it is given by terms: with as many
+    /// directions as a matrix has room for, the sweeps for matrices serve such an operator too.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] and [`Error::Request`] for terms that are none.
+    pub(crate) fn of_matrix(&self, k: usize) -> Result<Cow<'_, Self>, Error> {
+        /// Most directions.
+        const MOST: usize = 512;
+        let Some(terms) = &self.terms else { return Ok(Cow::Borrowed(self)) };
+        if self.operator.is_some() {
+            return Err(Error::Request("the operator is given as a matrix and as terms; give one of them".into()));
+        }
+        if terms.is_empty() {
+            return Err(Error::Request("the operator has no terms; give at least one".into()));
+        }
+        for (axes, c) in terms {
+            let term = Term(axes);
+            if axes.len() > HIGHEST {
+                return Err(Error::setting(format!("the order of {term}"), axes.len(), format!("0 to {HIGHEST}")));
+            }
+            if let Some(axis) = axes.iter().find(|&&axis| axis >= k) {
+                let wanted = format!("less than {k}, the number of {}", self.axes());
+                return Err(Error::setting(format!("an axis of {term}"), axis, wanted));
+            }
+            if !c.is_finite() {
+                return Err(Error::setting(format!("the coefficient of {term}"), c, "a finite number"));
+            }
+        }
+        if k > MOST || terms.iter().any(|(axes, _)| axes.len() != 2) {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut b = Array2::zeros((k, k));
+        terms.iter().for_each(|(axes, c)| b[[axes[0], axes[1]]] += *c);
+        Ok(Cow::Owned(Self { terms: None, operator: Some(b), ..self.clone() }))
+    }
+
+    /// The terms of its operator by order, those of the same axes together, without those that cancel.
+    pub(crate) fn terms_by_order(&self) -> BTreeMap<usize, Vec<(Vec<usize>, f64)>> {
+        let mut sums: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
+        for (axes, c) in self.terms.iter().flatten() {
+            let mut axes = axes.clone();
+            axes.sort_unstable();
+            *sums.entry(axes).or_default() += c.as_f64();
+        }
+        let mut orders = BTreeMap::<usize, Vec<_>>::new();
+        for (axes, c) in sums.into_iter().filter(|(_, c)| *c != 0.0) {
+            orders.entry(axes.len()).or_default().push((axes, c));
+        }
+        orders
+    }
+
+    /// What axes count.
+    fn axes(&self) -> &'static str {
+        if self.directions.is_some() { "directions" } else { "inputs" }
     }
 
     pub(crate) fn second_order(&self) -> bool {
@@ -139,6 +212,7 @@ impl<F: Real> Request<F> {
             || self.laplacian
             || self.factored
             || self.operator.is_some()
+            || self.terms.is_some()
             || self.products.is_some()
             || self.block.is_some()
             || self.partials.is_some()
@@ -148,7 +222,7 @@ impl<F: Real> Request<F> {
 
     /// Whether something of it is beyond pairs of directions: partials of other orders than two, and what is made of them.
     pub(crate) fn higher_order(&self) -> bool {
-        self.directional.is_some() || self.bilaplacian || self.higher_partials()
+        self.directional.is_some() || self.bilaplacian || self.terms.is_some() || self.higher_partials()
     }
 
     /// Whether there are partials of other orders than two.
@@ -199,6 +273,27 @@ impl<F: Real> Request<F> {
     /// Asks for the second-order operator `tr(B H)` (n_s, q); `B` (k, k) need be neither definite nor symmetric.
     pub fn operator(self, b: Array2<F>) -> Self {
         Self { operator: Some(b), ..self }
+    }
+
+    /// Asks for an operator of any order up to 8 (n_s, q), the sum of its terms: a coefficient times the partial
+    /// derivative along a tuple of axes (or of directions, if they are set); no axes stand for the value. The order of
+    /// the axes of a term is immaterial, and terms of the same axes add up. The result is
+    /// [`Jet::operator`](crate::Jet::operator), as that of a matrix is.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Request, fully_connected};
+    /// // the linear part of the Kuramoto-Sivashinsky equation, u_t + u_xx + u_xxxx, of u(t, x)
+    /// let network = fully_connected::<f64>(&[2, 8, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let x = ndarray::Array2::ones((5, 2));
+    /// let terms = [(&[0][..], 1.0), (&[1, 1], 1.0), (&[1, 1, 1, 1], 1.0)];
+    /// let operator = network.evaluate(&x, &Request::new().operator_terms(&terms))?.operator.unwrap();
+    /// let partials = Request::new().any_partials(&terms.map(|(axes, _)| axes));
+    /// let partials = network.evaluate(&x, &partials)?.partials.unwrap();
+    /// assert!((operator[[2, 0]] - partials.slice(ndarray::s![2, .., 0]).sum()).abs() < 1e-12);
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    pub fn operator_terms<A: IntoAxes>(self, terms: &[(A, F)]) -> Self {
+        Self { terms: Some(terms.iter().map(|(axes, c)| (axes.axes(), *c)).collect()), ..self }
     }
 
     /// Asks for the Hessian-vector products `V H w^T` (n_s, k, kw, q) with each row of `w` (kw, d).
@@ -266,6 +361,17 @@ impl<F: Real> std::str::FromStr for Request<F> {
     /// As [`Request::parse`].
     fn from_str(names: &str) -> Result<Self, Error> {
         Self::parse(names)
+    }
+}
+
+/// How errors name a term of an operator.
+pub(crate) struct Term<'a>(pub &'a [usize]);
+
+impl fmt::Display for Term<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axes = self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let comma = if self.0.len() == 1 { "," } else { "" };
+        write!(f, "the operator's term ({axes}{comma})")
     }
 }
 

@@ -32,6 +32,15 @@ pub fn run(args: &Check) -> Result<Report, Failure> {
     let options = DirectionalOptions { seed: args.seed, ..DirectionalOptions::default() };
     let report = check::directional_derivative_check(&network, &x, &options)?;
     checks.add("Along random directions, in every mode", &report, report.passed());
+    if args.order > 2 {
+        let order = usize::from(args.order);
+        let options = Options { seed: args.seed, ..Options::default() };
+        let report = check::higher_derivative_check(&network, &x, order, &options)?;
+        checks.add(&format!("Derivatives of orders 1 to {order} along a direction"), &report, report.passed());
+        let partials = check::some_partials(network.dim_input(), order);
+        let report = check::partials_check_finite_difference(&network, &x, &partials, &DifferenceOptions::default())?;
+        checks.add(&format!("Partials of orders 3 to {order}"), &report, report.passed());
+    }
     if network.n_weights() > 0 {
         let options = Options { hessian: true, seed: args.seed, ..Options::default() };
         let report = check::network_derivative_check(&network, &x, &options)?;

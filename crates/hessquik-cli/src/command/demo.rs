@@ -50,8 +50,14 @@ pub fn run() -> Result<Report, Failure> {
         output: folder.join("results.safetensors"),
         writing: Writing::default(),
     })?;
-    let checked =
-        check::run(&Check { model: model.clone(), input: None, reading: Reading::default(), points: 10, seed: 0 })?;
+    let checked = check::run(&Check {
+        model: model.clone(),
+        input: None,
+        reading: Reading::default(),
+        points: 10,
+        seed: 0,
+        order: 2,
+    })?;
 
     let network = Network::<f64>::load(&model)?;
     let text = text(&evaluated.json, &table(&network, x.slice(s![..3, ..]))?, checked.passed);

@@ -64,6 +64,7 @@ from hessquik_rs.architecture import (
     squareplus,
 )
 from hessquik_rs.check import Check, Checks
+from hessquik_rs.estimate import Estimate
 from hessquik_rs.explanation import Candidate, Explanation, Plan
 from hessquik_rs.jet import FactoredHessian, Gradients, Jet
 from hessquik_rs.network import Network
@@ -77,6 +78,7 @@ __all__ = [
     "Candidate",
     "Check",
     "Checks",
+    "Estimate",
     "Explanation",
     "FactoredHessian",
     "Gradients",

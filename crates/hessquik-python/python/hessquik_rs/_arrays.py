@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import index
 from typing import Any
 
 import numpy as np
 
-from hessquik_rs.errors import ArrayError, DtypeError
+from hessquik_rs.errors import ArrayError, DtypeError, ShapeError, UnknownWeightError
 from hessquik_rs.jet import Array
 
 
@@ -101,3 +102,28 @@ def indices(given: Any) -> Any:
     if isinstance(given, (bool, np.bool_)):
         raise TypeError("a boolean is not an index")
     return index(given)
+
+
+def terms(operator: Any) -> list[tuple[tuple[int, ...], float]] | None:
+    """The terms of an operator, of Python's own numbers; `None` of a matrix.
+
+    >>> terms({(0, 1): 2, (): 0.5})
+    [((0, 1), 2.0), ((), 0.5)]
+    """
+    if not isinstance(operator, Mapping):
+        return None
+    return [(indices(axes), float(c)) for axes, c in operator.items()]
+
+
+def flat_rates(weights: Mapping[str, Array], given: Mapping[str, Any]) -> Array:
+    """Rates of weights by name as one vector in the order of all `weights`; those not given are zero."""
+    rates = {name: np.zeros_like(array) for name, array in weights.items()}
+    for name, array in given.items():
+        if name not in rates:
+            raise UnknownWeightError(f"no weight {name!r}; there are {', '.join(rates)}")
+        rate = np.asarray(array, rates[name].dtype)
+        if rate.shape != rates[name].shape:
+            wanted = list(rates[name].shape)
+            raise ShapeError(f"the tangent of weight {name} has shape {list(rate.shape)}, expected {wanted}")
+        rates[name] = rate
+    return np.concatenate([rate.ravel() for rate in rates.values()])

@@ -7,7 +7,7 @@ from typing import Any, final
 from numpy.typing import ArrayLike
 
 from hessquik_rs.jet import Array
-from hessquik_rs.request import Block, Mode, Names, Pairs
+from hessquik_rs.request import Block, Mode, Names, Pairs, Terms
 
 def num_threads() -> int:
     """The number of threads that evaluations use."""
@@ -58,7 +58,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -74,7 +74,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -90,7 +90,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -107,7 +107,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -121,7 +121,7 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
@@ -134,13 +134,22 @@ class Network:
         directions: ArrayLike | None = None,
         outputs: ArrayLike | None = None,
         mode: Mode | None = None,
-        operator: ArrayLike | None = None,
+        operator: ArrayLike | Terms | None = None,
         products: ArrayLike | None = None,
         block: Block | None = None,
         partials: Pairs | None = None,
         directional: int | None = None,
     ) -> int: ...
-    def check(self, x: ArrayLike, seed: int) -> list[tuple[str, bool, str, str]]: ...
+    def estimate(
+        self,
+        x: ArrayLike,
+        request: Sequence[str] | None,
+        draw: tuple[int, int, str, bool],
+        *,
+        operator: ArrayLike | Terms | None = None,
+        outputs: ArrayLike | None = None,
+    ) -> tuple[Array, Array]: ...
+    def check(self, x: ArrayLike, seed: int, order: int) -> list[tuple[str, bool, str, str]]: ...
 
 @final
 class TorchNetwork:

@@ -72,7 +72,7 @@ class Jet:
     | `packed` | its upper half, row by row | (n_s, k (k + 1) / 2, q) |
     | `diagonal` | its diagonal | (n_s, k, q) |
     | `laplacian` | its trace | (n_s, q) |
-    | `operator` | tr(B H) | (n_s, q) |
+    | `operator` | tr(B H), or the sum of the terms of an operator | (n_s, q) |
     | `products` | `V H w^T` | (n_s, k, kw, q) |
     | `block` | `H[rows, cols]` | (n_s, rows, cols, q) |
     | `partials` | the mixed partial of each tuple of axes | (n_s, p, q) |

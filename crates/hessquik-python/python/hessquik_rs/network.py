@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
+from hessquik_rs._arrays import flat_rates
 from hessquik_rs._files import check_replaceable, claim, release
 from hessquik_rs._state_dict import State, chain
 from hessquik_rs._var import Var, graph
@@ -20,9 +21,10 @@ from hessquik_rs._var import weights as listed_weights
 from hessquik_rs.architecture import Activation, Architecture, as_json
 from hessquik_rs.check import Check, Checks
 from hessquik_rs.errors import SettingError, ShapeError, UnknownWeightError
+from hessquik_rs.estimate import Estimate, Kind, Quantity
 from hessquik_rs.explanation import Explanation
 from hessquik_rs.jet import Array, Gradients, Jet
-from hessquik_rs.request import Names, Options
+from hessquik_rs.request import Names, Options, Terms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,6 +42,12 @@ def _seed(seed: int) -> int:
         number = -1
     if not 0 <= number < 2**64:
         raise SettingError(f"the seed is {seed!r}, expected a whole number, at least 0 and less than 2**64")
+    return number
+
+
+def _count(count: int) -> int:
+    if (number := index(count)) < 0:
+        raise SettingError(f"the number of directions is {count!r}, expected at least 2")
     return number
 
 
@@ -303,14 +311,9 @@ class Network:
           of the request. They must not share memory with `x` or each other
         * `directions` (k, d), `outputs` (m, q): the directions along which derivatives are taken
         * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
-        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any
-          order up to 8), `directional` (an order): each adds its result
-        * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
-          of the request. They share no memory with `x` or each other
-        * `directions` (k, d), `outputs` (m, q): along which the derivatives are taken
-        * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
-        * `operator` (k, k), `products` (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any
-          order up to 8), `directional` (an order): ask for these results
+        * `operator` (a matrix (k, k), or terms such as `{(0,): 1.0, (1, 1, 1): -2.0}` of any order up to 8), `products`
+          (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any order up to 8), `directional` (an order):
+          each adds its result
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -325,6 +328,11 @@ class Network:
         >>> again = net.evaluate(2 * x, "value,laplacian", partials=[(0, 1), (2, 2)], out=jet)
         >>> again.value is jet.value
         True
+
+        The linear part of the Korteweg-de Vries equation, u_t + u_xxx, of u(t, x, y):
+
+        >>> net.evaluate(x, operator={(0,): 1.0, (1, 1, 1): 1.0}).operator.shape
+        (5, 2)
         """
         if out is None:
             return Jet(self._engine.evaluate(x, request, **options))
@@ -421,18 +429,7 @@ class Network:
 
     def _rates(self, weights: ArrayLike | Mapping[str, ArrayLike] | None) -> Any:
         """Rates of the weights as one flat vector."""
-        if not isinstance(weights, Mapping):
-            return weights
-        rates = {name: np.zeros_like(array) for name, array in self.weights().items()}
-        for name, array in weights.items():
-            if name not in rates:
-                raise UnknownWeightError(f"no weight {name!r}; there are {', '.join(rates)}")
-            given = np.asarray(array, rates[name].dtype)
-            if given.shape != rates[name].shape:
-                wanted = list(rates[name].shape)
-                raise ShapeError(f"the tangent of weight {name} has shape {list(given.shape)}, expected {wanted}")
-            rates[name] = given
-        return np.concatenate([rates[name].ravel() for name in self.weight_names()])
+        return flat_rates(self.weights(), weights) if isinstance(weights, Mapping) else weights
 
     def stream(
         self,
@@ -464,6 +461,38 @@ class Network:
         slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
         return ((points, present.evaluate(x[points], request, **options)) for points in slices)
 
+    def estimate(
+        self,
+        x: ArrayLike,
+        of: Quantity | None = None,
+        *,
+        directions: int = 32,
+        seed: int = 0,
+        kind: Kind = "rademacher",
+        per_point: bool = False,
+        operator: ArrayLike | Terms | None = None,
+        outputs: ArrayLike | None = None,
+    ) -> Estimate:
+        """Estimates a Laplacian, a bilaplacian or an operator from random directions, with its standard error.
+
+        * `of`: `"laplacian"`, `"bilaplacian"` (Gaussian directions only), or `"operator"`, with `operator`
+        * `directions`: their number, at least 2; `seed`: the same seed gives the same directions
+        * `per_point`: whether each point has directions of its own, so that errors at different points are independent
+        * `operator`, `outputs` (m, q): as in `evaluate`. Terms of orders 0 and 1 are exact. If there are terms above
+          the second order, terms are drawn instead of directions
+
+        >>> import numpy as np
+        >>> import hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([200, 16, 1], last="identity"), seed=0)
+        >>> x = np.random.default_rng(0).normal(size=(5, 200))
+        >>> mean, standard_error = net.estimate(x, "laplacian", directions=64)
+        >>> bool(np.all(np.abs(mean - net.evaluate(x, "laplacian").laplacian) < 5 * standard_error))
+        True
+        """
+        draw = (_count(directions), _seed(seed), kind, per_point)
+        names = None if of is None else (of,)
+        return Estimate(*self._engine.estimate(x, names, draw, operator=operator, outputs=outputs))
+
     def explain(self, points: int, request: Names | None = None, **options: Unpack[Options]) -> Explanation:
         """How `request` would be computed for this number of points, the predicted cost, and the alternatives.
 
@@ -475,11 +504,13 @@ class Network:
         """
         return Explanation.parse(*self._engine.explain(points, request, **options))
 
-    def check(self, x: ArrayLike | None = None, *, points: int = 8, seed: int = 0) -> Checks:
+    def check(self, x: ArrayLike | None = None, *, points: int = 8, seed: int = 0, order: int = 2) -> Checks:
         """Checks all derivatives, in double precision, by Taylor expansions, finite differences and directions.
 
         * `x` (n_s, d): the points to check at; by default `points` random ones
         * `seed`: seed of the random points and directions
+        * `order`: 3 to 8 also checks derivatives up to this order, along a direction and along axes, each against the
+          order below
 
         >>> import hessquik_rs as hq
         >>> checks = hq.Network(hq.fully_connected([2, 16, 1]), seed=0).check()
@@ -489,7 +520,9 @@ class Network:
         seed = _seed(seed)
         if x is None:
             x = np.random.default_rng(seed).uniform(-1.0, 1.0, (points, self.dim_input))
-        outcomes = self._engine.check(x, seed)
+        if not 2 <= index(order) <= 8:
+            raise SettingError(f"the order of a check is {order!r}, expected 2 to 8")
+        outcomes = self._engine.check(x, seed, index(order))
         return Checks(tuple(Check(name, passed, table, json.loads(n)) for name, passed, table, n in outcomes))
 
     def __reduce__(self) -> tuple[Any, ...]:

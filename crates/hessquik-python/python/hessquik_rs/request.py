@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
@@ -47,6 +47,10 @@ Pairs: TypeAlias = Sequence[Sequence[int]] | NDArray[np.integer[Any]]
 """Tuples of indices."""
 
 
+Terms: TypeAlias = Mapping[tuple[int, ...], float]
+"""Tuples of axes with coefficients: `{(0,): 1.0, (1, 1, 1): -2.0}` is u_t - 2 u_xxx of u(t, x), `()` the value."""
+
+
 class Options(TypedDict, total=False):
     """The options of a request, beside the names of its results."""
 
@@ -56,8 +60,9 @@ class Options(TypedDict, total=False):
     """Output directions (m, q), the columns of `U`; the outputs themselves by default."""
     mode: Mode | None
     """How second derivatives are computed; all modes give the same numbers."""
-    operator: ArrayLike | None
-    """`B` (k, k): asks for `operator`, tr(B H)."""
+    operator: ArrayLike | Terms | None
+    """`B` (k, k): asks for `operator`, tr(B H). Or terms, `{(0,): 1.0, (1, 1, 1): -2.0}`: the sum of these partials,
+    times their coefficients, of orders 0 to 8."""
     products: ArrayLike | None
     """Vectors `w` (kw, d): asks for `products`, `V H w^T`."""
     block: Block | None

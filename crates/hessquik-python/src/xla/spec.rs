@@ -17,6 +17,8 @@ pub struct Spec {
     directions: Option<Vec<Vec<f64>>>,
     outputs: Option<Vec<Vec<f64>>>,
     operator: Option<Vec<Vec<f64>>>,
+    /// Those of the operator, in the place of a matrix.
+    terms: Option<Vec<(Vec<usize>, f64)>>,
     products: Option<Vec<Vec<f64>>>,
     block: Option<(Vec<usize>, Vec<usize>)>,
     partials: Option<Vec<Vec<usize>>>,
@@ -44,6 +46,10 @@ impl Spec {
         let mut request = if plain { Request::parse(&names)? } else { Request::new() };
         if let Some(b) = &self.operator {
             request = request.operator(matrix(b));
+        }
+        if let Some(terms) = &self.terms {
+            let terms: Vec<(Vec<usize>, F)> = terms.iter().map(|(axes, c)| (axes.clone(), F::of(*c))).collect();
+            request = request.operator_terms(&terms);
         }
         if let Some(w) = &self.products {
             request = request.products(matrix(w));

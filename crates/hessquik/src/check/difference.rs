@@ -27,7 +27,7 @@ impl Default for DifferenceOptions {
 }
 
 impl DifferenceOptions {
-    fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         for (what, v) in [("eps", self.eps), ("atol", self.atol), ("rtol", self.rtol)] {
             option(what, v, v.is_finite() && v > 0.0, "a finite number above 0")?;
         }
@@ -232,40 +232,48 @@ impl<'a, F: Real, T: Function<F> + ?Sized> Check<'a, F, T> {
         Ok((self.value(eps, &[(i, 2.0)])? - middle + self.value(eps, &[(i, -2.0)])?) / (4.0 * eps.powi(2)))
     }
 
-    /// The verdict on a derivative, given its finite differences with a step: those with the step of the options, else
-    /// those of smaller steps, extrapolated.
     fn judge<D: Dimension>(
         &self,
         exact: &Array<f64, D>,
         approximate: impl Fn(f64) -> Result<Array<f64, D>, Error>,
     ) -> Result<Difference, Error> {
-        let DifferenceOptions { eps, atol, rtol, .. } = *self.options;
-        let size = norm(exact.iter().copied());
-        let compared = |approx: &Array<f64, D>| {
-            let error = norm(exact.iter().zip(approx).map(|(a, b)| a - b));
-            Difference { error, relative: error / size.max(eps), norm: size, passed: false }
-        };
-        let mut coarse = approximate(eps)?;
-        let first = compared(&coarse);
-        // false for NaN, wherever it stands
-        if first.error < atol && first.error < rtol * size.max(atol / rtol) {
-            return Ok(Difference { passed: true, ..first });
-        }
-        let (mut step, mut before) = (eps, false);
-        let smallest = 100.0 * F::epsilon().as_f64();
-        while size.is_finite() && step > smallest {
-            step /= 2.0;
-            let fine = approximate(step)?;
-            // the error of a central difference falls with the square of the step
-            let extrapolated = Zip::from(&fine).and(&coarse).map_collect(|fine, coarse| (4.0 * fine - coarse) / 3.0);
-            let found = compared(&extrapolated);
-            let near = found.error < rtol / 50.0 * size;
-            // by chance a wrong derivative is met by one step, not by two
-            if near && before {
-                return Ok(Difference { passed: true, ..found });
-            }
-            (coarse, before) = (fine, near);
-        }
-        Ok(first)
+        judge::<F, D>(self.options, exact, approximate)
     }
+}
+
+/// The verdict on a derivative in the precision `F`, given its finite differences with a step: those with the step of the
+/// options, else those of smaller steps, extrapolated.
+pub(super) fn judge<F: Real, D: Dimension>(
+    options: &DifferenceOptions,
+    exact: &Array<f64, D>,
+    approximate: impl Fn(f64) -> Result<Array<f64, D>, Error>,
+) -> Result<Difference, Error> {
+    let DifferenceOptions { eps, atol, rtol, .. } = *options;
+    let size = norm(exact.iter().copied());
+    let compared = |approx: &Array<f64, D>| {
+        let error = norm(exact.iter().zip(approx).map(|(a, b)| a - b));
+        Difference { error, relative: error / size.max(eps), norm: size, passed: false }
+    };
+    let mut coarse = approximate(eps)?;
+    let first = compared(&coarse);
+    // false for NaN, wherever it stands
+    if first.error < atol && first.error < rtol * size.max(atol / rtol) {
+        return Ok(Difference { passed: true, ..first });
+    }
+    let (mut step, mut before) = (eps, false);
+    let smallest = 100.0 * F::epsilon().as_f64();
+    while size.is_finite() && step > smallest {
+        step /= 2.0;
+        let fine = approximate(step)?;
+        // the error of a central difference falls with the square of the step
+        let extrapolated = Zip::from(&fine).and(&coarse).map_collect(|fine, coarse| (4.0 * fine - coarse) / 3.0);
+        let found = compared(&extrapolated);
+        let near = found.error < rtol / 50.0 * size;
+        // by chance a wrong derivative is met by one step, not by two
+        if near && before {
+            return Ok(Difference { passed: true, ..found });
+        }
+        (coarse, before) = (fine, near);
+    }
+    Ok(first)
 }

@@ -6,6 +6,8 @@
 //! | [`input_derivative_check_finite_difference`] | gradient and Hessian with finite differences of values |
 //! | [`laplacian_check_finite_difference`] | gradient and Laplacian with finite differences of values |
 //! | [`directional_derivative_check`] | derivatives along directions, in every mode, with the full ones |
+//! | [`higher_derivative_check`] | derivatives of orders 1 to K along a random direction with expansions of the order below |
+//! | [`partials_check_finite_difference`] | partials of any order with finite differences of those of the order below |
 //! | [`network_derivative_check`] | a loss along a random direction of the weights with its gradient |
 //!
 //! Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does. If all derivatives are
@@ -34,6 +36,7 @@
 mod base;
 mod difference;
 mod directional;
+mod orders;
 mod taylor;
 
 pub use base::convert_to_base;
@@ -42,6 +45,10 @@ pub use difference::{
     laplacian_check_finite_difference,
 };
 pub use directional::{Directional, DirectionalOptions, DirectionalReport, directional_derivative_check};
+pub use orders::{
+    OrderTable, OrdersReport, PartialDifference, PartialsReport, higher_derivative_check,
+    partials_check_finite_difference, some_partials,
+};
 pub use taylor::{Options, TaylorReport, input_derivative_check, network_derivative_check};
 
 use crate::{
@@ -121,6 +128,11 @@ fn evaluate<F: Real>(
     verify("gradient", request.gradient, jet.gradient.as_ref().map(|a| a.shape()), &[n, k, q])?;
     verify("Hessian", request.hessian, jet.hessian.as_ref().map(|a| a.shape()), &[n, k, k, q])?;
     verify("Laplacian", request.laplacian, jet.laplacian.as_ref().map(|a| a.shape()), &[n, q])?;
+    let list = request.partials.as_ref().map_or(0, Vec::len);
+    verify("partials", request.partials.is_some(), jet.partials.as_ref().map(|a| a.shape()), &[n, list, q])?;
+    let order = request.directional;
+    let wanted = [n, order.unwrap_or(0), k, q];
+    verify("derivatives along directions", order.is_some(), jet.directional.as_ref().map(|a| a.shape()), &wanted)?;
     Ok(jet)
 }
 

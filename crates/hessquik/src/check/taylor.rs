@@ -29,7 +29,7 @@ impl Default for Options {
 }
 
 impl Options {
-    fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         option("num_test", self.num_test, self.num_test >= 4, "at least 4")?;
         option("base", self.base, self.base.is_finite() && self.base > 1.0, "a finite number above 1")?;
         option("tol", self.tol, self.tol.is_finite() && self.tol >= 0.0, "a finite number, not negative")?;
@@ -46,7 +46,7 @@ impl Options {
         self.base.powf(-(k as f64))
     }
 
-    fn steps(&self) -> Vec<f64> {
+    pub(super) fn steps(&self) -> Vec<f64> {
         (0..self.num_test).map(|k| self.step(k)).collect()
     }
 }
@@ -86,22 +86,28 @@ impl TaylorReport {
 
 impl fmt::Display for TaylorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = [&self.e0, &self.e1].into_iter().chain(&self.e2);
-        // a column and its two tabs are 24 characters wide
-        let headings = ["h", "E0", "E1", "E2"].map(|heading| format!("{heading:24}"));
-        writeln!(f, "{}", headings[..=columns.clone().count()].concat().trim_end())?;
-        for k in 0..self.h.len() {
-            let exponent = (self.h[k].ln() / self.base.ln()).round() as i64;
-            write!(f, "{}", base_exponent(1.0, self.base, exponent))?;
-            columns.clone().try_for_each(|e| write!(f, "\t\t{}", power(e[k], self.base)))?;
-            writeln!(f)?;
-        }
+        let columns: Vec<&Vec<f64>> = [&self.e0, &self.e1].into_iter().chain(&self.e2).collect();
+        write!(f, "{}", table(self.base, &self.h, &columns))?;
         if self.vanishes() {
             writeln!(f, "{ALL_ZERO}")?;
         }
         write!(f, "Gradient {}", verdict(self.gradient))?;
         self.hessian.map_or(Ok(()), |passed| write!(f, "\nHessian {}", verdict(passed)))
     }
+}
+
+/// Steps and errors as hessQuik prints them, a line for each step.
+pub(super) fn table(base: f64, h: &[f64], columns: &[&Vec<f64>]) -> String {
+    // a column and its two tabs are 24 characters wide
+    let headings = ["h", "E0", "E1", "E2"].map(|heading| format!("{heading:24}"));
+    let mut text = headings[..=columns.len()].concat().trim_end().to_string() + "\n";
+    for (k, h) in h.iter().enumerate() {
+        let exponent = (h.ln() / base.ln()).round() as i64;
+        text += &base_exponent(1.0, base, exponent);
+        columns.iter().for_each(|e| text += &format!("\t\t{}", power(e[k], base)));
+        text += "\n";
+    }
+    text
 }
 
 /// Checks gradient and Hessian with respect to the points `x` (n_s, d) by Taylor expansions along a random direction `p`,
@@ -152,7 +158,7 @@ pub fn input_derivative_check<F: Real, S: Data<Elem = F>>(
     let value = jet.value.as_ref().expect("verified");
     let p = Normal::seed(options.seed).direction(x.dim());
 
-    let at = |h: f64| -> Result<[f64; 3], Error> {
+    let at = |h: f64| -> Result<Vec<f64>, Error> {
         let moved = Zip::from(&x).and(&p).map_collect(|x, p| *x + F::of(h * p));
         let found = evaluate(f, moved.view(), &Request::new().value(), d, Some(value.ncols()))?;
         // the step as it was really taken, after rounding
@@ -164,18 +170,19 @@ pub fn input_derivative_check<F: Real, S: Data<Elem = F>>(
         e -= &first;
         let e1 = norm(e.iter().copied());
         e -= &second;
-        Ok([e0, e1, norm(e.iter().copied())])
+        Ok(vec![e0, e1, norm(e.iter().copied())])
     };
     let rule = Rule::new::<F>(options, norm(value.iter().copied()));
     let mut look = Look::new(options.steps(), at)?;
     let (many, some) = (options.num_test / 3, options.num_test / 4);
     let zero = norm(jet.gradient.iter().flatten().copied()) == 0.0;
-    let mut verdict = |order: i32| Ok::<_, Error>(!zero && look.passes(&rule, order, many, some)?);
-    let gradient = verdict(2)?;
-    let hessian = if options.hessian { Some(verdict(3)?) } else { None };
-    let [e0, e1, e2] = look.errors;
+    let mut verdict = |column: usize| Ok::<_, Error>(!zero && look.passes(&rule, column, many, some)?);
+    let gradient = verdict(1)?;
+    let hessian = if options.hessian { Some(verdict(2)?) } else { None };
+    let (h, errors) = look.into_parts();
+    let [e0, e1, e2] = errors.try_into().expect("three columns");
     let e2 = options.hessian.then_some(e2);
-    Ok(TaylorReport { base: options.base, h: look.steps, e0, e1, e2, gradient, hessian })
+    Ok(TaylorReport { base: options.base, h, e0, e1, e2, gradient, hessian })
 }
 
 /// `f' p` and `p f'' p / 2` (n_s, m) with the step `p` (n_s, d) of each point; zero without a Hessian.
@@ -247,7 +254,7 @@ pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
     let p = Normal::seed(options.seed).direction(weights.len());
 
     let mut moved = layer.clone_box();
-    let at = |h: f64| -> Result<[f64; 3], Error> {
+    let at = |h: f64| -> Result<Vec<f64>, Error> {
         let theta = Zip::from(&weights).and(&p).map_collect(|w, p| *w + F::of(h * p));
         let mut entries = theta.iter();
         for (_, w) in moved.weights_mut() {
@@ -256,14 +263,15 @@ pub fn network_derivative_check<F: Real, S: Data<Elem = F>>(
         let change = half_squares(&moved.evaluate(x, &request)?) - loss;
         let steps = theta.iter().zip(&weights).map(|(t, w)| t.as_f64() - w.as_f64());
         let slope: f64 = gradient.iter().zip(steps).map(|(g, step)| g.as_f64() * step).sum();
-        Ok([change.abs(), (change - slope).abs(), 0.0])
+        Ok(vec![change.abs(), (change - slope).abs()])
     };
     let rule = Rule::new::<F>(options, loss);
     let mut look = Look::new(options.steps(), at)?;
     let zero = gradient.iter().all(|g| *g == F::zero());
-    let gradient = !zero && look.passes(&rule, 2, 3.min(options.num_test / 3), options.num_test / 3)?;
-    let [e0, e1, _] = look.errors;
-    Ok(TaylorReport { base: options.base, h: look.steps, e0, e1, e2: None, gradient, hessian: None })
+    let gradient = !zero && look.passes(&rule, 1, 3.min(options.num_test / 3), options.num_test / 3)?;
+    let (h, errors) = look.into_parts();
+    let [e0, e1] = errors.try_into().expect("two columns");
+    Ok(TaylorReport { base: options.base, h, e0, e1, e2: None, gradient, hessian: None })
 }
 
 /// Half the sum of squares of value, gradient and Hessian.
@@ -273,32 +281,40 @@ fn half_squares<F: Real>(jet: &Jet<F>) -> f64 {
 }
 
 /// The errors at some steps, and the function that gives them.
-struct Look<A> {
+pub(super) struct Look<A> {
     at: A,
     steps: Vec<f64>,
-    /// `E0`, `E1` and `E2` at each step.
-    errors: [Vec<f64>; 3],
+    /// `E0`, `E1` and so on at each step.
+    errors: Vec<Vec<f64>>,
 }
 
-impl<A: FnMut(f64) -> Result<[f64; 3], Error>> Look<A> {
-    fn new(steps: Vec<f64>, at: A) -> Result<Self, Error> {
-        let mut look = Self { at, steps, errors: Default::default() };
+impl<A: FnMut(f64) -> Result<Vec<f64>, Error>> Look<A> {
+    pub fn new(steps: Vec<f64>, at: A) -> Result<Self, Error> {
+        let mut look = Self { at, steps, errors: Vec::new() };
         look.errors = look.errors_at(&look.steps.clone())?;
         Ok(look)
     }
 
-    fn errors_at(&mut self, steps: &[f64]) -> Result<[Vec<f64>; 3], Error> {
-        let mut errors = [Vec::new(), Vec::new(), Vec::new()];
+    /// The steps that decided, and the errors there, column by column.
+    pub fn into_parts(self) -> (Vec<f64>, Vec<Vec<f64>>) {
+        (self.steps, self.errors)
+    }
+
+    fn errors_at(&mut self, steps: &[f64]) -> Result<Vec<Vec<f64>>, Error> {
+        let mut errors = Vec::new();
         for &h in steps {
-            (self.at)(h)?.into_iter().zip(&mut errors).for_each(|(e, errors)| errors.push(e));
+            let found = (self.at)(h)?;
+            errors.resize(found.len(), Vec::new());
+            found.into_iter().zip(&mut errors).for_each(|(e, errors)| errors.push(e));
         }
         Ok(errors)
     }
 
-    /// Whether the derivative of this `order` less one is right: by the rule at the steps of the options, or, where these
-    /// are too coarse for how fast the function changes, by the order at the finest steps that rounding leaves to see.
-    fn passes(&mut self, rule: &Rule, order: i32, many: usize, some: usize) -> Result<bool, Error> {
-        let which = order as usize - 1;
+    /// Whether the derivative that the column `which` of the errors tells of is right, by their order `which + 1`: by the
+    /// rule at the steps of the options, or, where these are too coarse for how fast the function changes, by the order at
+    /// the finest steps that rounding leaves to see.
+    pub fn passes(&mut self, rule: &Rule, which: usize, many: usize, some: usize) -> Result<bool, Error> {
+        let order = which as i32 + 1;
         if rule.passes(&self.errors[which], order, many, some) {
             return Ok(true);
         }
@@ -316,13 +332,13 @@ impl<A: FnMut(f64) -> Result<[f64; 3], Error>> Look<A> {
         let shown = self.steps.len().min(steps.len());
         let from = (last + 2).saturating_sub(shown).min(steps.len() - shown);
         self.steps = steps[from..from + shown].to_vec();
-        self.errors = errors.map(|e| e[from..from + shown].to_vec());
+        self.errors = errors.into_iter().map(|e| e[from..from + shown].to_vec()).collect();
         Ok(true)
     }
 }
 
 /// What it takes to pass.
-struct Rule {
+pub(super) struct Rule {
     base: f64,
     tol: f64,
     /// Errors below this are but rounding.
@@ -333,7 +349,7 @@ struct Rule {
 
 impl Rule {
     /// The rule for a function of this size.
-    fn new<F: Real>(options: &Options, size: f64) -> Self {
+    pub fn new<F: Real>(options: &Options, size: f64) -> Self {
         let unit = F::epsilon().as_f64();
         Self { base: options.base, tol: options.tol, small: 100.0 * unit * size.max(1.0), finest: 1000.0 * unit }
     }

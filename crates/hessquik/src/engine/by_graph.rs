@@ -32,6 +32,7 @@ impl<F: Real> Call<F> {
             true => Arc::new(Plan::new(graph, request, How { reverses: reverse, careful, pushed: None })?),
             false => program.schedules.plan(graph, request, reverse)?,
         };
+        plan.fits()?;
         let others = if careful { Others::none() } else { Others::new(request) };
         let call = Self::of_plan(program.clone(), plan, theta, request);
         Ok(Self { reverses: reverse, careful, others, ..call })

@@ -222,6 +222,20 @@ impl<F: Real> Plan<F> {
     }
 }
 
+impl<F: Real> Plan<F> {
+    /// That there is room for what is the same for all samples, before any of it is made.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if there is none.
+    pub fn fits(&self) -> Result<(), Error> {
+        let error = |_| Error::OutOfMemory {
+            what: "the directions and the weights of a schedule".into(),
+            bytes: (self.fixed * size_of::<F>()) as u128,
+        };
+        Vec::<F>::new().try_reserve_exact(self.fixed).map_err(error)
+    }
+}
+
 impl<F: Real> GraphCall<F> {
     /// Binds a plan to weights: what is the same for all samples is computed.
     pub fn new(plan: Arc<Plan<F>>, theta: &[F]) -> Self {

@@ -4,10 +4,11 @@
 //! forward to the outputs; or the Hessian is applied to directions. The cheapest list is taken, by the sums of what its
 //! steps cost.
 use super::build::{List, times};
-use super::polarise;
+use super::higher::Swept;
 use super::step::{Block, DotPlace, GramPlace, Id, Op, Source, Triple};
 use super::sweeps::{RowsOf, Sweeps};
 use crate::graph::{Graph, Kind};
+use crate::request::HIGHEST;
 use crate::result::Field;
 use crate::{Error, Mode, Real, Request};
 use std::sync::Arc;
@@ -30,9 +31,6 @@ pub(crate) struct Compiled<F> {
     /// Operations for each sample.
     pub operations: f64,
 }
-
-/// The highest order of derivatives: a pullback wants one more of the activations, of which there are nine.
-const HIGHEST: usize = 8;
 
 /// How second derivatives are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,22 +55,25 @@ struct Sizes {
 }
 
 /// The sweeps of one request, each made when it is first needed.
-struct Work<'g, 'r, F> {
-    sweeps: Sweeps<'g, F>,
-    request: &'r Request<F>,
-    k: usize,
-    q: usize,
-    adjoints: Option<RowsOf>,
+pub(super) struct Work<'g, 'r, F> {
+    pub sweeps: Sweeps<'g, F>,
+    pub request: &'r Request<F>,
+    pub k: usize,
+    pub q: usize,
+    pub adjoints: Option<RowsOf>,
     /// Tangents along all directions.
     tangents: Option<RowsOf>,
+    /// Taylor coefficients along directions.
+    pub swept: Swept,
     readings: Vec<Reading>,
-    way: Way,
+    pub way: Way,
 }
 
 /// Resolves a request against a graph by the cheapest list of steps; a `careful` one is for points at which such a list
 /// overflows.
 pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>, careful: bool) -> Result<Compiled<F>, Error> {
     let sizes = check(graph, request)?;
+    let request = &*request.of_matrix(sizes.k)?;
     let along;
     let graph = match &request.outputs {
         Some(u) => {
@@ -156,7 +157,17 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let (k, q) = (sizes.k, sizes.q);
         let mut sweeps = Sweeps::values(graph);
         sweeps.careful = careful;
-        let mut work = Self { sweeps, request, k, q, adjoints: None, tangents: None, readings: Vec::new(), way };
+        let mut work = Self {
+            sweeps,
+            request,
+            k,
+            q,
+            adjoints: None,
+            tangents: None,
+            swept: Swept::default(),
+            readings: Vec::new(),
+            way,
+        };
         if request.value {
             let from = work.sweeps.u[graph.output];
             work.read(Field::Value, &[], from, (0..q).collect());
@@ -175,21 +186,21 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         Compiled { operations: super::cost::cost(&list), list, readings: work.readings }
     }
 
-    fn read(&mut self, field: Field, shape: &[usize], from: Id, places: Vec<usize>) {
+    pub(super) fn read(&mut self, field: Field, shape: &[usize], from: Id, places: Vec<usize>) {
         let shape = [self.q].iter().chain(shape).copied().collect();
         self.readings.push(Reading { field, shape, from, places });
     }
 
-    fn graph(&self) -> &'g Graph<F> {
+    pub(super) fn graph(&self) -> &'g Graph<F> {
         self.sweeps.graph
     }
 
-    fn list(&mut self) -> &mut List<F> {
+    pub(super) fn list(&mut self) -> &mut List<F> {
         &mut self.sweeps.list
     }
 
     /// Rows to start tangents with: those of the directions that are listed.
-    fn start(&mut self, rows: &[usize]) -> Id {
+    pub(super) fn start(&mut self, rows: &[usize]) -> Id {
         let d = self.graph().dim_input();
         match &self.request.directions {
             None => self.list().source(d, rows.len(), Source::Units(rows.into())),
@@ -200,7 +211,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         }
     }
 
-    fn tangents(&mut self) -> RowsOf {
+    pub(super) fn tangents(&mut self) -> RowsOf {
         if self.tangents.is_none() {
             let start = self.start(&(0..self.k).collect::<Vec<_>>());
             self.tangents = Some(self.sweeps.tangents(start));
@@ -208,7 +219,16 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         self.tangents.clone().expect("made above")
     }
 
-    fn adjoints(&mut self) -> RowsOf {
+    /// Tangents along these directions, in order.
+    pub(super) fn tangents_along(&mut self, rows: &[usize]) -> RowsOf {
+        if rows.len() == self.k {
+            return self.tangents();
+        }
+        let start = self.start(rows);
+        self.sweeps.tangents(start)
+    }
+
+    pub(super) fn adjoints(&mut self) -> RowsOf {
         if self.adjoints.is_none() {
             let q = self.q;
             let end = self.list().source(q, q, Source::Units((0..q).collect()));
@@ -218,7 +238,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
     }
 
     /// Zeros of this many features, where a result is zero by the structure of the graph.
-    fn zeros(&mut self, n: usize) -> Id {
+    pub(super) fn zeros(&mut self, n: usize) -> Id {
         self.list().source(n, 1, Source::Literal(vec![F::zero(); n].into()))
     }
 
@@ -328,25 +348,17 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         if request.products.is_some() {
             self.products();
         }
-        if request.higher_partials() {
-            self.partials();
-        }
-        if let Some(order) = request.directional {
-            self.directional(order);
-        }
-        if request.bilaplacian {
-            self.bilaplacian();
-        }
+        self.higher();
     }
 
     /// One row of second derivatives at each curved node, summed: (q) features.
-    fn trace(&mut self, add: impl Fn(&mut Sweeps<'g, F>, usize, &RowsOf) -> Option<Id>) -> Id {
+    pub(super) fn trace(&mut self, add: impl Fn(&mut Sweeps<'g, F>, usize, &RowsOf) -> Option<Id>) -> Id {
         let t = self.tangents();
         self.collect(1, |sweeps, node| add(sweeps, node, &t))
     }
 
     /// What curved nodes add in `rows` rows, at the outputs: feature `r * rows + e`.
-    fn collect(&mut self, rows: usize, mut add: impl FnMut(&mut Sweeps<'g, F>, usize) -> Option<Id>) -> Id {
+    pub(super) fn collect(&mut self, rows: usize, mut add: impl FnMut(&mut Sweeps<'g, F>, usize) -> Option<Id>) -> Id {
         let q = self.q;
         let found = if self.way == Way::Forward {
             self.sweeps.carry(rows, add)[self.graph().output]
@@ -384,24 +396,19 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             });
             return (h.0, places.collect());
         }
-        let t = if used.len() == self.k {
-            self.tangents()
-        } else {
-            let start = self.start(&used);
-            self.sweeps.tangents(start)
-        };
+        let t = self.tangents_along(&used);
         let list: Arc<[_]> =
             pairs.iter().enumerate().map(|(y, &(a, b))| Triple { y, a: at(a), b: at(b), c: F::one() }).collect();
         let from = self.collect(pairs.len(), |sweeps, node| sweeps.second(node, &t, pairs.len(), &list));
         (from, (0..q * pairs.len()).collect())
     }
 
-    fn by_rows(&self) -> bool {
+    pub(super) fn by_rows(&self) -> bool {
         matches!(self.way, Way::Products | Way::Careful)
     }
 
     /// A weighted sum of entries (a, b) of the Hessian, taken when its rows are there: (q) features.
-    fn weighed(&mut self, entries: &[(usize, usize, F)]) -> Id {
+    pub(super) fn weighed(&mut self, entries: &[(usize, usize, F)]) -> Id {
         let q = self.q;
         let mut used: Vec<usize> = entries.iter().map(|&(a, ..)| a).collect();
         used.dedup();
@@ -425,12 +432,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
     #[allow(clippy::type_complexity)]
     fn hessian_rows(&mut self, rows: &[usize]) -> (Id, Box<dyn Fn(usize, usize, usize) -> usize>) {
         let (k, q) = (self.k, self.q);
-        let t = if rows.len() == k {
-            self.tangents()
-        } else {
-            let start = self.start(rows);
-            self.sweeps.tangents(start)
-        };
+        let t = self.tangents_along(rows);
         let kw = rows.len();
         let found = self.products_along(&t);
         match found {
@@ -549,136 +551,6 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             (0..k).flat_map(|a| (0..kw).map(move |b| Triple { y: a * kw + b, a, b: k + b, c: F::one() })).collect();
         let from = self.collect(k * kw, |sweeps, node| sweeps.second(node, &t, k * kw, &list));
         self.read(Field::Products, &[k, kw], from, (0..q * k * kw).collect());
-    }
-}
-
-impl<F: Real> Work<'_, '_, F> {
-    /// Directions given by their coefficients (r, k) of the directions of the request.
-    fn start_mixed(&mut self, rows: &[Vec<(usize, f64)>]) -> Id {
-        let d = self.graph().dim_input();
-        let v = self.request.directions.as_ref();
-        let entry = |i: usize, row: &Vec<(usize, f64)>| {
-            let terms = row.iter().map(|&(a, c)| match v {
-                Some(v) => F::of(c) * v[[a, i]],
-                None if a == i => F::of(c),
-                None => F::zero(),
-            });
-            terms.fold(F::zero(), |sum, term| sum + term)
-        };
-        let units: Option<Vec<usize>> =
-            rows.iter().map(|row| if let [(a, 1.0)] = row[..] { Some(a) } else { None }).collect();
-        match units {
-            Some(units) => self.start(&units),
-            None => {
-                let numbers: Vec<F> = (0..d).flat_map(|i| rows.iter().map(move |row| entry(i, row))).collect();
-                self.list().source(d, rows.len(), Source::Literal(numbers.into()))
-            }
-        }
-    }
-
-    /// Sums of the derivatives of this order along directions, by weights (rows, sums): feature `r * sums + p`.
-    fn along(&mut self, order: usize, rows: &[Vec<(usize, f64)>], weights: &[Vec<(usize, f64)>]) -> Id {
-        let (q, r, sums) = (self.q, rows.len(), weights.len());
-        let start = self.start_mixed(rows);
-        let mut taylor = self.sweeps.taylor(start);
-        let scale = polarise::factorial(order);
-        let mut mix = vec![F::zero(); r * sums];
-        for (p, list) in weights.iter().enumerate() {
-            list.iter().for_each(|&(e, w)| mix[e * sums + p] = F::of(scale * w));
-        }
-        let mix = self.list().source(r * sums, 1, Source::Literal(mix.into()));
-        // sums over directions are taken at the nodes
-        let mixed = |list: &mut List<F>, e: Id| {
-            let n = list.buffers[e].n;
-            list.one(n, sums, Op::Dot { place: DotPlace::T, a: mix, b: e })
-        };
-        if order == 1 {
-            let found = taylor.c[0][self.graph().output];
-            let found = found.map(|t| mixed(self.list(), t));
-            return found.unwrap_or_else(|| self.zeros(q * sums));
-        }
-        (2..order).for_each(|_| self.sweeps.raise(&mut taylor));
-        self.collect(sums, |sweeps, node| {
-            let e = sweeps.highest(&mut taylor, node, order)?;
-            Some(mixed(&mut sweeps.list, e))
-        })
-    }
-
-    /// Partials of any orders.
-    fn partials(&mut self) {
-        let list = self.request.partials.as_ref().expect("asked for");
-        let (q, count) = (self.q, list.len());
-        let mut orders: Vec<usize> = list.iter().map(Vec::len).collect();
-        orders.sort_unstable();
-        orders.dedup();
-        // all orders in one buffer, for there is one result
-        let all = self.zeros_of_tile(q * count);
-        for order in orders {
-            let own: Vec<usize> = (0..count).filter(|&p| list[p].len() == order).collect();
-            let axes: Vec<Vec<usize>> = own.iter().map(|&p| list[p].clone()).collect();
-            let found = polarise::polarise(&axes);
-            let rows: Vec<Vec<(usize, f64)>> =
-                found.directions.iter().map(|d| d.iter().map(|&(a, n)| (a, n as f64)).collect()).collect();
-            let from = self.along(order, &rows, &found.weights);
-            let from = self.rows_as_features(from);
-            let blocks = (0..q).flat_map(|r| {
-                let count_own = own.len();
-                own.iter().enumerate().map(move |(e, &p)| Block { from: r * count_own + e, to: r * count + p, len: 1 })
-            });
-            let blocks = Some(blocks.collect());
-            self.list().push(all, Op::Move { x: from, c: F::one(), blocks, rows: None });
-        }
-        self.read(Field::Partials, &[count], all, (0..q * count).collect());
-    }
-
-    /// A buffer of a tile that several steps fill.
-    fn zeros_of_tile(&mut self, n: usize) -> Id {
-        self.list().fresh(n, 1, false)
-    }
-
-    /// Derivatives of orders 1 to `order` along each direction: (q, order, k).
-    fn directional(&mut self, order: usize) {
-        let (k, q) = (self.k, self.q);
-        let all = self.zeros_of_tile(q * order * k);
-        let start = self.start(&(0..k).collect::<Vec<_>>());
-        let mut taylor = self.sweeps.taylor(start);
-        (2..order).for_each(|_| self.sweeps.raise(&mut taylor));
-        let output = self.graph().output;
-        for j in 1..=order {
-            let factorial = F::of(polarise::factorial(j));
-            let block = |r: usize| Block { from: r * k, to: (r * order + j - 1) * k, len: k };
-            let blocks = Some((0..q).map(block).collect());
-            let found = if j == 1 || j < order {
-                taylor.c[j - 1][output]
-            } else {
-                Some(self.collect(k, |sweeps, node| sweeps.highest(&mut taylor, node, order)))
-            };
-            let found = found.unwrap_or_else(|| self.zeros(q * k));
-            let found = self.rows_as_features(found);
-            self.list().push(all, Op::Move { x: found, c: factorial, blocks, rows: None });
-        }
-        self.read(Field::Directional, &[order, k], all, (0..q * order * k).collect());
-    }
-
-    /// (q features, k rows) as q * k features of one row.
-    fn rows_as_features(&mut self, x: Id) -> Id {
-        let (n, k) = (self.list().buffers[x].n, self.list().buffers[x].rows);
-        if k == 1 {
-            return x;
-        }
-        // d[r, e] = sum_i I[i, r] x[i, e]
-        let columns = self.list().source(n, n, Source::Units((0..n).collect()));
-        self.list().one(n * k, 1, Op::Dot { place: DotPlace::D, a: columns, b: x })
-    }
-
-    fn bilaplacian(&mut self) {
-        let (directions, weights) = polarise::bilaplacian(self.k);
-        let rows: Vec<Vec<(usize, f64)>> =
-            directions.iter().map(|v| v.iter().copied().enumerate().filter(|(_, c)| *c != 0.0).collect()).collect();
-        let weights: Vec<(usize, f64)> = weights.into_iter().enumerate().collect();
-        let from = self.along(4, &rows, &[weights]);
-        let q = self.q;
-        self.read(Field::Bilaplacian, &[], from, (0..q).collect());
     }
 }
 

@@ -2,6 +2,7 @@
 mod build;
 mod compile;
 mod cost;
+mod higher;
 mod polarise;
 mod push;
 mod reverse;

@@ -11,26 +11,26 @@
 //! f[v]`.
 use std::collections::BTreeMap;
 
-/// Directions by integer coefficients of axes, and for each partial the weights of the derivatives of order K along them.
+/// Axes with their coefficients, axes in order.
+pub(super) type Direction = Vec<(usize, f64)>;
+
+/// Directions, and for each sum of partials the weights of the derivatives of order K along them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Polarised {
-    /// Each direction: (axis, coefficient), axes in order.
-    pub directions: Vec<Vec<(usize, i64)>>,
-    /// For each partial: (direction, weight).
+    pub directions: Vec<Direction>,
+    /// For each sum: (direction, weight).
     pub weights: Vec<Vec<(usize, f64)>>,
 }
 
-/// Directions shared by partials of one order.
-pub(super) fn polarise(partials: &[Vec<usize>]) -> Polarised {
-    let mut out = Polarised::default();
-    let mut known: BTreeMap<Vec<(usize, i64)>, usize> = BTreeMap::new();
-    for axes in partials {
+impl Polarised {
+    /// Adds a partial times a factor to the sum that is counted `p`.
+    pub fn add(&mut self, axes: &[usize], p: usize, factor: f64) {
         let order = axes.len();
         let mut alpha: BTreeMap<usize, usize> = BTreeMap::new();
         axes.iter().for_each(|&a| *alpha.entry(a).or_default() += 1);
         let alpha: Vec<(usize, usize)> = alpha.into_iter().collect();
-        let mut own: BTreeMap<usize, f64> = BTreeMap::new();
-        let scale = 1.0 / (2f64.powi(order as i32) * factorial(order));
+        let mut own: BTreeMap<Vec<(usize, i64)>, f64> = BTreeMap::new();
+        let scale = factor / (2f64.powi(order as i32) * factorial(order));
         let mut left = vec![0usize; alpha.len()];
         loop {
             let (mut weight, mut direction) = (scale, Vec::new());
@@ -46,29 +46,87 @@ pub(super) fn polarise(partials: &[Vec<usize>]) -> Polarised {
                 // the first coefficient is positive
                 let sign = direction[0].1.signum();
                 direction.iter_mut().for_each(|(_, n)| *n /= divisor * sign);
-                weight *= ((divisor * sign) as f64).powi(order as i32);
-                let next = known.len();
-                let at = *known.entry(direction.clone()).or_insert(next);
-                if at == out.directions.len() {
-                    out.directions.push(direction);
-                }
-                *own.entry(at).or_default() += weight;
+                *own.entry(direction).or_default() += weight * ((divisor * sign) as f64).powi(order as i32);
             }
             // the next n
             let Some(i) = (0..alpha.len()).find(|&i| left[i] < alpha[i].1) else { break };
             left[i] += 1;
             left[..i].fill(0);
         }
-        out.weights.push(own.into_iter().filter(|(_, w)| *w != 0.0).collect());
+        for (direction, weight) in own.into_iter().filter(|(_, w)| *w != 0.0) {
+            let direction: Direction = direction.into_iter().map(|(a, n)| (a, n as f64)).collect();
+            self.directions.push(direction);
+            self.weights[p].push((self.directions.len() - 1, weight));
+        }
     }
-    out
+
+    /// Each direction once, and none whose weights cancel.
+    fn merged(self) -> Self {
+        let bits = |d: &Direction| d.iter().map(|&(a, c)| (a, c.to_bits())).collect::<Vec<_>>();
+        let mut known: BTreeMap<Vec<(usize, u64)>, usize> = BTreeMap::new();
+        // the sum of the weights, and of their sizes: what is left of these is rounding
+        let mut sums: Vec<Vec<(f64, f64)>> = Vec::new();
+        let mut directions = Vec::new();
+        for (p, list) in self.weights.iter().enumerate() {
+            for &(e, w) in list {
+                let next = directions.len();
+                let at = *known.entry(bits(&self.directions[e])).or_insert(next);
+                if at == next {
+                    directions.push(self.directions[e].clone());
+                    sums.push(vec![(0.0, 0.0); self.weights.len()]);
+                }
+                sums[at][p] = (sums[at][p].0 + w, sums[at][p].1 + w.abs());
+            }
+        }
+        let mut out = Self { directions: Vec::new(), weights: vec![Vec::new(); self.weights.len()] };
+        for (direction, sums) in directions.into_iter().zip(sums) {
+            let counts = |&(sum, size): &(f64, f64)| sum.abs() > 1e-14 * size;
+            if !sums.iter().any(counts) {
+                continue;
+            }
+            out.directions.push(direction);
+            for (p, sum) in sums.iter().enumerate().filter(|(_, sum)| counts(sum)) {
+                out.weights[p].push((out.directions.len() - 1, sum.0));
+            }
+        }
+        out
+    }
 }
 
-/// `sum_ab d4f/dx_a^2 dx_b^2` over `k` axes as a sum of fourth derivatives: directions (r, k), and the weight of each.
+/// One sum of partials of one order, each of its axes in order, times factors.
+pub(super) fn operator(terms: &[(Vec<usize>, f64)]) -> Polarised {
+    if let Some((axes, factor)) = fourth_power_of_length(terms) {
+        let (directions, weights) = design(axes.len());
+        let named = |v: Vec<f64>| v.into_iter().enumerate().filter(|(_, c)| *c != 0.0).map(|(i, c)| (axes[i], c));
+        let directions = directions.into_iter().map(|v| named(v).collect()).collect();
+        return Polarised { directions, weights: vec![weights.into_iter().map(|w| factor * w).enumerate().collect()] };
+    }
+    let mut all = Polarised { directions: Vec::new(), weights: vec![Vec::new()] };
+    terms.iter().for_each(|(axes, factor)| all.add(axes, 0, *factor));
+    all.merged()
+}
+
+/// The axes and the factor, if these terms are a multiple of the bilaplacian in two or three axes.
+fn fourth_power_of_length(terms: &[(Vec<usize>, f64)]) -> Option<(Vec<usize>, f64)> {
+    let fourth = |axes: &[usize]| axes.len() == 4 && axes[0] == axes[3];
+    let axes: Vec<usize> = terms.iter().filter(|(axes, _)| fourth(axes)).map(|(axes, _)| axes[0]).collect();
+    let factor = terms.iter().find(|(axes, _)| fourth(axes))?.1;
+    let k = axes.len();
+    let mixed = |axes: &[usize]| axes.len() == 4 && axes[0] == axes[1] && axes[2] == axes[3];
+    let fits = |(a, c): &(Vec<usize>, f64)| {
+        mixed(a)
+            && axes.contains(&a[0])
+            && axes.contains(&a[2])
+            && *c == if a[0] == a[2] { factor } else { 2.0 * factor }
+    };
+    ((2..=3).contains(&k) && terms.len() == k * (k + 1) / 2 && terms.iter().all(fits)).then_some((axes, factor))
+}
+
+/// `sum_ab d4f/dx_a^2 dx_b^2` over two or three axes as a sum of fourth derivatives: directions, and the weight of each.
 ///
-/// In two and three dimensions the lines through the corners of a regular hexagon and icosahedron, whose fourth powers sum
-/// to a multiple of `|x|^4`; else `|x|^4 = (sum_{a<b} (x_a + x_b)^4 + (x_a - x_b)^4)/6 + (4 - k)/3 sum_a x_a^4`.
-pub(super) fn bilaplacian(k: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+/// These are the lines through the corners of a regular hexagon and icosahedron, whose fourth powers sum to a multiple of
+/// `|x|^4`. Polarisation needs 4 and 9 directions for the same.
+fn design(k: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
     match k {
         2 => {
             let half = 3f64.sqrt() / 2.0;
@@ -89,30 +147,7 @@ pub(super) fn bilaplacian(k: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
             let length = (1.0 + phi * phi).powi(2);
             (corners.iter().map(|c| c.to_vec()).collect(), vec![5.0 / (6.0 * length); 6])
         }
-        _ => {
-            let (mut directions, mut weights) = (Vec::new(), Vec::new());
-            let unit = |a: usize, b: Option<(usize, f64)>| {
-                let mut v = vec![0.0; k];
-                v[a] = 1.0;
-                if let Some((b, s)) = b {
-                    v[b] = s;
-                }
-                v
-            };
-            for a in 0..k {
-                if k != 4 {
-                    directions.push(unit(a, None));
-                    weights.push((4.0 - k as f64) / 3.0);
-                }
-                for b in a + 1..k {
-                    for s in [1.0, -1.0] {
-                        directions.push(unit(a, Some((b, s))));
-                        weights.push(1.0 / 6.0);
-                    }
-                }
-            }
-            (directions, weights)
-        }
+        k => unreachable!("no design for {k} axes"),
     }
 }
 
@@ -139,8 +174,8 @@ mod tests {
         for axes in
             [vec![0], vec![0, 1], vec![0, 0, 1], vec![2, 1, 0], vec![0, 0, 1, 1], vec![2, 2, 2, 2, 1], vec![0; 8]]
         {
-            let found = polarise(std::slice::from_ref(&axes));
-            let along = |d: &Vec<(usize, i64)>| -> f64 { d.iter().map(|&(a, n)| v[a] * n as f64).sum() };
+            let found = operator(&[(axes.clone(), 1.0)]);
+            let along = |d: &Direction| -> f64 { d.iter().map(|&(a, n)| v[a] * n).sum() };
             let sum: f64 =
                 found.weights[0].iter().map(|&(d, w)| w * along(&found.directions[d]).powi(axes.len() as i32)).sum();
             let wanted: f64 = axes.iter().map(|&a| v[a]).product();
@@ -149,20 +184,28 @@ mod tests {
                     <= 1e-14 * v.map(f64::abs).iter().fold(0.0, |m, &v: &f64| v.max(m)).powi(8).max(1.0)
             );
         }
-        // the issue of few directions: u_xxyy takes four, and shares two of them with u_xxxx and u_yyyy
-        assert_eq!(polarise(&[vec![0, 0, 1, 1]]).directions.len(), 4);
-        assert_eq!(polarise(&[vec![0; 4], vec![0, 0, 1, 1], vec![1; 4]]).directions.len(), 4);
+        // few directions: u_xxyy takes four, and shares two of them with u_xxxx and u_yyyy
+        assert_eq!(operator(&[(vec![0, 0, 1, 1], 1.0)]).directions.len(), 4);
+        let all = [(vec![0; 4], 1.0), (vec![0, 0, 1, 1], -3.0), (vec![1; 4], 1.0)];
+        assert_eq!(operator(&all).directions.len(), 4);
     }
 
+    /// The bilaplacian over all axes or some of them takes the directions of a design where there is one.
     #[test]
     fn bilaplacians_are_fourth_powers_of_lengths() {
-        for k in 1..7 {
-            let (directions, weights) = bilaplacian(k);
-            let v: Vec<f64> = (0..k).map(|i| 0.3 + 0.5 * (i as f64 * 2.3).sin()).collect();
-            let dot = |d: &Vec<f64>| d.iter().zip(&v).map(|(d, v)| d * v).sum::<f64>();
-            let sum: f64 = directions.iter().zip(&weights).map(|(d, w)| w * dot(d).powi(4)).sum();
-            let length: f64 = v.iter().map(|v| v * v).sum();
-            assert!((sum - length * length).abs() < 1e-13, "{k}: {sum} for {}", length * length);
+        let terms = |axes: &[usize]| -> Vec<(Vec<usize>, f64)> {
+            let pairs = axes.iter().enumerate().flat_map(|(i, &a)| axes[i..].iter().map(move |&b| (a, b)));
+            pairs.map(|(a, b)| (vec![a, a, b, b], if a == b { -0.5 } else { -1.0 })).collect()
+        };
+        let counts = [(&[2][..], 1), (&[1, 3], 3), (&[0, 2, 3], 6), (&[0, 1, 2, 3], 12), (&[0, 1, 2, 3, 4], 25)];
+        for (axes, count) in counts {
+            let found = operator(&terms(axes));
+            assert_eq!(found.directions.len(), count, "{axes:?}");
+            let v = [0.3, -0.9, 0.4, 1.1, 0.2];
+            let dot = |d: &Direction| d.iter().map(|&(a, c)| c * v[a]).sum::<f64>();
+            let sum: f64 = found.weights[0].iter().map(|&(e, w)| w * dot(&found.directions[e]).powi(4)).sum();
+            let length: f64 = axes.iter().map(|&a| v[a] * v[a]).sum();
+            assert!((sum + 0.5 * length * length).abs() < 1e-14, "{axes:?}: {sum}");
         }
     }
 }

@@ -6,6 +6,7 @@ use super::build::{List, backwards, moved, scaled, scaled_times, times, times_ro
 use super::step::{DotPlace, Id, Op, PickPlace, Source, Triple, Triples};
 use crate::Real;
 use crate::graph::{Graph, Kind, NodeId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A graph, and the list of steps that computes with it.
@@ -350,13 +351,15 @@ pub(crate) struct Taylor {
     pub c: Vec<RowsOf>,
     /// Powers of `z(t) - z(0)` at pointwise nodes: `powers[node][m - 2][j]` is the coefficient of order `j` of the power `m`.
     powers: Vec<Vec<Vec<Option<Id>>>>,
+    /// What curved nodes add, by node and order.
+    added: BTreeMap<(NodeId, usize), Option<Id>>,
 }
 
 impl<'g, F: Real> Sweeps<'g, F> {
-    /// Coefficients of order 1, from directions (d, r).
-    pub fn taylor(&mut self, start: Id) -> Taylor {
-        let c = vec![self.tangents(start)];
-        Taylor { c, powers: vec![Vec::new(); self.graph.nodes.len()] }
+    /// Coefficients of order 1, which are tangents.
+    pub fn taylor(&mut self, tangents: RowsOf) -> Taylor {
+        let powers = vec![Vec::new(); self.graph.nodes.len()];
+        Taylor { c: vec![tangents], powers, added: BTreeMap::new() }
     }
 
     /// One order more.
@@ -370,11 +373,21 @@ impl<'g, F: Real> Sweeps<'g, F> {
     /// What a curved node adds to coefficients of this order: its own coefficient with that of its parents put to zero.
     /// Those of the orders below must be there.
     pub fn highest(&mut self, taylor: &mut Taylor, node: NodeId, order: usize) -> Option<Id> {
+        if let Some(found) = taylor.added.get(&(node, order)) {
+            return *found;
+        }
+        let found = self.add_to(taylor, node, order);
+        taylor.added.insert((node, order), found);
+        found
+    }
+
+    fn add_to(&mut self, taylor: &mut Taylor, node: NodeId, order: usize) -> Option<Id> {
         let graph = self.graph;
         let n = graph.nodes[node].n;
         let at = |taylor: &Taylor, p: NodeId, j: usize| taylor.c.get(j - 1).and_then(|c| c.get(p).copied().flatten());
         let rows = taylor.c[0].iter().flatten().map(|&id| self.list.buffers[id].rows).max()?;
         match &graph.nodes[node].kind {
+            // ANCHOR: added
             // act(z(t)) = sum_m act^(m)/m! (z(t) - z(0))^m, powers by the Cauchy product
             Kind::Pointwise { of, .. } => {
                 let mut terms = Vec::new();
@@ -397,6 +410,7 @@ impl<'g, F: Real> Sweeps<'g, F> {
                 let terms = pairs.map(|(a, b)| form.product(a, b, None)).collect();
                 self.list.sum(n, rows, terms)
             }
+            // ANCHOR_END: added
             _ => None,
         }
     }

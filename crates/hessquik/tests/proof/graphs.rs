@@ -492,7 +492,7 @@ proptest! {
 }
 
 /// Mixed partials by dual numbers nested in dual numbers, one level for each axis.
-mod higher {
+pub mod higher {
     use super::{Model, Named, Scalar};
     use num_dual::Dual;
 

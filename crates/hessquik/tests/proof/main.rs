@@ -10,6 +10,7 @@
 //! | [`pullback`] | dual numbers over hyper-dual ones, and finite differences |
 //! | [`small`] | each mode against the others, of a size that Miri runs |
 //! | [`compose`] | the network that the layers compose to |
+//! | [`operators`] | dual numbers nested in dual numbers, and a function whose derivatives are known |
 //! | [`outputs`] | fresh arrays, to the last bit |
 //! | [`threads`] | one thread and a fresh network, to the last bit |
 //! | [`hostile`], [`lying_layers`] | the error, or the bits, that there should be |
@@ -24,6 +25,7 @@ mod graphs;
 mod hostile;
 mod lying_layers;
 mod narrow;
+mod operators;
 mod outputs;
 mod pullback;
 mod pushforward;

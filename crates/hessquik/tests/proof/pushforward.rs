@@ -31,7 +31,7 @@ impl Rates {
 }
 
 /// `<bar, J t> = <J^T bar, t>`, with points and weights moving, or one of them.
-fn transposed(net: &Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed: u64) -> Result<(), TestCaseError> {
+pub fn transposed(net: &Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed: u64) -> Result<(), TestCaseError> {
     let rates = Rates::new(net, x, seed);
     let both = net.pushforward(x, request, rates.both()).unwrap();
     let bar = Ask::cotangents(&both, seed);
@@ -51,7 +51,7 @@ fn transposed(net: &Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed:
 }
 
 /// The derivative of a pullback along a tangent.
-fn second(net: &mut Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed: u64) -> Result<(), TestCaseError> {
+pub fn second(net: &mut Network<f64>, x: &Array2<f64>, request: &Request<f64>, seed: u64) -> Result<(), TestCaseError> {
     let (s, t) = (Rates::new(net, x, seed), Rates::new(net, x, seed + 2));
     let bar = Ask::cotangents(&net.evaluate(x, request).unwrap(), seed);
     let along =

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hessquik_rs._arrays import terms
 from hessquik_rs.errors import RequestError
 from hessquik_rs.request import Names
 
@@ -65,8 +66,14 @@ def _at(f: Point, p: Any, names: Sequence[str], options: Mapping[str, Any]) -> l
             return jnp.matmul(jax.jacrev(g)(p), v.T, precision="highest")
         return jax.vmap(lambda e: along(e, g)(p), out_axes=1)(v)
 
+    def operator() -> Any:
+        if listed is None:
+            return jnp.einsum("ab,qba->q", array("operator"), hessian, precision="highest")
+        return sum(jnp.asarray(c, p.dtype) * _partial(g, v, axes)(p) for axes, c in listed)
+
+    listed = options.get("terms") or terms(options.get("operator"))
     hessian: Any = None
-    if any(name in _SECOND for name in names):
+    if any(name in _SECOND and (name != "operator" or listed is None) for name in names):
         hessian = jax.vmap(lambda e: along(e, first)(p), out_axes=1)(v)
     results: dict[str, Callable[[], Any]] = {
         "value": lambda: g(p),
@@ -76,7 +83,7 @@ def _at(f: Point, p: Any, names: Sequence[str], options: Mapping[str, Any]) -> l
         "diagonal": lambda: jax.vmap(lambda e: along(e, along(e, g))(p), out_axes=1)(v),
         "laplacian": lambda: laplacian(g)(p),
         "bilaplacian": lambda: laplacian(laplacian(g))(p),
-        "operator": lambda: jnp.einsum("ab,qba->q", array("operator"), hessian, precision="highest"),
+        "operator": operator,
         "products": lambda: jax.vmap(lambda w: along(w, first)(p), out_axes=2)(array("products")),
         "block": lambda: hessian[:, np.asarray(options["block"][0])[:, None], np.asarray(options["block"][1])],
         "partials": lambda: jnp.stack([_partial(g, v, axes)(p) for axes in options["partials"]], -1),

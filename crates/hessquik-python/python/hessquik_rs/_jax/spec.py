@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hessquik_rs import _native
-from hessquik_rs._arrays import indices
+from hessquik_rs._arrays import indices, terms
 from hessquik_rs._jax import layers
 from hessquik_rs.errors import RequestError
 from hessquik_rs.network import Network
@@ -44,6 +44,9 @@ class Spec:
         self.shapes = {name: np.moveaxis(array, -1, 1).shape[1:] for name, array in vars(sample).items()}
         self.weights = {name: w.shape for name, w in network.weights().items()}
         found: dict[str, Any] = {"mode": "auto", **{k: v for k, v in options.items() if v is not None}}
+        if (listed := terms(found.get("operator"))) is not None:
+            del found["operator"]
+            found["terms"] = listed
         for name in ("directions", "outputs", "operator", "products"):
             if name in found:
                 found[name] = np.asarray(found[name], np.float64).tolist()
@@ -74,6 +77,7 @@ class Spec:
         """What the engine is to compute; of what needs an argument, only what is among `names`."""
         if names not in self._texts:
             unasked = set(_NEEDS_ARGUMENT) - set(names)
+            unasked |= {"terms"} if "operator" in unasked else set()
             kept = {key: value for key, value in self._description.items() if key not in unasked}
             self._texts[names] = json.dumps({**kept, "names": ",".join(names)})
         return self._texts[names]

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._arrays import terms
 from ..errors import RequestError
 from ..request import Names
 
-OF_OPTIONS = ("operator", "products", "block", "partials")
-SECOND = ("hessian", "packed", "diagonal", "laplacian", *OF_OPTIONS)
+OF_OPTIONS = ("operator", "products", "block", "partials", "directional")
+SECOND = ("hessian", "packed", "diagonal", "laplacian", "operator", "products", "block")
+KNOWN = ("value", "gradient", *SECOND, "bilaplacian", "partials", "directional")
 
 
 def names_of(request: Names | None, options: dict[str, Any]) -> tuple[str, ...]:
@@ -25,7 +27,7 @@ def names_of(request: Names | None, options: dict[str, Any]) -> tuple[str, ...]:
 
 def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], options: dict[str, Any]) -> list[Tensor]:
     """The results of a function of one point (d,) to (m,), at points (n, d)."""
-    unknown = [n for n in names if n not in ("value", "gradient", *SECOND)]
+    unknown = [n for n in names if n not in KNOWN]
     if unknown:
         raise RequestError(f"request: {unknown[0]} is not computed by torch.func, only by the engine")
 
@@ -33,7 +35,16 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
         given = options.get(name)
         return None if given is None else torch.as_tensor(given, dtype=x.dtype, device=x.device)
 
+    listed = terms(options.get("operator"))
     v, u = tensor("directions"), tensor("outputs")
+    rows = torch.eye(x.shape[1], dtype=x.dtype, device=x.device) if v is None else v
+
+    def partial(axes: Sequence[int]) -> Tensor:
+        """The mixed partial along directions by their numbers, (n, q)."""
+        h: Callable[[Tensor], Tensor] = g
+        for axis in axes:
+            h = along(rows[int(axis)], h)
+        return torch.func.vmap(h)(x)
 
     def g(p: Tensor) -> Tensor:
         return f(p) if u is None else f(p) @ u
@@ -44,7 +55,7 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
     if "gradient" in names:
         gradient = torch.func.vmap(torch.func.jacrev(g))(x).mT
         found["gradient"] = gradient if v is None else v @ gradient
-    if any(name in SECOND for name in names):
+    if any(name in SECOND and (name != "operator" or listed is None) for name in names):
         full = torch.func.vmap(torch.func.jacfwd(torch.func.jacrev(g)))(x)
         hessian = (full if v is None else v @ full @ v.mT).permute(0, 2, 3, 1)
         k = hessian.shape[1]
@@ -53,7 +64,7 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
         found["laplacian"] = found["diagonal"].sum(1)
         rows, columns = torch.triu_indices(k, k, device=x.device)
         found["packed"] = hessian[:, rows, columns]
-        if (operator := tensor("operator")) is not None:
+        if listed is None and (operator := tensor("operator")) is not None:
             found["operator"] = torch.einsum("ab,sbar->sr", operator, hessian)
         if (products := tensor("products")) is not None:
             left = full if v is None else v @ full
@@ -61,8 +72,22 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
         if options.get("block") is not None:
             rows, columns = (torch.as_tensor(list(part), device=x.device) for part in options["block"])
             found["block"] = hessian[:, rows][:, :, columns]
-        if options.get("partials") is not None:
-            if any(len(pair) != 2 for pair in options["partials"]):
-                raise RequestError("request: partials of orders other than 2 are not computed by torch.func")
-            found["partials"] = torch.stack([hessian[:, a, b] for a, b in options["partials"]], 1)
+    if "operator" in names and listed is not None:
+        found["operator"] = sum((c * partial(axes) for axes, c in listed[1:]), listed[0][1] * partial(listed[0][0]))
+    if "partials" in names:
+        each = [partial(axes) for axes in options["partials"]]
+        found["partials"] = torch.stack(each, 1) if each else x.new_zeros(len(x), 0, partial(()).shape[1])
+    if "bilaplacian" in names:
+        pairs = [(a, b) for a in range(len(rows)) for b in range(a, len(rows))]
+        fourth = [(1.0 if a == b else 2.0) * partial((a, a, b, b)) for a, b in pairs]
+        found["bilaplacian"] = torch.stack(fourth).sum(0)
+    if "directional" in names:
+        orders = range(1, int(options["directional"]) + 1)
+        each = [torch.stack([partial((a,) * order) for a in range(len(rows))], 1) for order in orders]
+        found["directional"] = torch.stack(each, 1)
     return [found[name] for name in names]
+
+
+def along(v: Tensor, f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The derivative of a function along a direction."""
+    return lambda p: torch.func.jvp(f, (p,), (v,))[1]
