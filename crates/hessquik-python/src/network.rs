@@ -148,10 +148,13 @@ impl Network {
         };
         Ok(Self(match stored {
             "float32" => {
-                let network = hessquik::Network::<f32>::from_bytes(&bytes).map_err(of_file)?;
+                let network = hessquik::Network::<f32>::from_bytes_of(&path, &bytes).map_err(of_file)?;
                 Precision::F32(Shared::new(fitting(network)?))
             }
-            "float64" => Precision::F64(Shared::new(hessquik::Network::from_bytes(&bytes).map_err(of_file)?)),
+            "float64" => {
+                let network = hessquik::Network::from_bytes_of(&path, &bytes).map_err(of_file)?;
+                Precision::F64(Shared::new(network))
+            }
             other => return Err(errors::dtype("the network", other, "float32 or float64")),
         }))
     }

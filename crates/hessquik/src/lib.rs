@@ -70,6 +70,7 @@ mod graph;
 mod jet;
 pub mod layer;
 mod network;
+mod onnx;
 mod peaks;
 mod plan;
 mod prepared;
