@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
-from hessquik_rs._files import check_replaceable, claim, release
+from hessquik_rs._files import check_replaceable, claim, is_model, release
 from hessquik_rs._state_dict import State, chain
 from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
@@ -201,6 +201,10 @@ class Network:
 
         Model files are safetensors with hessQuik's names of weights and the architecture as JSON in the metadata.
 
+        An ONNX file is read too, whatever its name: a model of one input (n, d) and one output (n, m), point by point,
+        with opset 11 or newer. Initialisers that meet the points are the weights, by their names; inputs and outputs
+        of more axes are flattened in C order.
+
         >>> import tempfile, os
         >>> import hessquik_rs as hq
         >>> net = hq.Network(hq.single(2, 3, "tanh"), seed=0)
@@ -211,7 +215,8 @@ class Network:
         np.True_
         """
         network = cls._of(_native.Network.load(path, None if dtype is None else _dtype(dtype)))
-        claim(path)
+        if is_model(path):  # an ONNX file is not what `save` writes: it asks before that is replaced
+            claim(path)
         return network
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -232,11 +232,15 @@ impl<'a> Call<'a> {
         batch: Option<Batch>,
     ) -> Result<Value, String> {
         let inside = local(&shape, batch);
+        let element = value.element;
         match &value.data {
             Data::Varies(var) => {
                 self.roomy(count(&inside))?;
-                let element = value.element;
-                let data = Data::Varies(var.picked(places, inside));
+                Ok(Value { shape, batch, element, data: Data::Varies(var.picked(places, inside)) })
+            }
+            // a weight stays one
+            Data::Known { weight: Some(_), .. } if !self.folding => {
+                let data = Data::Varies(self.var(value)?.picked(places, inside));
                 Ok(Value { shape, batch, element, data })
             }
             Data::Known { numbers, .. } => {
@@ -265,6 +269,8 @@ impl<'a> Call<'a> {
             Data::Known { numbers, weight } if numbers.shape() == inside => {
                 Data::Known { numbers: numbers.clone(), weight: weight.clone() }
             }
+            // a weight stays one
+            Data::Known { weight: Some(_), .. } if !self.folding => Data::Varies(self.var(value)?.reshape(&inside)),
             Data::Known { numbers, .. } => {
                 self.known_room(numbers.len())?;
                 let same = numbers.to_shape(IxDyn(&inside)).map_err(|e| e.to_string())?.into_owned();

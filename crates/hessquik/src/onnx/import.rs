@@ -197,9 +197,9 @@ impl<'a> Reader<'_, 'a> {
             let of = |message| format!("initialiser {:?}: {message}", tensor.name);
             let (numbers, element) = tensor.array(self.folder).map_err(of)?;
             let mut value = Value::known(numbers, element);
-            if let (Data::Known { weight, .. }, Element::Float) = (&mut value.data, element)
-                && !value.shape.is_empty()
-                && count(&value.shape) > 0
+            if let (Data::Known { numbers, weight }, Element::Float) = (&mut value.data, element)
+                && !numbers.shape().is_empty()
+                && trainable(numbers)
             {
                 *weight = Some(tensor.name.into());
             }
@@ -266,7 +266,9 @@ impl<'a> Reader<'_, 'a> {
                 let alone = sources.next().is_none() && values.len() == 1;
                 for (value, output) in values.iter_mut().zip(&node.outputs) {
                     let name: Rc<str> = if alone { first.clone() } else { (*output).into() };
-                    if let (Element::Float, Data::Known { weight, .. }) = (value.element, &mut value.data) {
+                    if let (Element::Float, Data::Known { numbers, weight }) = (value.element, &mut value.data)
+                        && trainable(numbers)
+                    {
                         weight.get_or_insert(name);
                     }
                 }
@@ -319,6 +321,11 @@ fn settled<'n, 'a>(own: &'n [Attribute<'a>], theirs: &[Attribute<'a>]) -> Cow<'n
         name => theirs.iter().find(|s| s.name == name).map(|s| Attribute { name: a.name, ..s.clone() }),
     };
     own.iter().filter_map(settled).collect()
+}
+
+/// Whether numbers may be a weight: masks of attention, with infinities, are constants.
+fn trainable(numbers: &ArrayD<f64>) -> bool {
+    !numbers.is_empty() && numbers.iter().all(|n| n.is_finite())
 }
 
 fn given(scope: &Scope, name: &str) -> Result<Value, String> {

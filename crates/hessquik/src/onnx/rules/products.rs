@@ -98,7 +98,7 @@ fn gemm(call: &Call) -> Outcome {
         // a matrix of weights as it is stored
         true if a.shape[1] == b.shape[1] => {
             if call.folding {
-                call.known_room(count(&a.shape).saturating_mul(b.shape[0]) >> 10)?;
+                call.known_room(count(&a.local()).saturating_mul(b.shape[0]) >> 10)?;
             }
             let out = call.var(&a)?.matmul_transposed(&call.var(b)?);
             call.made(&out, vec![a.shape[0], b.shape[0]], a.batch)?
