@@ -94,7 +94,7 @@ fn ports(ports: &[&Port]) -> String {
         Length::Any => "?".into(),
     };
     let dims = |p: &Port| p.dims.as_ref().map_or("?".into(), |d| d.iter().map(length).collect::<Vec<_>>().join(", "));
-    ports.iter().map(|p| format!("{} [{}]", p.name, dims(p))).collect::<Vec<_>>().join(", ")
+    ports.iter().map(|p| format!("{} [{}]", p.name.escape_debug(), dims(p))).collect::<Vec<_>>().join(", ")
 }
 
 /// The one input that is not an initialiser.
@@ -120,7 +120,9 @@ fn point(input: &Port) -> Result<(Vec<usize>, Option<usize>, bool), String> {
         return Err(format!("input {shown} has integers or booleans, expected points of floats"));
     }
     let wanted = "expected (n, d) with a fixed d, or (d,) for a network of a single point";
-    let Some(dims) = &input.dims else { return Err(format!("input {} has no shape, {wanted}", input.name)) };
+    let Some(dims) = &input.dims else {
+        return Err(format!("input {} has no shape, {wanted}", input.name.escape_debug()));
+    };
     let fixed = |l: &Length| match l {
         Length::Fixed(n) => usize::try_from(*n).ok().filter(|&n| n > 0 && n < 1 << 24),
         Length::Any => None,
@@ -163,14 +165,14 @@ fn output(graph: &Graph, scope: &Scope, desk: &Desk) -> Result<Value, String> {
     };
     let shown = value.shown(desk.any.then_some(desk.points).flatten());
     if value.numbers().is_some() {
-        return Err(format!("the output {} {shown} does not depend on the input", port.name));
+        return Err(format!("the output {:?} {shown} does not depend on the input", port.name));
     }
     if value.element != Element::Float {
-        return Err(format!("the output {} {shown} has integers or booleans, expected floats", port.name));
+        return Err(format!("the output {:?} {shown} has integers or booleans, expected floats", port.name));
     }
-    let rows = Batch { axis: 0, before: 1, after: 1 };
-    if value.batch.is_some_and(|batch| batch != rows) {
-        return Err(format!("the output {} has shape {shown}, expected a row for each of the n points", port.name));
+    // what follows the point's number in C order is the point's
+    if value.batch.is_some_and(|batch| (batch.axis, batch.before) != (0, 1)) {
+        return Err(format!("the output {:?} has shape {shown}, expected a row for each of the n points", port.name));
     }
     Ok(value.clone())
 }
@@ -333,11 +335,12 @@ fn given(scope: &Scope, name: &str) -> Result<Value, String> {
 }
 
 fn title(node: &Node, opset: i64) -> String {
-    let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
+    let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain.escape_debug()) };
+    let op = node.op.escape_debug();
     let output = node.outputs.first().copied().unwrap_or_default();
     match node.name {
-        "" => format!("operator {domain}{} (output {output:?}, opset {opset})", node.op),
-        name => format!("operator {domain}{} (node {name:?}, opset {opset})", node.op),
+        "" => format!("operator {domain}{op} (output {output:?}, opset {opset})"),
+        name => format!("operator {domain}{op} (node {name:?}, opset {opset})"),
     }
 }
 
@@ -345,7 +348,7 @@ fn title(node: &Node, opset: i64) -> String {
 fn explain(call: &Call, message: &str) -> String {
     let points = call.desk.any.then_some(call.desk.points).flatten();
     let shown = |(name, value): (&&str, &Option<Value>)| {
-        value.as_ref().map_or("nothing".into(), |value| format!("{name} {}", value.shown(points)))
+        value.as_ref().map_or("nothing".into(), |value| format!("{} {}", name.escape_debug(), value.shown(points)))
     };
     let inputs: Vec<String> = call.node.inputs.iter().zip(&call.inputs).map(shown).collect();
     let inputs = if inputs.is_empty() { "nothing".into() } else { inputs.join(", ") };
