@@ -240,21 +240,22 @@ pub struct New {
     pub force: bool,
 }
 
-/// Write a model that can be read, such as an ONNX file, as a .safetensors file
+/// Write a model as another kind of file: an ONNX model as .safetensors, or back as .onnx
 #[derive(Args, Debug)]
 #[command(after_help = "\
 An ONNX model has one input (n, d) and one output (n, m), maps each point by itself, and has opset 11 or newer.
 
 Examples:
   hessquik convert model.onnx -o model.safetensors
-  hessquik convert model.safetensors --dtype f32 -o small.safetensors")]
+  hessquik convert model.safetensors --dtype f32 -o small.safetensors
+  hessquik convert model.safetensors -o model.onnx")]
 pub struct Convert {
     /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
     /// Precision of the weights; that of the model by default
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
-    /// The file to write; - for standard output
+    /// The file to write, a .onnx file or else safetensors; - for standard output
     #[arg(short, long, value_name = "MODEL")]
     pub output: PathBuf,
     /// Replace a model that was trained or was written by another program

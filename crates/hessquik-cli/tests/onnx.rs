@@ -37,6 +37,10 @@ fn converted_models_give_the_same() {
     assert_eq!(folder.tensors("a.safetensors"), folder.tensors("b.safetensors"));
     folder.run("convert mlp.safetensors --dtype f32 -o single.safetensors").ok();
     assert_eq!(folder.run("info single.safetensors --json").ok().json()["dtype"], "f32");
+    // and back
+    folder.run("convert mlp.safetensors -o again.onnx").ok();
+    folder.run("eval again.onnx --input x.csv --request value,laplacian -o c.safetensors").ok();
+    assert_eq!(folder.tensors("c.safetensors"), folder.tensors("a.safetensors"));
     // weights that somebody trained are not lost
     folder.run("convert mlp.onnx -o mlp.onnx").fails(2, &["mlp.onnx"]);
 }

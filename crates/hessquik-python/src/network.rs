@@ -163,6 +163,10 @@ impl Network {
         with!(self, shared => shared.get().network.save(path).map_err(raise))
     }
 
+    fn save_onnx(&self, path: PathBuf) -> PyResult<()> {
+        with!(self, shared => shared.get().network.save_onnx(path).map_err(raise))
+    }
+
     /// The same network in another precision; a copy if it is the same.
     fn cast(&self, dtype: &str) -> PyResult<Self> {
         Ok(Self(match (&self.0, dtype) {

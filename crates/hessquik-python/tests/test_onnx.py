@@ -139,9 +139,6 @@ ACROSS = {
         ("Add", ["x", "u"], ["y"], {}),
     ],
     "cumulative": [("CumSum", ["x", "none"], ["y"], {})],
-    "all in one": [
-        ("Reshape", ["x", "flat"], ["y"], {}),
-    ],
 }
 
 
@@ -149,7 +146,6 @@ ACROSS = {
 @pytest.mark.parametrize("name", ACROSS)
 def test_operations_across_points_are_refused(name, batch, tmp_path):
     stored = {"zero": ints(0), "one": ints(1), "turned": ints(4, -1), "none": np.array(0), "step": np.array(1)}
-    stored["flat"] = ints(-1, 2)
     proto = graph(ACROSS[name], stored, (batch, 4))
     if (name, batch) == ("number of points", 6):
         loaded(proto, tmp_path)  # which is then a number like others
@@ -217,6 +213,9 @@ def test_inputs_of_other_shapes(tmp_path):
     proto = graph([("Softmax", ["x"], ["y"], dict(axis=1))], (), ("n", 2, 3))
     e = np.exp(x.reshape(5, 2, 3))
     close(loaded(proto, tmp_path)(x), (e / e.sum(1, keepdims=True)).reshape(5, 6), 1e-14)
+    # rows of an output that are the point's, one after another
+    proto = graph([("Tanh", ["x"], ["t"], {}), ("Reshape", ["t", "s"], ["y"], {})], {"s": ints(-1, 2)}, ("n", 6))
+    close(loaded(proto, tmp_path)(x), np.tanh(x), 1e-14)
     # an output without an axis for its single number
     proto = graph([("ReduceSum", ["x", "one"], ["y"], dict(keepdims=0))], {"one": ints(1)}, ("n", 6))
     close(loaded(proto, tmp_path)(x), x.sum(1, keepdims=True), 1e-14)
@@ -363,3 +362,35 @@ def test_masks_with_infinities(tmp_path):
     e = np.exp(x.reshape(5, 3, 3) + mask)
     close(net(x), (e / e.sum(-1, keepdims=True)).reshape(5, 9), 1e-14)
     differences(net, x)
+
+
+SAVED = {
+    "sine": lambda: hq.fully_connected([2, 8, 2], "sin"),
+    "softplus": lambda: hq.resnet(3, 2, h=0.5, act="softplus"),
+    "selu": lambda: hq.fully_connected([2, 8, 1], "selu"),
+    "icnn": lambda: hq.icnn(3, [5, 4]),
+    "modified MLP": lambda: hq.modified_mlp(2, 8, 2, out_features=1),
+    "attention": lambda: hq.attention(3, 4, 2),
+    "DeepONet": lambda: hq.deeponet(hq.fully_connected([3, 8, 6]), hq.fully_connected([2, 8, 6]), 2),
+    "separable": lambda: hq.separable([hq.fully_connected([1, 8, 4]) for _ in range(3)]),
+    "layer norm": lambda: hq.layer_norm(4, 2),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_saved_models_are_evaluated_by_onnxruntime(name, tmp_path):
+    net = hq.Network(SAVED[name](), seed=1, dtype="float32")
+    net.save_onnx(tmp_path / "net.onnx")
+    onnx.checker.check_model(tmp_path / "net.onnx", full_check=True)
+    x = np.random.default_rng(3).standard_normal((6, net.dim_input)).astype(np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    close(session.run(["y"], {"x": x})[0], net(x), 2e-6)
+    close(session.run(["y"], {"x": x[:1]})[0], net(x[:1]), 2e-6)
+    close(hq.Network.load(tmp_path / "net.onnx")(x), net(x), 2e-6)
+    with pytest.raises(FileExistsError):
+        net.save_onnx(tmp_path / "net.onnx")
+    net.save_onnx(tmp_path / "net.onnx", overwrite=True)
+    double = hq.Network(SAVED[name](), seed=1, dtype="float64")
+    double.save_onnx(tmp_path / "double.onnx")
+    x = x.astype(np.float64)
+    close(ReferenceEvaluator(onnx.load(tmp_path / "double.onnx")).run(None, {"x": x})[0], double(x), 1e-12)

@@ -124,6 +124,37 @@ impl<F: Real> Network<F> {
         write_whole(path, &self.to_bytes()?)
     }
 
+    /// Writes the network as an ONNX model, for any runtime of ONNX: from `x` (n, d) to `y` (n, m), with opset 20, in the
+    /// network's precision, with the weights as initialisers of the same names. The model computes values; where the
+    /// network stops gradients ([`Var::frozen`](crate::Var::frozen)), it does not say so.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Network, fully_connected};
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("net.onnx");
+    /// let network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// network.save_onnx(&path)?;
+    /// let x = ndarray::array![[0.5, -0.25]];
+    /// let again = Network::<f64>::load(&path)?.value(&x)?;
+    /// assert!((again - network.value(&x)?)[[0, 0]].abs() < 1e-15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] as [`Network::save`]; [`Error::Architecture`] and [`Error::Layer`] for a user-defined activation or
+    /// smooth map, which have no description.
+    pub fn save_onnx(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path, &self.to_onnx()?)
+    }
+
+    /// The bytes of an ONNX model of this network; see [`Network::save_onnx`].
+    ///
+    /// # Errors
+    /// Those of [`Network::save_onnx`], except those of files.
+    pub fn to_onnx(&self) -> Result<Vec<u8>, Error> {
+        onnx::exported(self)
+    }
+
     /// The bytes of a model file of this network.
     ///
     /// # Errors

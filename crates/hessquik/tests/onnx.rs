@@ -1,8 +1,10 @@
 //! ONNX files: values against those of the reference of ONNX, derivatives by our checks, errors, and any bytes at all.
 //! `onnx/make.py` writes the files.
+use hessquik::activation::ActivationKind;
 use hessquik::check::{DifferenceOptions, input_derivative_check_finite_difference};
-use hessquik::{Error, Evaluate, Layer, Mode, Network, Request, weights_dtype};
+use hessquik::{Activation, Architecture, Error, Evaluate, Init, Layer, Mode, Network, Request, Single, weights_dtype};
 use ndarray::Array2;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const NAMES: [&str; 4] = ["mlp", "attention", "conv", "relu"];
@@ -184,4 +186,68 @@ fn mutated_files_are_never_a_panic() {
         }
     }
     assert!(networks > 500 && errors > 2000, "{networks} networks, {errors} errors");
+}
+
+/// Every activation in one network, and layers of many kinds.
+fn exported() -> Vec<(&'static str, Network<f64>)> {
+    let init = &mut Init::seed(5);
+    let acts = ActivationKind::ALL.iter().map(|kind| match kind.name {
+        "power" => Activation::Power { p: 3.0 },
+        name => name.parse::<hessquik::ActivationSpec>().unwrap().into(),
+    });
+    let mut networks = Vec::new();
+    for act in acts {
+        let name = act.name().to_string().leak();
+        let scaled = Activation::scaled(0.5, act.clone(), 1.5);
+        let layers: Vec<Box<dyn Layer<f64>>> =
+            vec![Box::new(Single::new(2, 4, act, init)), Box::new(Single::new(4, 3, scaled, init))];
+        networks.push((&*name, Network::new(layers).unwrap()));
+    }
+    for json in [
+        r#"{"type": "attention", "tokens": 3, "features": 4, "heads": 2}"#,
+        r#"{"type": "deeponet", "branch": {"type": "single", "in_features": 4, "out_features": 6}, "trunk": {"type": "piratenet", "features": 6, "depth": 2}, "outputs": 2}"#,
+        r#"{"type": "icnn", "input_dim": 3, "out_features": 4}"#,
+        r#"{"type": "quadratic_icnn", "input_dim": 3, "rank": 2}"#,
+        r#"{"type": "resnet", "width": 3, "h": 0.5}"#,
+        r#"{"type": "softmax", "features": 4}"#,
+        r#"{"type": "log_sum_exp", "in_features": 4}"#,
+        r#"{"type": "layer_norm", "features": 4, "tokens": 2}"#,
+    ] {
+        let network = Architecture::from_json(json).unwrap().build(init).unwrap();
+        networks.push((json, network));
+    }
+    for name in NAMES {
+        networks.push((name, Network::load(path(name)).unwrap()));
+    }
+    networks
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for (name, network) in exported() {
+        let again = Network::<f64>::from_bytes(&network.to_onnx().unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let x = Array2::from_shape_fn((3, network.dim_input()), |(i, j)| 0.3 + ((3 * i + 7 * j) as f64).sin().abs());
+        let request = Request::new().value().gradient().laplacian();
+        let (found, wanted) = (again.evaluate(&x, &request).unwrap(), network.evaluate(&x, &request).unwrap());
+        let close = |found: Vec<f64>, wanted: Vec<f64>| {
+            // the logarithm of some numbers is not one
+            let most = wanted.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+            assert_eq!(found.len(), wanted.len(), "{name}");
+            let near = found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-12 * most || a.is_nan() && b.is_nan());
+            assert!(near, "{name}: {found:?} in place of {wanted:?}");
+        };
+        close(found.value.into_iter().flatten().collect(), wanted.value.into_iter().flatten().collect());
+        close(found.gradient.into_iter().flatten().collect(), wanted.gradient.into_iter().flatten().collect());
+        close(found.laplacian.into_iter().flatten().collect(), wanted.laplacian.into_iter().flatten().collect());
+        // weights that are stored as they are used keep their names and values
+        let own: BTreeMap<_, _> = network.weights().into_iter().collect();
+        for (name, w) in again.weights() {
+            if let Some(own) = own.get(&name).filter(|own| own.shape() == w.shape()) {
+                assert_eq!(*own, w, "{name}");
+            }
+        }
+        if NAMES.contains(&name) || name.starts_with(r#"{"type": "resnet""#) {
+            assert_eq!(again.weights(), network.weights(), "{name}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `hessquik convert`: any model that can be read, as a model file.
+//! `hessquik convert`: any model that can be read, as a model file or as an ONNX model.
 use super::{Report, dimensions};
 use crate::args::{Convert, Dtype};
 use crate::element::Element;
@@ -21,7 +21,8 @@ fn convert<F: Element>(args: &Convert, model: &Model) -> Result<Report, Failure>
     let network: Network<F> = model.network()?;
     let owner = Owner::new("convert", args.force);
     let mut draft = Draft::create(&args.output, None, &owner)?;
-    draft.fill(model::to_bytes(&network, &owner)?)?;
+    let onnx = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    draft.fill(if onnx { network.to_onnx()? } else { model::to_bytes(&network, &owner)? })?;
     let aside = draft.is_stdout();
     draft.finish()?;
     let path = args.output.display().to_string();

@@ -233,6 +233,24 @@ class Network:
         self._engine.save(path)
         claim(path)
 
+    def save_onnx(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Writes the values of the network as an ONNX model, from `x` (n, d) to `y` (n, m), with opset 20.
+
+        The weights are initialisers of the same names. Files are replaced only with `overwrite`.
+
+        >>> import tempfile, os
+        >>> import numpy as np, hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([2, 8, 1]), seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save_onnx(os.path.join(folder, "net.onnx"))
+        ...     again = hq.Network.load(os.path.join(folder, "net.onnx"))
+        >>> bool(np.allclose(again(np.ones((1, 2))), net(np.ones((1, 2)))))
+        True
+        """
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(f"{os.fspath(path)!r} exists: pass overwrite=True to replace it")
+        self._engine.save_onnx(path)
+
     @property
     def architecture(self) -> Architecture:
         """The description of the network."""

@@ -1,6 +1,6 @@
 //! One operator of a model being read: its settings, its inputs, and how rules make values out of these.
 use super::model::{Attribute, Graph, Node};
-use super::value::{Batch, Data, Element, Shape, Value, count, local};
+use super::value::{Batch, Data, Element, Shape, Value, Weight, count, local};
 use crate::Var;
 use ndarray::{ArrayD, IxDyn};
 use std::cell::{Cell, RefCell};
@@ -14,6 +14,9 @@ const ALL: usize = 1 << 24;
 /// What an operator gives, or why it cannot be taken.
 pub(super) type Outcome = Result<Vec<Value>, String>;
 
+/// A weight: its name, its numbers, and the variable that stands for it.
+pub(super) type Declared = (String, Rc<ArrayD<f64>>, Var<f64>);
+
 /// What is common to all operators of a model.
 pub(super) struct Desk {
     /// The point.
@@ -23,7 +26,7 @@ pub(super) struct Desk {
     /// Whether that length stands for any number.
     pub any: bool,
     /// The weights so far, in the order of the flat vector, and where each starts.
-    pub weights: RefCell<Vec<(String, Rc<ArrayD<f64>>, Var<f64>)>>,
+    pub weights: RefCell<Vec<Declared>>,
     pub theta: Cell<usize>,
     /// Entries that may still be made, of numbers that are known and of nodes.
     pub room: [Cell<usize>; 2],
@@ -44,7 +47,7 @@ impl Desk {
     }
 
     /// What stands for numbers that are a weight.
-    fn weight(&self, name: &str, numbers: &Rc<ArrayD<f64>>) -> Var<f64> {
+    fn weight(&self, Weight { name, numbers }: &Weight) -> Var<f64> {
         let mut weights = self.weights.borrow_mut();
         if let Some((.., var)) = weights.iter().find(|(_, known, _)| Rc::ptr_eq(known, numbers)) {
             return var.clone();
@@ -175,7 +178,9 @@ impl<'a> Call<'a> {
     pub fn var(&self, value: &Value) -> Result<Var<f64>, String> {
         match &value.data {
             Data::Varies(var) => Ok(var.clone()),
-            Data::Known { numbers, weight: Some(name) } if !self.folding => Ok(self.desk.weight(name, numbers)),
+            Data::Known { numbers, weight: Some(weight) } if !self.folding => {
+                Ok(self.desk.weight(weight).reshape(numbers.shape()))
+            }
             Data::Known { numbers, .. } => self.constant(numbers),
         }
     }
@@ -269,12 +274,11 @@ impl<'a> Call<'a> {
             Data::Known { numbers, weight } if numbers.shape() == inside => {
                 Data::Known { numbers: numbers.clone(), weight: weight.clone() }
             }
-            // a weight stays one
-            Data::Known { weight: Some(_), .. } if !self.folding => Data::Varies(self.var(value)?.reshape(&inside)),
-            Data::Known { numbers, .. } => {
+            Data::Known { numbers, weight } => {
                 self.known_room(numbers.len())?;
                 let same = numbers.to_shape(IxDyn(&inside)).map_err(|e| e.to_string())?.into_owned();
-                Data::Known { numbers: Rc::new(same), weight: None }
+                // a weight stays one, in its own shape
+                Data::Known { numbers: Rc::new(same), weight: weight.clone() }
             }
         };
         Ok(Value { shape, batch, element: value.element, data })
@@ -326,8 +330,8 @@ impl<'a> Call<'a> {
             }
         }
         let mut known = Value::known_at(shape, Some(Batch { axis, ..batch }), one, value.element);
-        if let (Data::Known { weight, .. }, Some(name)) = (&mut known.data, value.weight()) {
-            *weight = Some(name.clone());
+        if let (Data::Known { numbers, weight }, Some(own)) = (&mut known.data, value.weight()) {
+            *weight = Some(Weight { name: own.name.clone(), numbers: numbers.clone() });
         }
         Ok(known)
     }

@@ -3,7 +3,7 @@ use super::call::{Call, Desk, Outcome};
 use super::model::{Attribute, Function, Graph, Length, Model, Node, Port};
 use super::rules::rule;
 use super::tensor::element;
-use super::value::{Batch, Data, Element, Value, count};
+use super::value::{Batch, Data, Element, Value, Weight, count};
 use crate::graph::GraphSpec;
 use ndarray::ArrayD;
 use std::borrow::Cow;
@@ -20,6 +20,24 @@ const OPSETS: std::ops::RangeInclusive<i64> = 11..=28;
 const DEEPEST: usize = 32;
 /// Operators that are read at most, counting those of a function at each of its calls.
 const OPERATORS: usize = 1 << 18;
+
+/// Operators that change no entry of one array.
+const MOVES: [&str; 14] = [
+    "Cast",
+    "CastLike",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Identity",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
 
 /// A graph with the values of its weights.
 pub(super) struct Imported {
@@ -203,7 +221,7 @@ impl<'a> Reader<'_, 'a> {
                 && !numbers.shape().is_empty()
                 && trainable(numbers)
             {
-                *weight = Some(tensor.name.into());
+                *weight = Some(Weight { name: tensor.name.into(), numbers: numbers.clone() });
             }
             scope.values.insert(tensor.name.into(), value);
         }
@@ -265,13 +283,14 @@ impl<'a> Reader<'_, 'a> {
             // numbers made of weights alone are a weight in their place
             let mut sources = call.inputs.iter().flatten().filter_map(Value::weight);
             if let Some(first) = sources.next() {
-                let alone = sources.next().is_none() && values.len() == 1;
+                // under its own name where entries only move
+                let alone = sources.next().is_none() && values.len() == 1 && MOVES.contains(&node.op);
                 for (value, output) in values.iter_mut().zip(&node.outputs) {
-                    let name: Rc<str> = if alone { first.clone() } else { (*output).into() };
+                    let name: Rc<str> = if alone { first.name.clone() } else { (*output).into() };
                     if let (Element::Float, Data::Known { numbers, weight }) = (value.element, &mut value.data)
                         && trainable(numbers)
                     {
-                        weight.get_or_insert(name);
+                        weight.get_or_insert_with(|| Weight { name, numbers: numbers.clone() });
                     }
                 }
             }

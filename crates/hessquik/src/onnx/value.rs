@@ -30,13 +30,20 @@ impl Batch {
     }
 }
 
+/// A weight: its name, and its numbers in its own shape, which are those of the value in their order.
+#[derive(Clone)]
+pub(super) struct Weight {
+    pub name: Rc<str>,
+    pub numbers: Rc<ArrayD<f64>>,
+}
+
 /// Numbers, or a variable; at one point where there is a batch.
 #[derive(Clone)]
 pub(super) enum Data {
     Known {
         numbers: Rc<ArrayD<f64>>,
-        /// The name under which the numbers are a weight, if they come from an initialiser.
-        weight: Option<Rc<str>>,
+        /// The weight that they are, if they come from initialisers.
+        weight: Option<Weight>,
     },
     Varies(Var<f64>),
 }
@@ -102,8 +109,8 @@ impl Value {
         matches!(self.data, Data::Varies(_))
     }
 
-    /// The name under which it is a weight.
-    pub fn weight(&self) -> Option<&Rc<str>> {
+    /// The weight that it is.
+    pub fn weight(&self) -> Option<&Weight> {
         match &self.data {
             Data::Known { weight, .. } => weight.as_ref(),
             Data::Varies(_) => None,
@@ -159,7 +166,10 @@ pub(super) fn reshaped(
     let inner = batch.after * count(&old[batch.axis + 1..]);
     for (axis, &n) in new.iter().enumerate() {
         let stride = count(&new[axis + 1..]);
-        if stride > 0 && inner % stride == 0 && n.saturating_mul(stride) % inner.saturating_mul(points).max(1) == 0 {
+        if stride > 0
+            && inner.is_multiple_of(stride)
+            && n.saturating_mul(stride).is_multiple_of(inner.saturating_mul(points).max(1))
+        {
             let after = inner / stride;
             let before = n / (after * points).max(1);
             return Ok(Some(Batch { axis, before, after }));

@@ -127,7 +127,7 @@ fn attention(call: &Call) -> Outcome {
     let heads = |v: &Value, name: &str| -> Result<Value, String> {
         match (v.rank(), usize::try_from(call.integer(name, 0)).unwrap_or(0)) {
             (4, _) => Ok(v.clone()),
-            (3, n) if n > 0 && v.shape[2] % n == 0 => {
+            (3, n) if n > 0 && v.shape[2].is_multiple_of(n) => {
                 let split = call.reshaped(v, vec![v.shape[0], v.shape[1], n, v.shape[2] / n])?;
                 permuted(call, &split, &[0, 2, 1, 3])
             }

@@ -74,10 +74,10 @@ fn reshape(call: &Call) -> Outcome {
     }
     if let Some(free) = new.iter().position(|&n| n == -1) {
         let others = new.iter().enumerate().filter(|(i, _)| *i != free).map(|(_, &n)| n);
-        let rest = others.fold(Some(1usize), |p, n| p?.checked_mul(usize::try_from(n).ok()?));
+        let rest = others.map(|n| usize::try_from(n).ok()).try_fold(1usize, |p, n| p.checked_mul(n?));
         let total = count(&value.shape);
         new[free] = match rest {
-            Some(rest) if rest > 0 && total % rest == 0 => (total / rest) as i64,
+            Some(rest) if rest > 0 && total.is_multiple_of(rest) => (total / rest) as i64,
             _ => return Err(misfit(call, value, &wanted)),
         };
     }

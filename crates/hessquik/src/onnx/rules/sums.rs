@@ -85,7 +85,7 @@ fn along(call: &Call, f: fn(&Var<f64>) -> Var<f64>) -> Outcome {
         let v = rows(call, value, &axes)?;
         return Ok(vec![call.made(&f(&v), value.shape.clone(), value.batch)?]);
     }
-    back(call, value, axis, |v| f(v))
+    back(call, value, axis, f)
 }
 
 /// A function of rows along one axis, which gives as many entries.
