@@ -7,7 +7,7 @@ fn folder() -> Folder {
     let folder = Folder::new();
     let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../hessquik/tests/onnx");
     for name in ["mlp", "attention", "unknown"] {
-        folder.write(&format!("{name}.onnx"), &std::fs::read(files.join(format!("{name}.onnx"))).unwrap());
+        folder.write(&format!("{name}.onnx"), std::fs::read(files.join(format!("{name}.onnx"))).unwrap());
     }
     folder.write("x.csv", b"0.1,0.2\n-0.5,0.25\n");
     folder

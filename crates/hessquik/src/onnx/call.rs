@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Numbers that one value may have, at one point where it varies.
-const LARGEST: usize = 1 << 22;
+pub(super) const LARGEST: usize = 1 << 22;
 /// Numbers that the nodes of a graph may have, all together.
 const ALL: usize = 1 << 24;
 

@@ -45,7 +45,7 @@ pub(crate) fn model<F: Real>(network: &Network<F>) -> Result<Vec<u8>, Error> {
         written.push(node);
     }
     let output = &written[spec.output];
-    let last = writer.to_all(output, &x);
+    let last = writer.for_all(output, &x);
     writer.put("Identity", &[&last], &y, &[]);
     let kind = writer.kind();
     let mut graph = Message { bytes: writer.nodes.bytes }.part(2, "hessquik");
@@ -142,7 +142,7 @@ impl<F: Real> Writer<F> {
     }
 
     /// A node with a row for each point.
-    fn to_all(&mut self, node: &Written, x: &str) -> String {
+    fn for_all(&mut self, node: &Written, x: &str) -> String {
         let rows = self.rows(node);
         if node.varies {
             return rows;

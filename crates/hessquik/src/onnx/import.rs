@@ -1,5 +1,5 @@
 //! A model as a graph: its operators one after another, each by its rule.
-use super::call::{Call, Desk, Outcome};
+use super::call::{Call, Desk, LARGEST, Outcome};
 use super::model::{Attribute, Function, Graph, Length, Model, Node, Port};
 use super::rules::rule;
 use super::tensor::element;
@@ -22,22 +22,11 @@ const DEEPEST: usize = 32;
 const OPERATORS: usize = 1 << 18;
 
 /// Operators that change no entry of one array.
-const MOVES: [&str; 14] = [
-    "Cast",
-    "CastLike",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "Identity",
-    "Pad",
-    "Reshape",
-    "Slice",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-];
+const MOVES: [&str; 9] =
+    ["Cast", "CastLike", "Flatten", "Identity", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"];
+/// Operators that take some entries, or take them several times: of weights they stay in the graph, so that these remain
+/// as they are stored, and entries that are the same remain so in training.
+const PARTS: [&str; 8] = ["Concat", "Expand", "Gather", "GatherElements", "GatherND", "Slice", "Split", "Tile"];
 
 /// A graph with the values of its weights.
 pub(super) struct Imported {
@@ -182,7 +171,7 @@ fn output(graph: &Graph, scope: &Scope, desk: &Desk) -> Result<Value, String> {
         return Err(format!("no operator gives the output {:?}", port.name));
     };
     let shown = value.shown(desk.any.then_some(desk.points).flatten());
-    if value.numbers().is_some() {
+    if value.numbers().is_some() || value.batch.is_none() && desk.points.is_some() {
         return Err(format!("the output {:?} {shown} does not depend on the input", port.name));
     }
     if value.element != Element::Float {
@@ -249,7 +238,10 @@ impl<'a> Reader<'_, 'a> {
                 });
             }
             let attributes = settled(&node.attributes, settings);
-            let folding = inputs.iter().flatten().all(|v| !v.varies());
+            let known = inputs.iter().flatten().all(|v| !v.varies());
+            let weights = inputs.iter().flatten().filter(|v| v.weight().is_some());
+            let small = weights.clone().all(|v| count(&v.shape) <= LARGEST) && weights.count() > 0;
+            let folding = known && !(small && node.domain.is_empty() && PARTS.contains(&node.op));
             let call = Call { desk: self.desk, node, attributes: &attributes, opset: version, inputs, folding };
             let outputs = self.operator(&call, scope)?;
             for (name, value) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
