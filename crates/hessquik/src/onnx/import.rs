@@ -241,7 +241,9 @@ impl<'a> Reader<'_, 'a> {
             let known = inputs.iter().flatten().all(|v| !v.varies());
             let weights = inputs.iter().flatten().filter(|v| v.weight().is_some());
             let small = weights.clone().all(|v| count(&v.shape) <= LARGEST) && weights.count() > 0;
-            let folding = known && !(small && node.domain.is_empty() && PARTS.contains(&node.op));
+            // with a fixed number of points an array may have one for each of them, which must be known to be equal
+            let whole = self.desk.points.is_some() && !self.desk.any;
+            let folding = known && (whole || !small || !node.domain.is_empty() || !PARTS.contains(&node.op));
             let call = Call { desk: self.desk, node, attributes: &attributes, opset: version, inputs, folding };
             let outputs = self.operator(&call, scope)?;
             for (name, value) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
