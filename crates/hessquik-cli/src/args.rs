@@ -57,6 +57,7 @@ impl Arguments {
 pub enum Command {
     Eval(Eval),
     New(New),
+    Convert(Convert),
     Info(Info),
     Check(Check),
     Explain(Explain),
@@ -113,7 +114,7 @@ Examples:
   hessquik eval model.safetensors --input table.csv --columns x,y -o results.csv
   cat points.csv | hessquik eval model.safetensors -i - -r value -o - | head")]
 pub struct Eval {
-    /// The model, a .safetensors file; - for standard input
+    /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
     /// The points, a .npy, .npz, .csv or .safetensors file; - for standard input
     #[arg(short, long, value_name = "X")]
@@ -239,10 +240,33 @@ pub struct New {
     pub force: bool,
 }
 
+/// Write a model as another kind of file: an ONNX model as .safetensors, or back as .onnx
+#[derive(Args, Debug)]
+#[command(after_help = "\
+An ONNX model has one input (n, d) and one output (n, m), maps each point by itself, and has opset 11 or newer.
+
+Examples:
+  hessquik convert model.onnx -o model.safetensors
+  hessquik convert model.safetensors --dtype f32 -o small.safetensors
+  hessquik convert model.safetensors -o model.onnx")]
+pub struct Convert {
+    /// The model, a .safetensors or .onnx file; - for standard input
+    pub model: PathBuf,
+    /// Precision of the weights; that of the model by default
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
+    /// The file to write, a .onnx file or else safetensors; - for standard output
+    #[arg(short, long, value_name = "MODEL")]
+    pub output: PathBuf,
+    /// Replace a model that was trained or was written by another program
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// Show the layers of a model
 #[derive(Args, Debug)]
 pub struct Info {
-    /// The model, a .safetensors file; - for standard input
+    /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
     /// List the computation node by node; automatic for a model that is a graph of up to 60 nodes
     #[arg(long)]
@@ -256,7 +280,7 @@ pub struct Info {
 #[derive(Args, Debug)]
 #[command(after_help = "Exit code 1 if a check fails.")]
 pub struct Check {
-    /// The model, a .safetensors file; - for standard input
+    /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
     /// Check at the first points of this file; by default at random points in [-1, 1]
     #[arg(short, long, value_name = "X")]
@@ -277,7 +301,7 @@ pub struct Check {
 /// Show how a request would be computed, what it costs, and what the alternatives cost
 #[derive(Args, Debug)]
 pub struct Explain {
-    /// The model, a .safetensors file; - for standard input
+    /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
     /// Number of points
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000)]

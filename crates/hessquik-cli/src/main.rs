@@ -61,6 +61,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         None => command::demo::run(),
         Some(Command::Eval(args)) => command::eval::run(args),
         Some(Command::New(args)) => command::new::run(args),
+        Some(Command::Convert(args)) => command::convert::run(args),
         Some(Command::Info(args)) => command::info::run(args),
         Some(Command::Check(args)) => command::check::run(args),
         Some(Command::Explain(args)) => command::explain::run(args),

@@ -42,7 +42,7 @@ impl Model {
 
     /// The network.
     pub fn network<F: Real>(&self) -> Result<Network<F>, Failure> {
-        Network::from_bytes(&self.bytes).map_err(|error| match error {
+        Network::from_bytes_of(&self.path, &self.bytes).map_err(|error| match error {
             Error::File { message, .. } => Failure::file(&self.path, message),
             other => other.into(),
         })

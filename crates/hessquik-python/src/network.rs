@@ -149,16 +149,23 @@ impl Network {
         };
         Ok(Self(match stored {
             "float32" => {
-                let network = hessquik::Network::<f32>::from_bytes(&bytes).map_err(of_file)?;
+                let network = hessquik::Network::<f32>::from_bytes_of(&path, &bytes).map_err(of_file)?;
                 Precision::F32(Shared::new(fitting(network)?))
             }
-            "float64" => Precision::F64(Shared::new(hessquik::Network::from_bytes(&bytes).map_err(of_file)?)),
+            "float64" => {
+                let network = hessquik::Network::from_bytes_of(&path, &bytes).map_err(of_file)?;
+                Precision::F64(Shared::new(network))
+            }
             other => return Err(errors::dtype("the network", other, "float32 or float64")),
         }))
     }
 
     fn save(&self, path: PathBuf) -> PyResult<()> {
         with!(self, shared => shared.get().network.save(path).map_err(raise))
+    }
+
+    fn save_onnx(&self, path: PathBuf) -> PyResult<()> {
+        with!(self, shared => shared.get().network.save_onnx(path).map_err(raise))
     }
 
     /// The same network in another precision; a copy if it is the same.

@@ -1,4 +1,4 @@
-//! Model files: safetensors with hessQuik's names of weights, and the architecture as JSON beside them.
+//! Model files: ONNX, which `onnx/` reads, and our own: safetensors with hessQuik's names of weights, and the architecture as JSON beside them.
 //!
 //! A model file holds one tensor per weight, named as in hessQuik's `state_dict` (`0.K`, `1.2.layer.b`; a network of
 //! one bare layer has `K`, `b`), in `F32` or `F64`, and the [`Architecture`] as JSON under the metadata key
@@ -15,7 +15,7 @@
 use crate::foreign::{distinct_keys, kind};
 use crate::layer::Parts;
 use crate::whole::read_whole;
-use crate::{Architecture, Error, Init, Layer, Network, Real, write_whole};
+use crate::{Architecture, Error, Init, Layer, Network, Real, onnx, write_whole};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +47,11 @@ impl<F: Real> Network<F> {
     /// JSON, with one tensor per weight, named as [`Layer::weights`] names them, in `F32` or `F64`. Weights in double
     /// precision are rounded to nearest for a network in single precision.
     ///
+    /// An ONNX file is read too, whatever its name: a model of one input (n, d) and one output (n, m), point by point,
+    /// with opset 11 or newer. It becomes a network of one [`GraphLayer`](crate::GraphLayer), whose weights are the
+    /// initialisers that meet the points, by their names. Inputs and outputs of more axes are flattened in C order.
+    /// Weights in a file beside the model (external data) are read from there.
+    ///
     /// If the name of any tensor starts with `weights.`, only those tensors are weights (named without that prefix),
     /// and the others are ignored.
     ///
@@ -64,10 +69,13 @@ impl<F: Real> Network<F> {
     /// [`Error::Io`] if the file cannot be read or is not a regular file; [`Error::File`] if it is another kind of
     /// file, is truncated, has a header that does not match its data or has a duplicate name, if the architecture is
     /// missing or invalid, or if a weight is missing, unexpected, of the wrong shape or element type, or contains NaN,
-    /// an infinity, or a number too large for `F`.
+    /// an infinity, or a number too large for `F`. For an ONNX file the message names the operator that cannot be taken,
+    /// its node, and the shapes of its inputs.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        decode(&read_whole(path)?).map_err(|message| Error::File { path: path.into(), message })
+        let bytes = read_whole(path)?;
+        // as written: a file beside a symbolic link is looked for beside the link
+        decode(&bytes, Some(folder_of(path))).map_err(|message| Error::File { path: path.into(), message })
     }
 
     /// Reads a network from the bytes of a model file, as [`Network::load`] does.
@@ -81,9 +89,28 @@ impl<F: Real> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Network::load`], with `<bytes>` in place of the path.
+    /// Those of [`Network::load`], with `<bytes>` in place of the path; also for an ONNX file whose weights are in
+    /// another file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        decode(bytes).map_err(|message| Error::File { path: PathBuf::from("<bytes>"), message })
+        decode(bytes, None).map_err(|message| Error::File { path: PathBuf::from("<bytes>"), message })
+    }
+
+    /// Reads a network from bytes that were read from the model file at `path`: as [`Network::load`], without reading
+    /// that file again. An ONNX file may have its weights in files beside it.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Network, fully_connected};
+    /// let network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// let copy = Network::<f64>::from_bytes_of("models/net.safetensors", &network.to_bytes()?)?;
+    /// assert_eq!(copy.flat_weights(), network.flat_weights());
+    /// # Ok::<(), hessquik::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Network::load`].
+    pub fn from_bytes_of(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Self, Error> {
+        let path = path.as_ref();
+        decode(bytes, Some(folder_of(path))).map_err(|message| Error::File { path: path.into(), message })
     }
 
     /// Writes the network to a model file, in its own precision. The file is written under a temporary name in the same
@@ -95,6 +122,37 @@ impl<F: Real> Network<F> {
     /// those of [`Network::to_bytes`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         write_whole(path, &self.to_bytes()?)
+    }
+
+    /// Writes the network as an ONNX model, for any runtime of ONNX: from `x` (n, d) to `y` (n, m), with opset 20, in the
+    /// network's precision, with the weights as initialisers of the same names. The model computes values; where the
+    /// network stops gradients ([`Var::frozen`](crate::Var::frozen)), it does not say so.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Evaluate, Init, Network, fully_connected};
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("net.onnx");
+    /// let network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// network.save_onnx(&path)?;
+    /// let x = ndarray::array![[0.5, -0.25]];
+    /// let again = Network::<f64>::load(&path)?.value(&x)?;
+    /// assert!((again - network.value(&x)?)[[0, 0]].abs() < 1e-15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] as [`Network::save`]; [`Error::Architecture`] and [`Error::Layer`] for a user-defined activation or
+    /// smooth map, which have no description.
+    pub fn save_onnx(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path, &self.to_onnx()?)
+    }
+
+    /// The bytes of an ONNX model of this network; see [`Network::save_onnx`].
+    ///
+    /// # Errors
+    /// Those of [`Network::save_onnx`], except those of files.
+    pub fn to_onnx(&self) -> Result<Vec<u8>, Error> {
+        onnx::exported(self)
     }
 
     /// The bytes of a model file of this network.
@@ -160,7 +218,8 @@ impl<F: Real> Network<F> {
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let wanted: Vec<_> = self.weights().into_iter().map(|(name, w)| (name, w.shape().to_vec())).collect();
-        let arrays = Contents::parse(&read_whole(path)?).and_then(|c| c.weights(&wanted));
+        let bytes = read_whole(path)?;
+        let arrays = Contents::parse(&bytes).and_then(|c| c.weights(&wanted));
         self.replace_weights(arrays.map_err(|message| Error::File { path: path.into(), message })?);
         Ok(())
     }
@@ -174,7 +233,8 @@ impl<F: Real> Network<F> {
 }
 
 /// The element type of the weights in a model file, `"f32"` or `"f64"`, for choosing the precision of
-/// [`Network::load`]: `"f64"` if any weight is in double precision, or if there are no weights.
+/// [`Network::load`]: `"f64"` if any weight is in double precision, or if there are no weights. For an ONNX file, `"f64"`
+/// if its input is of doubles.
 ///
 /// ```
 /// use hessquik::{Activation, Init, fully_connected, weights_dtype};
@@ -198,6 +258,9 @@ pub fn weights_dtype(path: impl AsRef<Path>) -> Result<&'static str, Error> {
 /// # Errors
 /// A sentence: the bytes are not a safetensors file, or a weight has another element type.
 pub fn weights_dtype_of_bytes(bytes: &[u8]) -> Result<&'static str, String> {
+    if onnx::is_onnx(bytes) {
+        return onnx::dtype(bytes);
+    }
     Contents::parse(bytes)?.dtype()
 }
 
@@ -233,8 +296,16 @@ fn undescribed<F: Real>(layers: &[Box<dyn Layer<F>>]) -> Error {
     ))
 }
 
-/// The network in the bytes of a model file.
-fn decode<F: Real>(bytes: &[u8]) -> Result<Network<F>, String> {
+/// The folder of a file.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The network in the bytes of a model file; an ONNX file may have its weights in another one of this folder.
+fn decode<F: Real>(bytes: &[u8], folder: Option<&Path>) -> Result<Network<F>, String> {
+    if onnx::is_onnx(bytes) {
+        return onnx::network(bytes, folder);
+    }
     let contents = Contents::parse(bytes)?;
     let json = contents.metadata.metadata().as_ref().and_then(|m| m.get(ARCHITECTURE));
     let json =

@@ -22,6 +22,8 @@ pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
         "this is a .npy array".into()
     } else if starts(b"\x1f\x8b") {
         "this is compressed by gzip; decompress it first (gunzip)".into()
+    } else if crate::onnx::is_onnx(bytes) {
+        "this is an ONNX model, which is read as a whole network (Network::load), and not for its weights alone".into()
     } else if starts(b"\x89HDF") {
         format!("this is an HDF5 file; {FROM_TORCH}")
     } else if starts(b"{") || starts(b"\xef\xbb\xbf{") {

@@ -80,6 +80,8 @@ mod graph;
 mod jet;
 pub mod layer;
 mod network;
+#[cfg(feature = "files")]
+mod onnx;
 mod peaks;
 mod plan;
 mod points;

@@ -1,5 +1,6 @@
 //! The commands: each turns its arguments into a report, or says why it cannot.
 pub mod check;
+pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod explain;

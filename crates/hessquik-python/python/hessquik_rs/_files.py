@@ -41,7 +41,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     """
     if not os.path.lexists(path) or not os.path.isfile(path) or _identity(path) in _OURS:
         return  # what is not a regular file is refused where it would be written
-    if not _is_model(path):
+    if not is_model(path):
         raise FileExistsError(
             f"{os.fspath(path)!r} exists and is not a model file: save under another name, or pass overwrite=True to "
             "replace it"
@@ -53,7 +53,8 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     )
 
 
-def _is_model(path: str | os.PathLike[str]) -> bool:
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of ours: safetensors with an architecture."""
     try:
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
 from hessquik_rs._arrays import flat_rates
-from hessquik_rs._files import check_replaceable, claim, release
+from hessquik_rs._files import check_replaceable, claim, is_model, release
 from hessquik_rs._state_dict import State, chain
 from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
@@ -209,6 +209,10 @@ class Network:
 
         Model files are safetensors with hessQuik's names of weights and the architecture as JSON in the metadata.
 
+        An ONNX file is read too, whatever its name: a model of one input (n, d) and one output (n, m), point by point,
+        with opset 11 or newer. Initialisers that meet the points are the weights, by their names; inputs and outputs
+        of more axes are flattened in C order.
+
         >>> import tempfile, os
         >>> import hessquik_rs as hq
         >>> net = hq.Network(hq.single(2, 3, "tanh"), seed=0)
@@ -219,7 +223,8 @@ class Network:
         np.True_
         """
         network = cls._of(_native.Network.load(path, None if dtype is None else _dtype(dtype)))
-        claim(path)
+        if is_model(path):  # an ONNX file is not what `save` writes: it asks before that is replaced
+            claim(path)
         return network
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -235,6 +240,24 @@ class Network:
         release(path)
         self._engine.save(path)
         claim(path)
+
+    def save_onnx(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Writes the values of the network as an ONNX model, from `x` (n, d) to `y` (n, m), with opset 20.
+
+        The weights are initialisers of the same names. Files are replaced only with `overwrite`.
+
+        >>> import tempfile, os
+        >>> import numpy as np, hessquik_rs as hq
+        >>> net = hq.Network(hq.fully_connected([2, 8, 1]), seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save_onnx(os.path.join(folder, "net.onnx"))
+        ...     again = hq.Network.load(os.path.join(folder, "net.onnx"))
+        >>> bool(np.allclose(again(np.ones((1, 2))), net(np.ones((1, 2)))))
+        True
+        """
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(f"{os.fspath(path)!r} exists: pass overwrite=True to replace it")
+        self._engine.save_onnx(path)
 
     @property
     def architecture(self) -> Architecture:

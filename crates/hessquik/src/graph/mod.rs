@@ -16,6 +16,8 @@
 //! with a matrix of weights is a [`Kind::Product`] that is linear in the points. Nodes that do not depend on the points
 //! are computed once for each set of weights.
 mod draw;
+mod pieces;
+mod simplify;
 mod spec;
 mod trace;
 mod var;

@@ -27,7 +27,7 @@ pub(super) struct Tracer<F> {
 pub(super) type Shared<F> = Rc<RefCell<Tracer<F>>>;
 
 impl<F: Real> Tracer<F> {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (nodes, scope, weights) = (Vec::new(), HashMap::new(), HashMap::new());
         Self { nodes, scope, weights, error: None, layer: String::new() }
     }

@@ -1,4 +1,5 @@
 //! Variables, with which forward passes are written.
+use super::pieces::runs;
 use super::trace::{Shared, Untyped};
 use super::{Form, Kind, NodeId, Term};
 use crate::schedule::Block;
@@ -98,18 +99,6 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Runs of `from[j] -> to[j]` that go up together.
-fn runs(pairs: impl Iterator<Item = (usize, usize)>) -> Arc<[Block]> {
-    let mut blocks: Vec<Block> = Vec::new();
-    for (from, to) in pairs {
-        match blocks.last_mut() {
-            Some(b) if b.from + b.len == from && b.to + b.len == to => b.len += 1,
-            _ => blocks.push(Block { from, to, len: 1 }),
-        }
-    }
-    blocks.into()
-}
-
 impl<F: Real> Var<F> {
     pub(super) fn new(tracer: Shared<F>, id: NodeId, shape: Vec<usize>) -> Self {
         Self { tracer, id, shape }
@@ -134,7 +123,7 @@ impl<F: Real> Var<F> {
         self.shape.iter().product()
     }
 
-    fn push(&self, kind: Kind<F>, shape: Vec<usize>) -> Self {
+    pub(super) fn push(&self, kind: Kind<F>, shape: Vec<usize>) -> Self {
         let id = self.tracer.borrow_mut().push(kind, shape.iter().product());
         Self { tracer: self.tracer.clone(), id, shape }
     }
@@ -166,7 +155,7 @@ impl<F: Real> Var<F> {
         self.push(Kind::Affine { terms: vec![Term { of: self.id, c, blocks: None }], shift }, self.shape.clone())
     }
 
-    fn moved(&self, blocks: Arc<[Block]>, shape: Vec<usize>) -> Self {
+    pub(super) fn moved(&self, blocks: Arc<[Block]>, shape: Vec<usize>) -> Self {
         let term = Term { of: self.id, c: F::one(), blocks: Some(blocks) };
         self.push(Kind::Affine { terms: vec![term], shift: F::zero() }, shape)
     }
