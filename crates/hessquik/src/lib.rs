@@ -54,7 +54,7 @@
 //! # Features
 //! | feature | default | what it is for |
 //! |---|---|---|
-//! | `files` | yes | model files: `Network::load` and `Network::save`, and files that are written whole |
+//! | `files` | yes | model files and ONNX: `Network::load` and `Network::save`, and files that are written whole |
 //! | `rayon` | yes | tiles of points on all cores; without it, evaluation runs on the thread that calls |
 //!
 //! Arrays are those of the crate [`ndarray`], which is exported too.

@@ -16,7 +16,9 @@
 //! with a matrix of weights is a [`Kind::Product`] that is linear in the points. Nodes that do not depend on the points
 //! are computed once for each set of weights.
 mod draw;
+#[cfg_attr(not(feature = "files"), expect(dead_code, reason = "what the operators of ONNX alone use"))]
 mod pieces;
+#[cfg(feature = "files")]
 mod simplify;
 mod spec;
 mod trace;
