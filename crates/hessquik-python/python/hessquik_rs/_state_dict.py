@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hessquik_rs._arrays import check_mask
 from hessquik_rs.architecture import Activation, Architecture, single
 from hessquik_rs.errors import DtypeError, ModelFileError, OperationError, SettingError, ShapeError
 from hessquik_rs.jet import Array
@@ -51,7 +52,8 @@ def _read(path: str | os.PathLike[str]) -> Mapping[str, Any]:
 
 def _array(name: str, x: Any) -> Array:
     # tensors of any device and precision, without an import of PyTorch
-    x = x.detach().cpu() if hasattr(x, "detach") else x
+    x = x.detach().cpu().resolve_neg() if hasattr(x, "detach") else x
+    check_mask(repr(name), x)
     if str(getattr(x, "dtype", "")) == "torch.bfloat16":
         x = x.float()
     array = np.asarray(x)
