@@ -288,7 +288,7 @@ MEMORY = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read as Linux shows it")
 @pytest.mark.parametrize("jets", ["dropped", "kept"])
 def test_jets_do_not_keep_memory_for_ever(jets):
-    """They keep about what JAX keeps of compiled functions of its own, without any derivatives, for networks of this size."""
+    """They keep about what JAX keeps of its own compiled functions of such networks, without any derivatives."""
     grown = {}
     for of in ("engine", "jax"):
         command = [sys.executable, "-c", textwrap.dedent(MEMORY), of, jets]

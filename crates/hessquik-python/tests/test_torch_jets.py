@@ -146,6 +146,28 @@ def test_in_torch_operations_the_same():
         close(ours, theirs)
 
 
+def test_all_results_together_in_torch_operations():
+    model, d = torch_zoo.make("SIREN")
+    x = points(d)
+    names = "value,gradient,hessian,packed,diagonal,laplacian,bilaplacian"
+    options = {
+        "partials": [(0,), (1, 1, 1)],
+        "block": ([1], [0, 1]),
+        "operator": {(0,): 2.0, (0, 0, 1): -1.0},
+        "products": np.random.default_rng(0).normal(size=(3, d)),
+        "directional": 3,
+    }
+    for extra in ({}, {"directions": np.random.default_rng(1).normal(size=(2, d)), "products": None}):
+        jets = hessquik_rs.torch.jet(model, names, **{**options, **extra})
+        native, call = jets(x), jets.call(x)
+        in_torch = call.in_torch(x, call.traced.weights(model))
+        for name, theirs in zip(call.names, in_torch, strict=True):
+            ours = getattr(native, name).detach()
+            theirs = theirs.detach()
+            scale = theirs.abs().max()
+            np.testing.assert_allclose(ours.reshape(theirs.shape) / scale, theirs / scale, atol=1e-11, err_msg=name)
+
+
 def test_second_backward():
     model, d = torch_zoo.make("SIREN")
     x = points(d).requires_grad_()

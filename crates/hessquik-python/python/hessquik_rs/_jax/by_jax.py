@@ -71,6 +71,10 @@ def _at(f: Point, p: Any, names: Sequence[str], options: Mapping[str, Any]) -> l
             return jnp.einsum("ab,qba->q", array("operator"), hessian, precision="highest")
         return sum(jnp.asarray(c, p.dtype) * _partial(g, v, axes)(p) for axes, c in listed)
 
+    def partials() -> Any:
+        each = [_partial(g, v, axes)(p) for axes in options["partials"]]
+        return jnp.stack(each, -1) if each else jnp.zeros((*jax.eval_shape(g, p).shape, 0), p.dtype)
+
     listed = options.get("terms") or terms(options.get("operator"))
     hessian: Any = None
     if any(name in _SECOND and (name != "operator" or listed is None) for name in names):
@@ -86,7 +90,7 @@ def _at(f: Point, p: Any, names: Sequence[str], options: Mapping[str, Any]) -> l
         "operator": operator,
         "products": lambda: jax.vmap(lambda w: along(w, first)(p), out_axes=2)(array("products")),
         "block": lambda: hessian[:, np.asarray(options["block"][0])[:, None], np.asarray(options["block"][1])],
-        "partials": lambda: jnp.stack([_partial(g, v, axes)(p) for axes in options["partials"]], -1),
+        "partials": partials,
         "directional": lambda: _directional(g, p, v, int(options["directional"])),
     }
     return [results[name]() for name in names]

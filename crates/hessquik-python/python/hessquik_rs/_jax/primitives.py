@@ -75,8 +75,8 @@ def _compiled(primitive: Any) -> Callable[..., Any]:
     return lambda *arguments, **parameters: program(tuple(parameters.items()))(*arguments)
 
 
-# JAX remembers the shapes of what a primitive gives, by its parameters, which it would keep for ever: of specs it holds weak
-# references, as of its own jaxprs, so that the engine lets go of networks that no program uses any more
+# JAX remembers the shapes of what a primitive gives, by its parameters, which it would keep for ever: of specs it holds
+# weak references, as of its own jaxprs, so that the engine lets go of networks that no program uses any more
 _held_weakly = getattr(util, "weakref_cache_key_types", None)
 if isinstance(_held_weakly, set):
     _held_weakly.add(Spec)

@@ -37,13 +37,13 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
 
     listed = terms(options.get("operator"))
     v, u = tensor("directions"), tensor("outputs")
-    rows = torch.eye(x.shape[1], dtype=x.dtype, device=x.device) if v is None else v
+    basis = torch.eye(x.shape[1], dtype=x.dtype, device=x.device) if v is None else v
 
     def partial(axes: Sequence[int]) -> Tensor:
         """The mixed partial along directions by their numbers, (n, q)."""
         h: Callable[[Tensor], Tensor] = g
         for axis in axes:
-            h = along(rows[int(axis)], h)
+            h = along(basis[int(axis)], h)
         return torch.func.vmap(h)(x)
 
     def g(p: Tensor) -> Tensor:
@@ -62,28 +62,28 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
         found["hessian"] = hessian
         found["diagonal"] = hessian.diagonal(0, 1, 2).mT
         found["laplacian"] = found["diagonal"].sum(1)
-        rows, columns = torch.triu_indices(k, k, device=x.device)
-        found["packed"] = hessian[:, rows, columns]
+        upper, right = torch.triu_indices(k, k, device=x.device)
+        found["packed"] = hessian[:, upper, right]
         if listed is None and (operator := tensor("operator")) is not None:
             found["operator"] = torch.einsum("ab,sbar->sr", operator, hessian)
         if (products := tensor("products")) is not None:
             left = full if v is None else v @ full
             found["products"] = (left @ products.mT).permute(0, 2, 3, 1)
         if options.get("block") is not None:
-            rows, columns = (torch.as_tensor(list(part), device=x.device) for part in options["block"])
-            found["block"] = hessian[:, rows][:, :, columns]
+            first, second = (torch.as_tensor(list(part), device=x.device) for part in options["block"])
+            found["block"] = hessian[:, first][:, :, second]
     if "operator" in names and listed is not None:
         found["operator"] = sum((c * partial(axes) for axes, c in listed[1:]), listed[0][1] * partial(listed[0][0]))
     if "partials" in names:
         each = [partial(axes) for axes in options["partials"]]
         found["partials"] = torch.stack(each, 1) if each else x.new_zeros(len(x), 0, partial(()).shape[1])
     if "bilaplacian" in names:
-        pairs = [(a, b) for a in range(len(rows)) for b in range(a, len(rows))]
+        pairs = [(a, b) for a in range(len(basis)) for b in range(a, len(basis))]
         fourth = [(1.0 if a == b else 2.0) * partial((a, a, b, b)) for a, b in pairs]
         found["bilaplacian"] = torch.stack(fourth).sum(0)
     if "directional" in names:
         orders = range(1, int(options["directional"]) + 1)
-        each = [torch.stack([partial((a,) * order) for a in range(len(rows))], 1) for order in orders]
+        each = [torch.stack([partial((a,) * order) for a in range(len(basis))], 1) for order in orders]
         found["directional"] = torch.stack(each, 1)
     return [found[name] for name in names]
 
