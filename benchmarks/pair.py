@@ -8,6 +8,7 @@ compared, too.
 """
 
 import argparse
+import dataclasses
 import os
 import statistics
 import sys
@@ -18,16 +19,17 @@ import cases
 import measure
 from workers import Failed, Worker
 
-ROUNDS = 9
-FEWER = 4  # for calls above 0.2 s
+EFFORT = dataclasses.replace(measure.FULL, rounds=9, turn=(0.02, 0.08))
+FEWER = 4  # rounds of calls above 0.2 s
 
 
-def turn(timed, estimate):
-    """Calls for between 0.02 and 0.08 s, after one that does not count: the other build had the caches."""
-    ask = timed.worker.ask
-    if estimate < measure.WARM:
-        ask("time", mode=timed.mode, budget=0.0, least=1, most=1)
-    return ask("time", mode=timed.mode, budget=min(0.08, max(0.02, 30 * estimate)), least=1, most=5000)["seconds"]
+def turn(timed):
+    """The calls of one turn."""
+    before = len(timed.samples)
+    timed.turn(EFFORT)
+    if timed.error:
+        raise Failed(timed.error)
+    return timed.samples[before:]
 
 
 def compared(case, dtype, pair, folder):
@@ -47,9 +49,9 @@ def compared(case, dtype, pair, folder):
             if timed.error:
                 raise Failed(timed.error)
         samples = [[], []]
-        for r in range(ROUNDS if old.estimate < 0.2 else FEWER):
+        for r in range(EFFORT.rounds if old.estimate < 0.2 else FEWER):
             for i in (0, 1) if r % 2 else (1, 0):
-                samples[i].append(turn((old, new)[i], old.estimate))
+                samples[i].append(turn((old, new)[i]))
         medians = [[statistics.median(s) for s in of] for of in samples]
         ratio = statistics.median(n / o for o, n in zip(*medians, strict=True))
         yield old.mode, *(min(map(min, of)) for of in samples), ratio

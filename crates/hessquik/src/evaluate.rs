@@ -416,8 +416,7 @@ pub(crate) fn resolve<F: Real>(
     request: &Request<F>,
     reverse: bool,
 ) -> Result<Call<F>, Error> {
-    let k = request.directions.as_ref().map_or_else(|| program.width(0), |v| v.nrows());
-    let request = &*request.of_matrix(k)?;
+    let request = &*request.of_matrix(program.width(0))?;
     if program.graph.is_some() {
         return F::resolve(program, request, reverse, false);
     }

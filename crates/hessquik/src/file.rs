@@ -1,4 +1,5 @@
-//! Model files: ONNX, which `onnx/` reads, and our own: safetensors with hessQuik's names of weights, and the architecture as JSON beside them.
+//! Model files: ONNX, which `onnx/` reads, and our own: safetensors with hessQuik's names of weights, and the
+//! architecture as JSON beside them.
 //!
 //! A model file holds one tensor per weight, named as in hessQuik's `state_dict` (`0.K`, `1.2.layer.b`; a network of
 //! one bare layer has `K`, `b`), in `F32` or `F64`, and the [`Architecture`] as JSON under the metadata key
@@ -218,8 +219,7 @@ impl<F: Real> Network<F> {
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let wanted: Vec<_> = self.weights().into_iter().map(|(name, w)| (name, w.shape().to_vec())).collect();
-        let bytes = read_whole(path)?;
-        let arrays = Contents::parse(&bytes).and_then(|c| c.weights(&wanted));
+        let arrays = Contents::parse(&read_whole(path)?).and_then(|c| c.weights(&wanted));
         self.replace_weights(arrays.map_err(|message| Error::File { path: path.into(), message })?);
         Ok(())
     }

@@ -150,14 +150,15 @@ impl<F: Real> Request<F> {
     }
 
     /// The same request with an operator of second order as a matrix (k, k) if it is given by terms: with as many
-    /// directions as a matrix has room for, the sweeps for matrices serve such an operator too.
+    /// directions as a matrix has room for, the sweeps for matrices serve such an operator too. There are `d` inputs.
     ///
     /// # Errors
     /// [`Error::Setting`] and [`Error::Request`] for terms that are none.
-    pub(crate) fn of_matrix(&self, k: usize) -> Result<Cow<'_, Self>, Error> {
+    pub(crate) fn of_matrix(&self, d: usize) -> Result<Cow<'_, Self>, Error> {
         /// Most directions.
         const MOST: usize = 512;
         let Some(terms) = &self.terms else { return Ok(Cow::Borrowed(self)) };
+        let k = self.directions.as_ref().map_or(d, |v| v.nrows());
         if self.operator.is_some() {
             return Err(Error::Request("the operator is given as a matrix and as terms; give one of them".into()));
         }

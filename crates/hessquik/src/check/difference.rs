@@ -48,6 +48,14 @@ pub struct Difference {
     pub passed: bool,
 }
 
+impl Difference {
+    /// The two lines that a report has of it.
+    pub(super) fn lines(&self, what: &str) -> String {
+        let (error, relative, verdict) = (scientific(self.error), scientific(self.relative), verdict(self.passed));
+        format!("{what} Finite Difference: Error = {error}, Relative Error = {relative}\n{what} {verdict}")
+    }
+}
+
 /// The errors and verdicts of a finite-difference check; `Display` prints them as hessQuik does.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct DifferenceReport {
@@ -77,11 +85,7 @@ impl fmt::Display for DifferenceReport {
             writeln!(f, "{ALL_ZERO}")?;
         }
         let all = [("Gradient", Some(self.gradient)), ("Hessian", self.hessian), ("Laplacian", self.laplacian)];
-        let lines = all.into_iter().filter_map(|(what, d)| d.map(|d| (what, d))).map(|(what, d)| {
-            let (error, relative) = (scientific(d.error), scientific(d.relative));
-            let verdict = verdict(d.passed);
-            format!("{what} Finite Difference: Error = {error}, Relative Error = {relative}\n{what} {verdict}")
-        });
+        let lines = all.into_iter().filter_map(|(what, d)| d.map(|d| (what, d))).map(|(what, d)| d.lines(what));
         f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }

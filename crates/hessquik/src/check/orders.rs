@@ -1,7 +1,7 @@
 //! Checks of derivatives of any order, each against the order below.
 use super::difference::{Difference, DifferenceOptions, judge};
 use super::taylor::{Look, Options, Rule, table};
-use super::{ALL_ZERO, Function, Normal, base::scientific, evaluate, norm, points, verdict};
+use super::{ALL_ZERO, Function, Normal, evaluate, norm, points, verdict};
 use crate::request::HIGHEST;
 use crate::{Error, Real, Request};
 use ndarray::{Array2, ArrayBase, ArrayView2, Axis, Data, Ix2, Zip};
@@ -162,11 +162,7 @@ impl fmt::Display for PartialsReport {
         }
         let lines = self.partials.iter().map(|PartialDifference { axes, difference: d }| {
             let axes = axes.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
-            let (error, relative) = (scientific(d.error), scientific(d.relative));
-            let verdict = verdict(d.passed);
-            format!(
-                "Partial {axes} Finite Difference: Error = {error}, Relative Error = {relative}\nPartial {axes} {verdict}"
-            )
+            d.lines(&format!("Partial {axes}"))
         });
         f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }

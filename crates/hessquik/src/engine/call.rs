@@ -110,8 +110,7 @@ impl<F: Real> Call<F> {
         if request.is_empty() {
             return Err(Error::Request(crate::request::EMPTY.into()));
         }
-        let k = request.directions.as_ref().map_or_else(|| program.width(0), |v| v.nrows());
-        let request = &*request.of_matrix(k)?;
+        let request = &*request.of_matrix(program.width(0))?;
         if program.graph.is_some() {
             return Self::by_graph(program, request, reverse, careful);
         }

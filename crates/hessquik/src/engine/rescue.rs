@@ -44,24 +44,23 @@ fn finite<F: Real>(x: &[F]) -> bool {
 /// The largest absolute value, infinite where something is no number.
 fn largest<F: Real>(x: &[F]) -> f64 {
     const LANES: usize = 32;
-    vectorised(
+    if !finite(x) {
+        return f64::INFINITY;
+    }
+    let most = vectorised(
         #[inline(always)]
         || {
-            let (mut most, mut spoiled) = ([F::zero(); LANES], [F::zero(); LANES]);
-            let mut take = |l: usize, x: F| {
-                most[l] = if x.abs() > most[l] { x.abs() } else { most[l] };
-                // zero times what is not finite is NaN
-                spoiled[l] += x * F::zero();
-            };
+            let mut most = [F::zero(); LANES];
+            let mut take = |l: usize, x: F| most[l] = if x.abs() > most[l] { x.abs() } else { most[l] };
             let (chunks, rest) = x.as_chunks::<LANES>();
             for chunk in chunks {
                 (0..LANES).for_each(|l| take(l, chunk[l]));
             }
             rest.iter().enumerate().for_each(|(l, &x)| take(l, x));
-            let finite = spoiled.into_iter().all(|sum| sum == F::zero());
-            if finite { most.into_iter().fold(0.0, |most: f64, x| most.max(x.as_f64())) } else { f64::INFINITY }
+            most
         },
-    )
+    );
+    most.into_iter().fold(0.0, |most: f64, x| most.max(x.as_f64()))
 }
 
 /// The same of `count` rows of `len` entries for each of `ns` samples.

@@ -220,9 +220,7 @@ impl<F: Real> Plan<F> {
         (0..count).filter(|&id| !self.buffers[id].shared).for_each(|id| self.offsets[id] = offsets[id]);
         self.tile_len = len;
     }
-}
 
-impl<F: Real> Plan<F> {
     /// That there is room for what is the same for all samples, before any of it is made.
     ///
     /// # Errors

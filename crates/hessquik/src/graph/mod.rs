@@ -27,6 +27,8 @@ mod var;
 pub use spec::{GraphSpec, NodeSpec, TermSpec, WeightSpec};
 pub(crate) use trace::described;
 pub use var::Var;
+#[cfg(feature = "files")]
+pub(crate) use var::broadcast;
 
 use crate::schedule::{Block, Id, Op, Place, Triples};
 use crate::{Activation, Error, Real};

@@ -56,7 +56,7 @@ impl<F> fmt::Debug for Var<F> {
 }
 
 /// The shape that two shapes broadcast to, as numpy's do.
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let n = a.len().max(b.len());
     let axis = |s: &[usize], i: usize| if i + s.len() < n { 1 } else { s[i + s.len() - n] };
     (0..n)

@@ -73,7 +73,7 @@ pub(super) struct Work<'g, 'r, F> {
 /// overflows.
 pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>, careful: bool) -> Result<Compiled<F>, Error> {
     let sizes = check(graph, request)?;
-    let request = &*request.of_matrix(sizes.k)?;
+    let request = &*request.of_matrix(graph.dim_input())?;
     let along;
     let graph = match &request.outputs {
         Some(u) => {

@@ -9,7 +9,7 @@ use super::step::{Block, DotPlace, Id, Op, Source, Triple};
 use super::sweeps::Taylor;
 use crate::Real;
 use crate::result::Field;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Taylor coefficients along directions, which several results share.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ impl<F: Real> Work<'_, '_, F> {
             }
             let all = forms.iter().filter_map(|f| f.orders.get(&order)).flat_map(|p| &p.directions);
             let mut new: Vec<Direction> = Vec::new();
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen = BTreeSet::new();
             for direction in all {
                 if self.swept.0.iter().all(|s| s.row(direction).is_none()) && seen.insert(key(direction)) {
                     new.push(direction.clone());

@@ -46,6 +46,10 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
             h = along(basis[int(axis)], h)
         return torch.func.vmap(h)(x)
 
+    def total(terms: Sequence[tuple[Sequence[int], float]]) -> Tensor:
+        """The sum of partials times coefficients, (n, q)."""
+        return torch.stack([c * partial(axes) for axes, c in terms]).sum(0)
+
     def g(p: Tensor) -> Tensor:
         return f(p) if u is None else f(p) @ u
 
@@ -73,14 +77,13 @@ def evaluated(f: Callable[[Tensor], Tensor], x: Tensor, names: Sequence[str], op
             first, second = (torch.as_tensor(list(part), device=x.device) for part in options["block"])
             found["block"] = hessian[:, first][:, :, second]
     if "operator" in names and listed is not None:
-        found["operator"] = sum((c * partial(axes) for axes, c in listed[1:]), listed[0][1] * partial(listed[0][0]))
+        found["operator"] = total(listed)
     if "partials" in names:
         each = [partial(axes) for axes in options["partials"]]
         found["partials"] = torch.stack(each, 1) if each else x.new_zeros(len(x), 0, partial(()).shape[1])
     if "bilaplacian" in names:
         pairs = [(a, b) for a in range(len(basis)) for b in range(a, len(basis))]
-        fourth = [(1.0 if a == b else 2.0) * partial((a, a, b, b)) for a, b in pairs]
-        found["bilaplacian"] = torch.stack(fourth).sum(0)
+        found["bilaplacian"] = total([((a, a, b, b), 1.0 if a == b else 2.0) for a, b in pairs])
     if "directional" in names:
         orders = range(1, int(options["directional"]) + 1)
         each = [torch.stack([partial((a,) * order) for a in range(len(basis))], 1) for order in orders]

@@ -1,6 +1,6 @@
 //! Convolutions and pooling, of any number of axes.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Batch, Value, count};
+use super::super::value::{Batch, Value, count, local};
 use super::Rule;
 use crate::Var;
 use ndarray::{ArrayD, IxDyn};
@@ -127,7 +127,7 @@ fn with_bias(call: &Call, out: Var<f64>, shape: Vec<usize>, batch: Option<Batch>
         Some(bias) => {
             let bias = call.var(bias)?;
             let channels: Vec<usize> = std::iter::once(bias.len()).chain(shape[2..].iter().map(|_| 1)).collect();
-            let inside = super::super::value::local(&shape, batch);
+            let inside = local(&shape, batch);
             out.reshape(&inside) + bias.reshape(&channels)
         }
         None => out,
@@ -246,7 +246,7 @@ fn transposed(call: &Call) -> Outcome {
         }
     }
     let shape = [&[value.shape[0], out], &to[..]].concat();
-    let result = call.desk.point.assembled(super::super::value::local(&shape, value.batch), [(spread, pairs)]);
+    let result = call.desk.point.assembled(local(&shape, value.batch), [(spread, pairs)]);
     with_bias(call, result, shape, value.batch)
 }
 

@@ -1,6 +1,6 @@
 //! Normalisations.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Value, count};
+use super::super::value::{Element, Value, count};
 use super::Rule;
 use super::pairs::together;
 use crate::Var;
@@ -54,7 +54,7 @@ fn batch(call: &Call) -> Outcome {
     let (Some(mean), Some(variance)) = (call.input(3)?.numbers(), call.input(4)?.numbers()) else {
         return Err("the mean or the variance depends on the points".into());
     };
-    let known = |numbers: ndarray::ArrayD<f64>| Value::known(numbers, super::super::value::Element::Float);
+    let known = |numbers: ndarray::ArrayD<f64>| Value::known(numbers, Element::Float);
     let scale = known(variance.mapv(|v| 1.0 / (v + eps).sqrt()));
     let shift = known(mean.mapv(|m| -m));
     let centred = affine(call, value.clone(), None, Some(&channels(call, &shift, rank)?))?;
@@ -130,11 +130,11 @@ pub(super) fn scaler(call: &Call) -> Outcome {
     let setting = |name: &str| {
         call.numbers(name)
             .filter(|n| !n.is_empty())
-            .map(|numbers| Value::known_at(&[numbers.len()], None, numbers, super::super::value::Element::Float))
+            .map(|numbers| Value::known_at(&[numbers.len()], None, numbers, Element::Float))
     };
     let negative = setting("offset").map(|offset| {
         let numbers = offset.numbers().expect("known").mapv(|v| -v);
-        Value::known(numbers, super::super::value::Element::Float)
+        Value::known(numbers, Element::Float)
     });
     let centred = affine(call, call.input(0)?.clone(), None, negative.as_ref())?;
     Ok(vec![affine(call, centred, setting("scale").as_ref(), None)?])

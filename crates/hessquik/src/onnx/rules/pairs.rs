@@ -1,7 +1,8 @@
 //! Several operands broadcast to one shape.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Batch, Element, Value, local};
+use super::super::value::{Batch, Element, Value, count, local};
 use crate::Var;
+use crate::graph::broadcast;
 use ndarray::{ArrayD, IxDyn, Zip};
 
 /// Operands, and the shape and place of the points of what they give together.
@@ -35,14 +36,7 @@ pub(super) fn together(call: &Call, operands: &[&Value]) -> Result<Together, Str
         {
             value = call.of_one(&value, batch.axis - missing, batch)?;
         }
-        for (i, &n) in value.shape.iter().enumerate() {
-            match (shape[missing + i], n) {
-                (have, n) if have == n => {}
-                (1, n) => shape[missing + i] = n,
-                (_, 1) => {}
-                _ => return Err("has shapes that do not broadcast".into()),
-            }
-        }
+        shape = broadcast(&shape, &value.shape).ok_or("has shapes that do not broadcast")?;
         values.push(value);
     }
     Ok(Together { values, shape, batch })
@@ -57,7 +51,7 @@ impl Together {
     /// The operands as variables of the common shape.
     pub fn vars(&self, call: &Call) -> Result<Vec<Var<f64>>, String> {
         let shape = self.local();
-        call.roomy(super::super::value::count(&shape))?;
+        call.roomy(count(&shape))?;
         self.values.iter().map(|value| Ok(call.var(value)?.broadcast_to(&shape))).collect()
     }
 
@@ -66,7 +60,7 @@ impl Together {
         let [a, b] = &self.values[..] else { return None };
         let (a, b) = (a.numbers()?, b.numbers()?);
         let shape = self.local();
-        if let Err(message) = call.known_room(super::super::value::count(&shape)) {
+        if let Err(message) = call.known_room(count(&shape)) {
             return Some(Err(message));
         }
         let (Some(a), Some(b)) = (a.broadcast(IxDyn(&shape)), b.broadcast(IxDyn(&shape))) else {

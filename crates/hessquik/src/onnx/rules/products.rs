@@ -1,10 +1,11 @@
 //! Products of matrices.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Batch, Value, count, local};
+use super::super::value::{Batch, Element, Value, count, local};
 use super::pairs::together;
 use super::shapes::permuted;
 use super::{Rule, einsum};
 use crate::Var;
+use crate::graph::broadcast;
 
 pub(super) fn rule(op: &str) -> Option<Rule> {
     Some(match op {
@@ -50,7 +51,7 @@ pub(super) fn matmul(call: &Call, a: &Value, b: &Value) -> Result<Value, String>
     }
     let (la, lb) = (a.local(), b.local());
     let lead = |v: &Value| v.shape[..v.rank() - 2].to_vec();
-    let mut shape = lengths(&lead(&a), &lead(&b)).ok_or("has shapes that do not fit")?;
+    let mut shape = broadcast(&lead(&a), &lead(&b)).ok_or("has shapes that do not fit")?;
     shape.extend([a.shape[a.rank() - 2], b.shape[b.rank() - 1]]);
     if la[la.len() - 1] != lb[lb.len() - 2] {
         return Err("has shapes that do not fit".into());
@@ -72,18 +73,6 @@ pub(super) fn matmul(call: &Call, a: &Value, b: &Value) -> Result<Value, String>
         shape.pop();
     }
     call.made(&out, shape, kept)
-}
-
-/// The shape that two shapes broadcast to.
-fn lengths(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    let n = a.len().max(b.len());
-    let at = |s: &[usize], i: usize| if i + s.len() < n { 1 } else { s[i + s.len() - n] };
-    let one = |i| match (at(a, i), at(b, i)) {
-        (x, y) if x == y || y == 1 => Some(x),
-        (1, y) => Some(y),
-        _ => None,
-    };
-    (0..n).map(one).collect()
 }
 
 /// `alpha A B + beta C`, with A and B transposed on request.
@@ -150,7 +139,7 @@ fn attention(call: &Call) -> Outcome {
     let mut masks = Vec::new();
     if let Some(mask) = call.optional(3) {
         let Some(numbers) = mask.numbers() else { return Err("a mask depends on the points".into()) };
-        let boolean = mask.element == super::super::value::Element::Bool;
+        let boolean = mask.element == Element::Bool;
         let number = |&m: &f64| {
             if !boolean {
                 m
@@ -161,7 +150,7 @@ fn attention(call: &Call) -> Outcome {
             }
         };
         masks.push(Value {
-            element: super::super::value::Element::Float,
+            element: Element::Float,
             ..Value::known_at(&mask.shape, mask.batch, numbers.iter().map(number).collect(), mask.element)
         });
     }
@@ -169,7 +158,7 @@ fn attention(call: &Call) -> Outcome {
         call.known_room(rows.saturating_mul(cols))?;
         let hidden = |i: usize| if i % cols > i / cols { f64::MIN } else { 0.0 };
         let numbers = (0..rows * cols).map(hidden).collect();
-        masks.push(Value::known_at(&[rows, cols], None, numbers, super::super::value::Element::Float));
+        masks.push(Value::known_at(&[rows, cols], None, numbers, Element::Float));
     }
     for mask in masks {
         let sum = together(call, &[&scores, &mask])?;

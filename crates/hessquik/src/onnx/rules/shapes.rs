@@ -1,7 +1,8 @@
 //! Operators that change shapes: entries keep their values.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Batch, Data, Value, count, local};
+use super::super::value::{Batch, Data, Element, Value, count, local};
 use super::Rule;
+use crate::graph::broadcast;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
 pub(super) fn rule(op: &str) -> Option<Rule> {
@@ -51,7 +52,7 @@ fn shape(call: &Call) -> Outcome {
 
 fn size(call: &Call) -> Outcome {
     let n = count(&call.input(0)?.shape) as f64;
-    Ok(vec![Value::known_at(&[], None, vec![n], super::super::value::Element::Int)])
+    Ok(vec![Value::known_at(&[], None, vec![n], Element::Int)])
 }
 
 fn lengths(list: &[i64]) -> Result<Vec<usize>, String> {
@@ -173,17 +174,9 @@ fn expand(call: &Call) -> Outcome {
 
 /// The entries repeated to a larger shape, as numpy broadcasts; lengths of 1 in `wanted` change nothing.
 fn expanded(call: &Call, value: &Value, wanted: &[usize]) -> Result<Value, String> {
-    let rank = wanted.len().max(value.rank());
-    let at = |shape: &[usize], i: usize| if i + shape.len() < rank { 1 } else { shape[i + shape.len() - rank] };
-    let mut shape = Vec::with_capacity(rank);
-    for i in 0..rank {
-        shape.push(match (at(&value.shape, i), at(wanted, i)) {
-            (a, b) if a == b || b == 1 => a,
-            (1, b) => b,
-            _ => return Err(format!("does not broadcast to {}", call.shown(wanted, None))),
-        });
-    }
-    let missing = rank - value.rank();
+    let misfit = || format!("does not broadcast to {}", call.shown(wanted, None));
+    let shape = broadcast(&value.shape, wanted).ok_or_else(misfit)?;
+    let missing = shape.len() - value.rank();
     let own = value.batch.map(|batch| Batch { axis: batch.axis + missing, ..batch });
     let batch = placed(call, &shape, own)?;
     if let (Some(own), Some(new)) = (own, batch)

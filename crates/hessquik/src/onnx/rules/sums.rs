@@ -1,6 +1,6 @@
 //! Operators along axes: sums and the like, softmax.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Element, Value, count};
+use super::super::value::{Batch, Element, Value, count};
 use super::Rule;
 use super::branches::greater;
 use super::shapes::{permuted, places_of};
@@ -64,7 +64,7 @@ fn reduced(call: &Call, f: fn(&Var<f64>) -> Var<f64>) -> Outcome {
     let shape: Vec<usize> = kept.clone().map(|i| if axes.contains(&i) { 1 } else { value.shape[i] }).collect();
     let batch = value.batch.and_then(|b| {
         let axis = kept.clone().position(|i| i == b.axis)?;
-        Some(super::super::value::Batch { axis, ..b })
+        Some(Batch { axis, ..b })
     });
     if count(&value.shape) == 0 {
         return Err("reduces an array without entries".into());
@@ -95,7 +95,7 @@ fn back(call: &Call, value: &Value, axis: usize, f: impl Fn(&Var<f64>) -> Var<f6
     let order: Vec<usize> = (0..rank).filter(|&i| i != axis).chain([axis]).collect();
     let shape = order.iter().map(|&i| value.shape[i]).collect();
     let place = |i: usize| order.iter().position(|&o| o == i).expect("each axis once");
-    let batch = value.batch.map(|b| super::super::value::Batch { axis: place(b.axis), ..b });
+    let batch = value.batch.map(|b| Batch { axis: place(b.axis), ..b });
     let last = call.made(&v, shape, batch)?;
     let inverse: Vec<usize> = (0..rank).map(place).collect();
     Ok(vec![if inverse.is_sorted() { last } else { permuted(call, &last, &inverse)? }])
