@@ -112,15 +112,18 @@ Examples:
   hessquik eval model.safetensors --input points.npy --request partials:0-1+0-0 -o mixed/
   hessquik eval model.safetensors --input points.npy --operator B.npy -o operator/
   hessquik eval model.safetensors --input table.csv --columns x,y -o results.csv
+  hessquik eval model.safetensors --grid 200 --low -3 --high 3 -r value,laplacian -o grid.safetensors --plot fields.svg
   cat points.csv | hessquik eval model.safetensors -i - -r value -o - | head")]
 pub struct Eval {
     /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
     /// The points, a .npy, .npz, .csv or .safetensors file; - for standard input
-    #[arg(short, long, value_name = "X")]
-    pub input: PathBuf,
+    #[arg(short, long, value_name = "X", required_unless_present = "grid", conflicts_with = "grid")]
+    pub input: Option<PathBuf>,
     #[command(flatten)]
     pub reading: Reading,
+    #[command(flatten)]
+    pub grid: Grid,
     #[command(flatten)]
     pub wish: Wish,
     /// Precision of the computation and of OUT; that of the model's weights by default
@@ -138,6 +141,32 @@ pub struct Eval {
     pub output: PathBuf,
     #[command(flatten)]
     pub writing: Writing,
+}
+
+/// Points of a regular grid, and their picture.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Grid {
+    /// Take a regular grid instead of a file: N x N points over two inputs, or N over one
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub grid: Option<usize>,
+    /// Where the inputs of the grid start: one number for all, or one for each [default: -1]
+    #[arg(long, value_name = "A,...", value_delimiter = ',', allow_hyphen_values = true, value_parser = finite)]
+    pub low: Vec<f64>,
+    /// Where they end [default: 1]
+    #[arg(long, value_name = "B,...", value_delimiter = ',', allow_hyphen_values = true, value_parser = finite)]
+    pub high: Vec<f64>,
+    /// The inputs that vary, one or two; the others stay in the middle of their range [default: 0,1]
+    #[arg(long, value_name = "I,J", value_delimiter = ',')]
+    pub axes: Option<Vec<usize>>,
+    /// Draw the results over the grid, one map or line for each
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    pub plot: Option<PathBuf>,
+}
+
+/// A number that is neither NaN nor infinite.
+fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.trim().parse().map_err(|_| "expected a number".to_string())?;
+    if number.is_finite() { Ok(number) } else { Err("expected a finite number".into()) }
 }
 
 /// How points are read.
@@ -296,6 +325,12 @@ pub struct Check {
     /// Also check derivatives of orders up to this one, 3 to 8, each against the order below
     #[arg(long, value_name = "ORDER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=8))]
     pub order: u8,
+    /// Draw the errors of the Taylor expansions against the step
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    pub plot: Option<PathBuf>,
+    /// Replace a picture that this command did not draw
+    #[arg(long, requires = "plot")]
+    pub force: bool,
 }
 
 /// Show how a request would be computed, what it costs, and what the alternatives cost
@@ -314,6 +349,12 @@ pub struct Explain {
     /// List the steps, if the request is computed by a schedule of the network's graph
     #[arg(long)]
     pub steps: bool,
+    /// Draw the predicted times of all plans as bars
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    pub plot: Option<PathBuf>,
+    /// Replace a picture that this command did not draw
+    #[arg(long, requires = "plot")]
+    pub force: bool,
 }
 
 /// Write points of the peaks function with its value, gradient and Hessian
@@ -321,7 +362,8 @@ pub struct Explain {
 #[command(after_help = "\
 Examples:
   hessquik peaks -n 1000 --seed 0 -o peaks.safetensors
-  hessquik peaks --grid 100 -o peaks/")]
+  hessquik peaks --grid 100 -o peaks/
+  hessquik peaks --grid 200 -o peaks.npz --plot peaks.png")]
 pub struct Peaks {
     /// Number of random points, uniform in [-3, 3] x [-3, 3]
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, conflicts_with = "grid")]
@@ -329,6 +371,9 @@ pub struct Peaks {
     /// Write a regular grid of N x N points instead
     #[arg(long, value_name = "N", value_parser = positive)]
     pub grid: Option<usize>,
+    /// Draw value, gradient and Hessian over the grid
+    #[arg(long, value_name = "FILE.svg|FILE.png", requires = "grid")]
+    pub plot: Option<PathBuf>,
     /// Seed of the random points
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -395,7 +440,7 @@ pub struct Timing {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Plot time against the number of inputs, for each number of outputs
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     pub plot: Option<PathBuf>,
     /// Also write the output of --json to a file
     #[arg(short, long, value_name = "OUT.json")]

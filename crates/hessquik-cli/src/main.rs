@@ -6,7 +6,6 @@ mod failure;
 mod interrupt;
 mod model;
 mod output;
-#[cfg(feature = "train")]
 mod pictures;
 mod points;
 mod progress;

@@ -173,6 +173,30 @@ fn reorder_array<F: Element, D: Dimension>(from: &Array<F, D>, to: &mut Array<F,
     });
 }
 
+/// The results at the first `n` points, one list of numbers for each entry, named as in tables: `gradient_0`.
+pub fn columns<F: Element>(jet: &Jet<F>, n: usize) -> Vec<(String, Vec<f64>)> {
+    let mut columns = Vec::new();
+    macro_rules! split {
+        ($name:literal, $array:expr) => {
+            if let Some(array) = $array.filter(|_| $name != "factored.outer") {
+                let shape = &array.shape()[1..];
+                // the number of the output stands at the end where there are several
+                let axes = if shape.last() == Some(&1) { shape.len() - 1 } else { shape.len() };
+                for index in ndarray::indices(shape) {
+                    let index = index.as_array_view().to_vec();
+                    let numbers = index[..axes].iter().map(|i| format!("_{i}")).collect::<String>();
+                    let mut rows = array.view().into_dyn();
+                    index.iter().for_each(|&i| rows = rows.clone().index_axis_move(Axis(1), i));
+                    let values = rows.iter().take(n).map(|v| v.to_f64().unwrap_or(f64::NAN)).collect();
+                    columns.push((format!("{}{numbers}", $name), values));
+                }
+            }
+        };
+    }
+    each!(jet, split);
+    columns
+}
+
 /// How many numbers of each result, of the first `n` points, are NaN or infinite.
 pub fn not_finite<F: Element>(jet: &Jet<F>, n: usize) -> Vec<(&'static str, usize)> {
     let mut counts = Vec::new();

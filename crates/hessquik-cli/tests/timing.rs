@@ -101,7 +101,7 @@ fn settings_that_make_no_sense() {
         ("--network-wrapper torch", "hyper-dual"),
         ("--network-type unet", "fully_connected"),
         ("--network-type icnn --out-feature-range 1,2", "icnn has one output, found 2"),
-        ("--plot plot.png", "plot.png: expected a name that ends in .svg"),
+        ("--plot plot.pdf", "plot.pdf: expected a name that ends in .svg or .png"),
         ("-o timing.txt", "timing.txt: expected a name that ends in .json"),
     ] {
         folder.run(&format!("timing {more}")).fails(2, &[word]);

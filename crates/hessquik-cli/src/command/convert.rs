@@ -20,7 +20,7 @@ pub fn run(args: &Convert) -> Result<Report, Failure> {
 fn convert<F: Element>(args: &Convert, model: &Model) -> Result<Report, Failure> {
     let network: Network<F> = model.network()?;
     let owner = Owner::new("convert", args.force);
-    let mut draft = Draft::create(&args.output, None, &owner)?;
+    let mut draft = Draft::create(&args.output, &[], &owner)?;
     let onnx = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
     draft.fill(if onnx { network.to_onnx()? } else { model::to_bytes(&network, &owner)? })?;
     let aside = draft.is_stdout();

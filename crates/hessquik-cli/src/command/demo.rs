@@ -1,6 +1,6 @@
 //! The bare command: the main job, on a model and points that it makes.
 use super::{Report, check, eval, new, short};
-use crate::args::{Check, Dtype, Eval, New, Preset, Reading, Writing};
+use crate::args::{Check, Dtype, Eval, Grid, New, Preset, Reading, Writing};
 use crate::failure::Failure;
 use crate::output::{Format, Owner, Sink, Target, Tensor};
 use crate::request::Wish;
@@ -41,7 +41,8 @@ pub fn run() -> Result<Report, Failure> {
 
     let evaluated = eval::run(&Eval {
         model: model.clone(),
-        input: folder.join("x.npy"),
+        input: Some(folder.join("x.npy")),
+        grid: Grid::default(),
         reading: Reading::default(),
         wish: Wish::default(),
         dtype: None,
@@ -57,6 +58,8 @@ pub fn run() -> Result<Report, Failure> {
         points: 10,
         seed: 0,
         order: 2,
+        plot: None,
+        force: false,
     })?;
 
     let network = Network::<f64>::load(&model)?;

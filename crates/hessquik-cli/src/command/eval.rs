@@ -1,11 +1,13 @@
 //! `hessquik eval`: results of a model at the points of a file, tile by tile.
+use super::field::Mesh;
 use super::{Report, count, shapes, short};
 use crate::args::{Dtype, Eval};
 use crate::element::Element;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::model::Model;
-use crate::output::{Owner, Sink, Target, Tensor};
+use crate::output::{Draft, Owner, Sink, Target, Tensor};
+use crate::pictures::Plot;
 use crate::points::{Points, source};
 use crate::progress::Progress;
 use crate::results;
@@ -38,7 +40,12 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let target = Target::new(&output, args.writing.output_format, owner)?;
     let network = model.network::<F>()?;
     let (request, remarks) = args.wish.request(&network)?;
-    let mut points = Points::open_as(&args.input, Some(network.dim_input()), args.reading.how())?;
+    let mesh = Mesh::of(&args.grid, network.dim_input())?;
+    let plot = Plot::maybe(args.grid.plot.as_deref(), &target.owner)?;
+    let mut points = match (&mesh, &args.input) {
+        (None, Some(input)) => Points::open_as(input, Some(network.dim_input()), args.reading.how())?,
+        (mesh, _) => Points::of(&mesh.as_ref().expect("one of the two is required").points())?,
+    };
     let names = points.names().cloned();
     if let Some(share) = args.share {
         points = points.share(share)?;
@@ -56,7 +63,10 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let sink = Sink::create::<F>(&target, tensors)?;
     let buffers = [results::buffers(&one, tile)?, results::buffers(&one, tile)?];
     let Computed { sink, points, computing, not_finite } = compute(&network, &request, points, sink, buffers, tile)?;
+    let picture = mesh.as_ref().zip(plot).map(|(mesh, plot)| draw(plot, mesh, &network, &request, args)).transpose()?;
     let tensors = sink.finish()?;
+    let (draft, of_picture) = picture.unzip();
+    draft.map_or(Ok(()), Draft::finish)?;
 
     let (seconds, computing) = (started.elapsed().as_secs_f64(), computing.as_secs_f64());
     let rate = if computing > 0.0 { n as f64 / computing } else { 0.0 };
@@ -83,16 +93,30 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
         json["names_line"] = line.into();
         json["names"] = names.into();
     }
-    let notes = [model.remarks(), remarks, points.remarks()].concat();
+    let notes = [model.remarks(), remarks, points.remarks(), of_picture.unwrap_or_default()].concat();
     Ok(Report::done(text, json).noting(notes).beside(target.is_stdout()))
 }
 
 impl Eval {
     /// All files that are read.
     fn files(&self) -> Vec<&Path> {
-        let files = [&self.model, &self.input].into_iter().chain(self.wish.files());
+        let files = [&self.model].into_iter().chain(&self.input).chain(self.wish.files());
         files.map(|path| path.as_path()).collect()
     }
+}
+
+/// The picture of the results over a grid, and what the user should know of it.
+fn draw<F: Element>(
+    plot: Plot,
+    mesh: &Mesh,
+    network: &Network<F>,
+    request: &Request<F>,
+    args: &Eval,
+) -> Result<(Draft, Vec<String>), Failure> {
+    let x = mesh.points().mapv(F::of);
+    let columns = results::columns(&network.evaluate(&x, request)?, x.nrows());
+    let (picture, notes) = mesh.picture(args.model.display().to_string(), columns);
+    Ok((plot.draw(&picture)?, notes))
 }
 
 /// Where a share goes: `out.0-of-2.safetensors`, or the folder `out.0-of-2`.

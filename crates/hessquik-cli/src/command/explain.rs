@@ -4,6 +4,8 @@ use crate::args::{Dtype, Explain};
 use crate::element::Element;
 use crate::failure::Failure;
 use crate::model::Model;
+use crate::output::{Draft, Owner};
+use crate::pictures::{Bars, Plot};
 use hessquik::Evaluate;
 
 /// Plans the request without computing it.
@@ -17,6 +19,7 @@ pub fn run(args: &Explain) -> Result<Report, Failure> {
 
 fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure> {
     let network = model.network::<F>()?;
+    let plot = Plot::maybe(args.plot.as_deref(), &Owner::new("explain", args.force))?;
     let (request, remarks) = args.wish.request(&network)?;
     let explanation = network.explain(args.points, &request)?;
     let json = serde_json::to_value(&explanation).unwrap_or_default();
@@ -24,5 +27,18 @@ fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure>
     if args.steps {
         text.extend(explanation.steps.iter().map(|step| format!("{step}\n")));
     }
-    Ok(Report::done(text, json).noting([model.remarks(), remarks].concat()))
+    let title = format!("Predicted time, {}, one thread", super::count(args.points, "point"));
+    let bars = explanation.results.iter().flat_map(|(result, candidates)| {
+        let all = candidates.iter();
+        all.map(move |c| (format!("{result}, {}: {}", c.name, c.plan), 1e3 * c.seconds))
+    });
+    let picture = Bars { title, axis: "milliseconds".into(), bars: bars.collect() };
+    if plot.is_some() && picture.bars.is_empty() {
+        let why = "--plot: there are no plans to compare: the request has no second derivatives, or goes by a schedule";
+        return Err(Failure::Usage(why.into()));
+    }
+    let draft = plot.map(|plot| plot.draw(&picture)).transpose()?;
+    let aside = draft.as_ref().is_some_and(Draft::is_stdout);
+    draft.map_or(Ok(()), Draft::finish)?;
+    Ok(Report::done(text, json).beside(aside).noting([model.remarks(), remarks].concat()))
 }

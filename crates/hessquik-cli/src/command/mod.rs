@@ -4,6 +4,7 @@ pub mod convert;
 pub mod demo;
 pub mod eval;
 pub mod explain;
+mod field;
 pub mod info;
 pub mod new;
 pub mod peaks;

@@ -4,9 +4,10 @@ use crate::args::{Dtype, Peaks};
 use crate::element::Element;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::output::{Owner, Sink, Target, Tensor};
+use crate::output::{Draft, Owner, Sink, Target, Tensor};
+use crate::pictures::{Colours, Field, Maps, Place, Plot};
 use crate::progress::Progress;
-use crate::results::put;
+use crate::results::{columns, put};
 use hessquik::{Error, Init, Request};
 use ndarray::Array2;
 use serde_json::json;
@@ -28,6 +29,7 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
         None => args.points,
     };
     let owner = Owner::new("peaks", args.writing.force);
+    let plot = Plot::maybe(args.plot.as_deref(), &owner)?;
     let target = Target::new(&args.output, args.writing.output_format, owner)?;
     let tensor = |name, shape: &[usize]| Tensor::new(name, shape);
     let (x, value) = (tensor("x", &[n, 2]), tensor("value", &[n, 1]));
@@ -54,11 +56,23 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
         put(&mut sink, "hessian", &jet.hessian.ok_or_else(missing)?, count, first)?;
         progress.advance(count);
     }
+    let draft = plot.map(|plot| draw(plot, args.grid.unwrap_or(1))).transpose()?;
     let tensors = sink.finish()?;
+    draft.map_or(Ok(()), Draft::finish)?;
     let path = args.output.display().to_string();
     let text = format!("{path}: {} ({})", shapes(&tensors), F::NAME);
     let json = json!({ "output": path, "tensors": tensors, "points": n, "dtype": F::NAME });
     Ok(Report::done(text, json).beside(target.is_stdout()))
+}
+
+/// Maps of everything that is written.
+fn draw(plot: Plot, side: usize) -> Result<Draft, Failure> {
+    let x = grid::<f64>(side, 0, side * side);
+    let jet = hessquik::peaks(&x, &Request::new().value().gradient().packed())?;
+    let place = Place::Grid { side, low: [-3.0; 2], high: [3.0; 2] };
+    let maps = columns(&jet, x.nrows()).into_iter();
+    let maps = maps.map(|(name, values)| Field { name, values, colours: Colours::Own }).collect();
+    plot.draw(&Maps { title: "peaks".into(), axes: ["x0", "x1"].map(String::from), place, maps })
 }
 
 /// Points `first..` of a regular grid over [-3, 3] x [-3, 3], row by row.

@@ -21,16 +21,17 @@ enum Place {
 }
 
 impl Draft {
-    /// An empty draft of the file at `path`, whose name must end in `ending`, if there is one; `-`, FIFOs and devices are
-    /// written into.
-    pub fn create(path: &Path, ending: Option<&str>, owner: &Owner) -> Result<Self, Failure> {
+    /// An empty draft of the file at `path`, whose name must end in one of `endings`, if there are any; `-`, FIFOs and
+    /// devices are written into.
+    pub fn create(path: &Path, endings: &[&str], owner: &Owner) -> Result<Self, Failure> {
         let place = match Stream::of(path)? {
             Some(stream) => Place::Stream(stream, Vec::new()),
             None => {
                 let shown = path.display();
-                let ends = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-                if let Some(ending) = ending.filter(|ending| !ends(ending)) {
-                    return Err(Failure::Usage(format!("output {shown}: expected a name that ends in .{ending}")));
+                let ends = |ending: &&str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+                if !endings.is_empty() && !endings.iter().any(ends) {
+                    let wanted = endings.join(" or .");
+                    return Err(Failure::Usage(format!("output {shown}: expected a name that ends in .{wanted}")));
                 }
                 if path.is_dir() {
                     return Err(Failure::Usage(format!("output {shown} is a folder, expected a file name")));

@@ -251,6 +251,11 @@ fn writer(path: &Path) -> Option<String> {
                 text.trim_end().strip_suffix("</svg>")?.trim_end().strip_suffix("-->")?.rsplit_once("<!--")?;
             Some(comment.trim().strip_prefix("written by ")?.to_string())
         }
+        "png" => {
+            let decoder = png::Decoder::new(std::io::BufReader::new(file)).read_info().ok()?;
+            let texts = &decoder.info().uncompressed_latin1_text;
+            Some(texts.iter().find(|text| text.keyword == KEY)?.text.clone())
+        }
         _ => {
             let mut length = [0; 8];
             file.read_exact(&mut length).ok()?;

@@ -1,19 +1,9 @@
 //! Losses against epochs.
-use super::Picture;
+use super::{COLOURS, Picture};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
-
-/// Colours that people tell apart, whatever their eyes.
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 0, 0),
-    RGBColor(120, 120, 120),
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-];
 
 /// Lines over epochs 1, 2, ..., on a logarithmic axis.
 #[derive(Clone, Debug)]

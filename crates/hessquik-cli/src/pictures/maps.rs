@@ -1,29 +1,96 @@
-//! What is true, its approximation and their difference, each as a map over a plane.
-use super::Picture;
+//! Numbers at points of a plane, each kind as a map.
+use super::{Picture, Raster};
 use ndarray::Array2;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use std::error::Error;
 use std::ops::Range;
 
-/// Colours of a map: steps keep an SVG small, and are finer than eyes tell apart.
+/// Colours of a map: finer than eyes tell apart.
 const LEVELS: usize = 64;
+/// The size of a map with what surrounds it, of which the map itself is a square, the width of its bar, and the height of
+/// the title.
+const PANEL: (u32, u32) = (430, 332);
+const BAR: u32 = 95;
+const TITLE: u32 = 40;
 
-/// Three maps beside one another.
+/// Maps beside one another, three in a row at most.
 #[derive(Clone, Debug)]
 pub struct Maps {
     /// Said above them.
     pub title: String,
     /// What the two axes are.
     pub axes: [String; 2],
-    /// Points (n, 2).
-    pub x: Array2<f64>,
-    /// Their number along each axis, if they are a grid, the second axis running fastest.
-    pub grid: Option<usize>,
-    /// What is true at each.
-    pub truth: Vec<f64>,
-    /// What was found at each.
-    pub found: Vec<f64>,
+    /// Where the numbers are.
+    pub place: Place,
+    /// From left to right, then down.
+    pub maps: Vec<Field>,
+}
+
+/// Numbers with a name.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Said above the map.
+    pub name: String,
+    /// One at each place.
+    pub values: Vec<f64>,
+    /// What the colours mean.
+    pub colours: Colours,
+}
+
+/// What the colours of a map mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Colours {
+    /// From the least of its numbers to the largest.
+    Own,
+    /// The same as in the first map.
+    #[cfg_attr(not(feature = "train"), allow(dead_code))]
+    First,
+    /// Differences, whose signs are to be seen.
+    #[cfg_attr(not(feature = "train"), allow(dead_code))]
+    Signed,
+}
+
+/// Where numbers are.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// On a regular grid with so many points along each axis, the second axis running fastest, between these corners.
+    Grid {
+        /// Points along each axis.
+        side: usize,
+        /// The least of each coordinate.
+        low: [f64; 2],
+        /// The largest of each coordinate.
+        high: [f64; 2],
+    },
+    /// At these points (n, 2).
+    Points(Array2<f64>),
+}
+
+impl Place {
+    /// The points (n, 2) of a picture: a grid with so many along each axis, or none.
+    #[cfg(feature = "train")]
+    pub fn of(x: &Array2<f64>, grid: Option<usize>) -> Self {
+        let ends = |axis: usize| extent(x.column(axis).iter().copied());
+        let (first, second) = (ends(0), ends(1));
+        match grid {
+            Some(side) => Self::Grid { side, low: [first.0, second.0], high: [first.1, second.1] },
+            None => Self::Points(x.clone()),
+        }
+    }
+
+    /// The extent of an axis, with the halves of cells that stand out.
+    fn range(&self, axis: usize) -> Range<f64> {
+        let (low, high) = match self {
+            Self::Grid { side, low, high } => {
+                let half = (high[axis] - low[axis]) / (side.max(&2) - 1) as f64 / 2.0;
+                (low[axis] - half, high[axis] + half)
+            }
+            Self::Points(x) => extent(x.column(axis).iter().copied()),
+        };
+        low..high
+    }
 }
 
 /// Blue, white, red: for differences.
@@ -48,7 +115,7 @@ fn mix(stops: &[(u8, u8, u8)], t: f64) -> RGBColor {
     RGBColor(part(a.0, b.0), part(a.1, b.1), part(a.2, b.2))
 }
 
-/// One map: its name, values, and colours of a range of them.
+/// One map: its name, numbers, and colours of a range of them.
 struct Map<'a> {
     name: &'a str,
     values: &'a [f64],
@@ -57,9 +124,14 @@ struct Map<'a> {
 }
 
 impl Map<'_> {
-    fn level(&self, v: f64) -> usize {
+    /// The colour of a number; what is not finite is grey.
+    fn colour_of(&self, v: f64) -> RGBColor {
         let t = (v - self.range.start) / (self.range.end - self.range.start);
-        ((t * LEVELS as f64) as usize).min(LEVELS - 1)
+        if t.is_finite() {
+            self.colour(((t * LEVELS as f64) as usize).min(LEVELS - 1))
+        } else {
+            RGBColor(190, 190, 190)
+        }
     }
 
     fn colour(&self, level: usize) -> RGBColor {
@@ -67,90 +139,113 @@ impl Map<'_> {
     }
 }
 
+type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
 impl Picture for Maps {
     fn size(&self) -> (u32, u32) {
-        (1230, 400)
+        let (columns, rows) = self.shape();
+        (PANEL.0 * columns as u32, PANEL.1 * rows as u32 + TITLE)
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, scale: u32) -> Result<(), Box<dyn Error>>
     where
         DB::ErrorType: 'static,
     {
-        let difference: Vec<f64> = self.found.iter().zip(&self.truth).map(|(f, y)| f - y).collect();
-        let (low, high) = extent(self.truth.iter().copied());
-        let largest = difference.iter().fold(1e-300, |m: f64, v| m.max(v.abs()));
-        let maps = [
-            Map { name: "true", values: &self.truth, range: low..high, colours: sequential },
-            Map { name: "approximation", values: &self.found, range: low..high, colours: sequential },
-            Map { name: "difference", values: &difference, range: -largest..largest, colours: diverging },
-        ];
-        let titled = area.margin(6 * scale, 0, 0, 0).titled(&self.title, ("sans-serif", 18 * scale))?;
-        for (panel, map) in titled.split_evenly((1, 3)).iter().zip(&maps) {
-            let (width, _) = panel.dim_in_pixel();
-            let (left, right) = panel.split_horizontally(width - 95 * scale);
-            self.map(map, &left, scale)?;
-            bar(map, &right, scale)?;
+        for (panel, map) in self.panels(area, scale)?.iter().zip(self.each()) {
+            let (left, right) = panel.split_horizontally((PANEL.0 - BAR) * scale);
+            let mut chart = self.frame(map.name, &left, scale)?;
+            if let Place::Points(x) = &self.place {
+                let radius = if x.nrows() > 2000 { 2 } else { 3 } * scale;
+                let dot = |i: usize| Circle::new((x[[i, 0]], x[[i, 1]]), radius, map.colour_of(map.values[i]).filled());
+                chart.draw_series((0..x.nrows()).map(dot))?;
+            }
+            bar(&map, &right, scale)?;
         }
         Ok(())
+    }
+
+    fn rasters(&self, scale: u32) -> Result<Vec<Raster>, Box<dyn Error>> {
+        let &Place::Grid { side, .. } = &self.place else { return Ok(Vec::new()) };
+        // a picture for the place of its frames
+        let mut text = String::new();
+        let (width, height) = self.size();
+        let area = SVGBackend::with_string(&mut text, (width * scale, height * scale)).into_drawing_area();
+        let mut rasters = Vec::new();
+        for (panel, map) in self.panels(&area, scale)?.iter().zip(self.each()) {
+            let (left, _) = panel.split_horizontally((PANEL.0 - BAR) * scale);
+            let (x, y) = self.frame(map.name, &left, scale)?.plotting_area().get_pixel_range();
+            let at = [x.start, y.start, x.end - x.start, y.end - y.start];
+            // from the top down, where the second coordinate is largest
+            let places = (0..side).rev().flat_map(|j| (0..side).map(move |i| i * side + j));
+            let rgb = places.flat_map(|place| <[u8; 3]>::from(map.colour_of(map.values[place]).rgb())).collect();
+            rasters.push(Raster { at, size: (side as u32, side as u32), rgb });
+        }
+        Ok(rasters)
     }
 }
 
 impl Maps {
-    fn map<DB: DrawingBackend>(
+    fn shape(&self) -> (usize, usize) {
+        let columns = self.maps.len().clamp(1, 3);
+        (columns, self.maps.len().div_ceil(columns).max(1))
+    }
+
+    /// Each map with the range of its numbers.
+    fn each(&self) -> impl Iterator<Item = Map<'_>> {
+        let range = |field: &Field| {
+            let (low, high) = extent(field.values.iter().copied().filter(|v| v.is_finite()));
+            low..high
+        };
+        self.maps.iter().map(move |field| {
+            let Field { name, values, colours } = field;
+            let largest = values.iter().filter(|v| v.is_finite()).fold(1e-300, |m: f64, v| m.max(v.abs()));
+            match colours {
+                Colours::Own => Map { name, values, range: range(field), colours: sequential },
+                Colours::First => Map { name, values, range: range(&self.maps[0]), colours: sequential },
+                Colours::Signed => Map { name, values, range: -largest..largest, colours: diverging },
+            }
+        })
+    }
+
+    fn panels<DB: DrawingBackend>(
         &self,
-        map: &Map,
         area: &DrawingArea<DB, Shift>,
         scale: u32,
-    ) -> Result<(), Box<dyn Error>>
+    ) -> Result<Vec<DrawingArea<DB, Shift>>, Box<dyn Error>>
     where
         DB::ErrorType: 'static,
     {
-        let column = |axis: usize| self.x.column(axis).to_vec();
-        let (x, y) = (extent(column(0).into_iter()), extent(column(1).into_iter()));
+        let titled = area.margin(6 * scale, 0, 0, 0).titled(&self.title, ("sans-serif", 17 * scale))?;
+        Ok(titled.split_evenly((self.shape().1, self.shape().0)))
+    }
+
+    /// The axes of a map.
+    fn frame<'a, DB: DrawingBackend>(
+        &self,
+        name: &str,
+        area: &'a DrawingArea<DB, Shift>,
+        scale: u32,
+    ) -> Result<Chart<'a, DB>, Box<dyn Error>>
+    where
+        DB::ErrorType: 'static,
+    {
         let mut chart = ChartBuilder::on(area)
-            .caption(map.name, ("sans-serif", 16 * scale))
+            .caption(name, ("sans-serif", 15 * scale))
             .margin(8 * scale)
             .x_label_area_size(38 * scale)
-            .y_label_area_size(48 * scale)
-            .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
-        let font = ("sans-serif", 12 * scale);
+            .y_label_area_size(52 * scale)
+            .build_cartesian_2d(self.place.range(0), self.place.range(1))?;
         chart
             .configure_mesh()
             .disable_mesh()
-            .x_labels(7)
-            .y_labels(7)
+            .x_labels(6)
+            .y_labels(6)
             .x_desc(&self.axes[0])
             .y_desc(&self.axes[1])
-            .label_style(font)
+            .label_style(("sans-serif", 12 * scale))
             .axis_desc_style(("sans-serif", 13 * scale))
             .draw()?;
-        let Some(side) = self.grid else {
-            let radius = if self.x.nrows() > 2000 { 2 } else { 3 } * scale;
-            let dot = |i: usize| {
-                let colour = map.colour(map.level(map.values[i]));
-                Circle::new((self.x[[i, 0]], self.x[[i, 1]]), radius, colour.filled())
-            };
-            chart.draw_series((0..self.x.nrows()).map(dot))?;
-            return Ok(());
-        };
-        // cells around the points of the grid; neighbours of one colour are one rectangle
-        let edge = |(low, high): (f64, f64), i: usize| {
-            (low + (high - low) * (i as f64 - 0.5) / (side - 1) as f64).clamp(low, high)
-        };
-        let mut cells = Vec::new();
-        for j in 0..side {
-            let level = |i: usize| map.level(map.values[i * side + j]);
-            let mut start = 0;
-            for i in 1..=side {
-                if i == side || level(i) != level(start) {
-                    let corners = [(edge(x, start), edge(y, j)), (edge(x, i), edge(y, j + 1))];
-                    cells.push(Rectangle::new(corners, map.colour(level(start)).filled()));
-                    start = i;
-                }
-            }
-        }
-        chart.draw_series(cells)?;
-        Ok(())
+        Ok(chart)
     }
 }
 
@@ -167,16 +262,12 @@ where
         .set_label_area_size(LabelAreaPosition::Right, 70 * scale)
         .build_cartesian_2d(0.0..1.0, map.range.clone())?;
     let width = map.range.end - map.range.start;
-    let label = |v: &f64| match width {
-        w if !(1e-2..1e4).contains(&w) => format!("{:.1e}", if v.abs() < 1e-9 * w { 0.0 } else { *v }),
-        w => format!("{:.*}", (1.0 - w.log10().floor()).max(0.0) as usize, v),
-    };
     chart
         .configure_mesh()
         .disable_mesh()
         .disable_x_axis()
         .y_labels(8)
-        .y_label_formatter(&label)
+        .y_label_formatter(&|v| super::label(*v, width))
         .label_style(("sans-serif", 12 * scale))
         .draw()?;
     let at = |i: usize| map.range.start + width * i as f64 / LEVELS as f64;

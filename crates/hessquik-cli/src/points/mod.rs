@@ -7,7 +7,7 @@ pub mod safetensors;
 pub mod source;
 pub mod table;
 
-use crate::element::{Element, Stored};
+use crate::element::{Element, Stored, little_endian};
 use crate::failure::Failure;
 use ndarray::Array2;
 use source::{Format, Opened};
@@ -62,6 +62,16 @@ impl Points {
     /// else as one column.
     pub fn open(path: &Path, width: Option<usize>) -> Result<Self, Failure> {
         Self::open_as(path, width, Reading::default())
+    }
+
+    /// These points, which no file has: kept in a temporary one, as what comes through a pipe.
+    pub fn of(x: &Array2<f64>) -> Result<Self, Failure> {
+        let path = Path::new("the grid");
+        let numbers: Vec<f64> = x.iter().copied().collect();
+        let file = source::keep(&mut &*little_endian(&numbers)).map_err(Failure::io(path))?;
+        let stored = Stored::from_npy("<f8").expect("a type of numpy's");
+        let binary = Binary { file, shape: x.shape().to_vec(), stored, offset: 0, column_major: false };
+        Ok(Self::new(path, x.dim(), Source::Binary(binary, None), Vec::new()))
     }
 
     /// The same, read in this way. Of a folder, the file `x.npy` is read.

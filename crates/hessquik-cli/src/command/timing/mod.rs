@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::output::owner::KEY;
 use crate::output::{Draft, Owner};
+use crate::pictures::Plot;
 use crate::progress::Progress;
 use clap::ValueEnum;
 use hessquik::{Architecture, Error, Evaluate, Init, Jet, Mode, Network, Request};
@@ -38,9 +39,8 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
     }
     interrupt::watch();
     let owner = Owner::new("timing", args.force);
-    let draft =
-        |path: &Option<PathBuf>, ending| path.as_ref().map(|p| Draft::create(p, Some(ending), &owner)).transpose();
-    let (mut plot, mut output) = (draft(&args.plot, "svg")?, draft(&args.output, "json")?);
+    let plot = Plot::maybe(args.plot.as_deref(), &owner)?;
+    let mut output = args.output.as_ref().map(|path| Draft::create(path, &["json"], &owner)).transpose()?;
 
     let evaluations = args.num_trials.saturating_add(1).saturating_mul(args.network_wrapper.len() * cells.len());
     let mut progress = Progress::new(evaluations, "evaluations");
@@ -68,11 +68,7 @@ fn measure<F: Number>(args: &Timing, tolerance: f64) -> Result<Report, Failure> 
         F::NAME,
         count(threads, "thread")
     );
-    if let (Some(draft), Some(path)) = (&mut plot, &args.plot) {
-        let svg = plot::svg(path, &title, &rows)?;
-        let picture = svg.trim_end().trim_end_matches("</svg>");
-        draft.fill(format!("{picture}<!-- written by {} -->\n</svg>\n", owner.command))?;
-    }
+    let plot = plot.map(|plot| plot.draw(&plot::Times { title: &title, rows: &rows })).transpose()?;
     if let Some(draft) = &mut output {
         draft.fill(format!("{json:#}\n"))?;
     }

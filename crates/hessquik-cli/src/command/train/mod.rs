@@ -11,7 +11,7 @@ pub use args::Train;
 use super::Report;
 use crate::args::Dtype;
 use crate::failure::Failure;
-use crate::pictures::Maps;
+use crate::pictures::{Colours, Field, Maps, Place};
 use args::{Equation, Hermite, Pinn, Problem};
 use hessquik::{Evaluate, Network, Request, peaks};
 use hessquik_burn::train::{Burgers, Data, Fit, Objective, Poisson, Schedule, Settings};
@@ -202,6 +202,13 @@ impl Judgement {
         let title = error.map_or(self.title.clone(), |e| format!("{}, relative error {e:.2e}", self.title));
         let first = |a: &Array2<f64>| a.column(0).to_vec();
         let (truth, found) = (first(y), first(&found));
-        Ok(Some(Maps { title, axes: self.axes.clone(), x: x.clone(), grid: self.grid, truth, found }))
+        let difference = found.iter().zip(&truth).map(|(f, y)| f - y).collect();
+        let fields = [
+            ("true", truth, Colours::Own),
+            ("approximation", found, Colours::First),
+            ("difference", difference, Colours::Signed),
+        ];
+        let maps = fields.map(|(name, values, colours)| Field { name: name.into(), values, colours }).into();
+        Ok(Some(Maps { title, axes: self.axes.clone(), place: Place::of(x, self.grid), maps }))
     }
 }
