@@ -32,8 +32,8 @@ jax.config.update("jax_enable_x64", True)
 
 # floating-point operations of a case, at most: a call of JAX takes some seconds at worst
 MOST = 4e9
-# numbers in the results, at most
-LARGEST = 3e7
+# numbers in the results, and in what forward mode over forward mode holds of a layer, at most
+LARGEST, HELD = 3e7, 1e8
 ROUNDS = 7
 TURN = 0.05  # seconds
 TOLERANCE = {"f32": 2e-3, "f64": 1e-8}
@@ -166,8 +166,10 @@ def draw(seed, number):
     points = log_uniform(rng, 1, 20000)
     results = max(1, many * many if "hessian" in kind or kind == "directions" else d * len(options.get("products", [0])))
     flops = 4.0 * net.n_weights * (many + 1) * (2 if m == 1 else min(m, many) + 1)
-    points = int(max(1, min(points, MOST / flops, LARGEST / (m * results))))
-    return Case(number, family.__name__, layers, net.dtype and dtype, kind, options, points, int(rng.integers(2**31)))
+    widest = max([d, m, *(n for w in net.weights().values() for n in w.shape)])
+    second = 1 if kind in ("value", "gradient") else many
+    points = int(max(1, min(points, MOST / flops, LARGEST / (m * results), HELD / (many * second * widest))))
+    return Case(number, family.__name__, layers, dtype, kind, options, points, int(rng.integers(2**31)))
 
 
 def ask(rng, kind, d):

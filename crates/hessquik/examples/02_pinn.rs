@@ -2,8 +2,12 @@
 //!
 //! Find u with `u_xx + u_yy = -2 pi^2 sin(pi x) sin(pi y)` and u = 0 on the boundary, which the factor
 //! `x (1 - x) y (1 - y)` would build in; here the boundary enters by a penalty, as in most papers.
+//! Trained by L-BFGS of the crate argmin: the library computes losses and gradients, any optimiser takes them.
+use argmin::core::{CostFunction, Executor, Gradient, State};
+use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
 use hessquik::{Activation, Error, Evaluate, Init, JetMut, JetView, Network, Request, Single, fully_connected};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView1};
+use std::cell::RefCell;
 use std::f64::consts::PI;
 
 fn exact(x: f64, y: f64) -> f64 {
@@ -38,7 +42,47 @@ fn loss_gradient(
     Ok((a + b, inner.weights + outer.weights))
 }
 
-fn main() -> Result<(), Error> {
+/// The problem, as argmin wants it: the loss as a function of the weights, and its gradient.
+struct Poisson {
+    network: RefCell<Network<f64>>,
+    inside: Array2<f64>,
+    edge: Array2<f64>,
+    /// The weights of the last call with their loss and gradient, which one pass computes together.
+    last: RefCell<(Vec<f64>, f64, Vec<f64>)>,
+}
+
+impl Poisson {
+    fn at(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), argmin::core::Error> {
+        let mut last = self.last.borrow_mut();
+        if last.0 != theta {
+            let mut network = self.network.borrow_mut();
+            network.set_flat_weights(ArrayView1::from(theta))?;
+            let (loss, gradient) = loss_gradient(&network, &self.inside, &self.edge)?;
+            *last = (theta.to_vec(), loss, gradient.to_vec());
+        }
+        Ok((last.1, last.2.clone()))
+    }
+}
+
+impl CostFunction for Poisson {
+    type Param = Vec<f64>;
+    type Output = f64;
+
+    fn cost(&self, theta: &Vec<f64>) -> Result<f64, argmin::core::Error> {
+        Ok(self.at(theta)?.0)
+    }
+}
+
+impl Gradient for Poisson {
+    type Param = Vec<f64>;
+    type Gradient = Vec<f64>;
+
+    fn gradient(&self, theta: &Vec<f64>) -> Result<Vec<f64>, argmin::core::Error> {
+        Ok(self.at(theta)?.1)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let init = &mut Init::seed(1);
     let mut network = Network::new(vec![
         Box::new(fully_connected::<f64>(&[2, 24, 24, 24], Activation::Tanh, init)?),
@@ -50,22 +94,14 @@ fn main() -> Result<(), Error> {
         point[s % 2] = ((s / 2) % 2) as f64;
     }
 
-    // Adam, written out: the library computes gradients, an optimiser is a few lines or another crate
-    let mut theta = network.flat_weights();
-    let (mut m, mut v) = (Array1::<f64>::zeros(theta.len()), Array1::<f64>::zeros(theta.len()));
-    let steps = 2000;
-    for step in 1..=steps {
-        let (loss, gradient) = loss_gradient(&network, &inside, &edge)?;
-        m = m * 0.9 + &gradient * 0.1;
-        v = v * 0.999 + gradient.mapv(|g| g * g) * 0.001;
-        let rate = 2e-2 * 0.5 * (1.0 + (PI * step as f64 / steps as f64).cos());
-        let (a, b) = (1.0 - 0.9f64.powi(step), 1.0 - 0.999f64.powi(step));
-        theta = theta - (&m / a) / ((&v / b).mapv(f64::sqrt) + 1e-8) * rate;
-        network.set_flat_weights(theta.view())?;
-        if step % 250 == 0 {
-            println!("step {step:>5}   loss {loss:.3e}");
-        }
-    }
+    let start = network.flat_weights().to_vec();
+    let problem = Poisson { network: RefCell::new(network.clone()), inside, edge, last: RefCell::default() };
+    let solver = LBFGS::new(MoreThuenteLineSearch::new(), 20);
+    let run = Executor::new(problem, solver).configure(|state| state.param(start).max_iters(400)).run()?;
+    let state = run.state();
+    println!("{} iterations of L-BFGS   loss {:.3e}", state.get_iter(), state.get_best_cost());
+    let theta = state.get_best_param().ok_or("L-BFGS found no weights")?;
+    network.set_flat_weights(ArrayView1::from(theta))?;
 
     let grid = Array2::from_shape_fn((441, 2), |(s, a)| (if a == 0 { s / 21 } else { s % 21 }) as f64 / 20.0);
     let truth = grid.map_axis(ndarray::Axis(1), |p| exact(p[0], p[1]));
