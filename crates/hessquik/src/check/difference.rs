@@ -8,7 +8,7 @@ use std::fmt;
 /// Options of [`input_derivative_check_finite_difference`] and [`laplacian_check_finite_difference`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DifferenceOptions {
-    /// Whether to check the Hessian, too (the Laplacian check ignores this). Default: `false`.
+    /// Whether to check the Hessian, too (the Laplacian check ignores this). Default: `true`.
     pub hessian: bool,
     /// The mode of evaluation. Default: [`Mode::Auto`].
     pub mode: Mode,
@@ -22,7 +22,7 @@ pub struct DifferenceOptions {
 
 impl Default for DifferenceOptions {
     fn default() -> Self {
-        Self { hessian: false, mode: Mode::Auto, eps: 1e-4, atol: 1e-5, rtol: 1e-3 }
+        Self { hessian: true, mode: Mode::Auto, eps: 1e-4, atol: 1e-5, rtol: 1e-3 }
     }
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for DifferenceReport {
 /// use hessquik::{Activation, Init, Single};
 /// use ndarray::array;
 /// let layer = Single::<f64>::new(2, 7, Activation::Tanh, &mut Init::seed(0));
-/// let options = DifferenceOptions { hessian: true, ..Default::default() };
+/// let options = DifferenceOptions::default();
 /// let report = input_derivative_check_finite_difference(&layer, &array![[0.1, 0.2]], &options)?;
 /// assert!(report.passed(), "{report}");
 /// # Ok::<(), hessquik::Error>(())

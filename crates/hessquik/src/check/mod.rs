@@ -10,7 +10,7 @@
 //! | [`partials_check_finite_difference`] | partials of any order with finite differences of those of the order below |
 //! | [`network_derivative_check`] | a loss along a random direction of the weights with its gradient |
 //!
-//! Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does. If all derivatives are
+//! [`all`] runs them all on a network. Each returns a report with the errors and the verdicts; `Display` prints it as hessQuik does. If all derivatives are
 //! zero there is nothing to check: the report says so and does not pass.
 //!
 //! Run checks in double precision: in single precision rounding hides the orders of convergence, and finite differences
@@ -22,7 +22,7 @@
 //! use ndarray::{ArrayView2, array};
 //! let x = array![[0.1, 0.2], [-0.5, 1.5]];
 //! let right = |x: ArrayView2<f64>, request: &Request<f64>| peaks(&x, request);
-//! let report = check::input_derivative_check(&right, &x, &Options { hessian: true, ..Options::default() })?;
+//! let report = check::input_derivative_check(&right, &x, &Options::default())?;
 //! assert!(report.passed());
 //! let wrong = |x: ArrayView2<f64>, request: &Request<f64>| {
 //!     let mut jet = peaks(&x, request)?;
@@ -33,12 +33,14 @@
 //! assert!(!report.passed());
 //! # Ok::<(), hessquik::Error>(())
 //! ```
+mod all;
 mod base;
 mod difference;
 mod directional;
 mod orders;
 mod taylor;
 
+pub use all::{Report, all};
 pub use base::convert_to_base;
 pub use difference::{
     Difference, DifferenceOptions, DifferenceReport, input_derivative_check_finite_difference,

@@ -8,7 +8,7 @@ use std::fmt;
 /// Options of [`input_derivative_check`] and [`network_derivative_check`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Whether to check the Hessian (or include it in the loss), too. Default: `false`.
+    /// Whether to check the Hessian (or include it in the loss), too. Default: `true`.
     pub hessian: bool,
     /// The mode of evaluation. Default: [`Mode::Auto`].
     pub mode: Mode,
@@ -24,7 +24,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hessian: false, mode: Mode::Auto, num_test: 15, base: 2.0, tol: 0.1, seed: 0 }
+        Self { hessian: true, mode: Mode::Auto, num_test: 15, base: 2.0, tol: 0.1, seed: 0 }
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn table(base: f64, h: &[f64], columns: &[&Vec<f64>]) -> String {
 /// use hessquik::{Activation, Init, Single};
 /// use ndarray::array;
 /// let layer = Single::<f64>::new(2, 7, Activation::softplus(), &mut Init::seed(0));
-/// let options = Options { hessian: true, ..Options::default() };
+/// let options = Options::default();
 /// let report = input_derivative_check(&layer, &array![[0.1, 0.2], [0.3, 0.4]], &options)?;
 /// assert!(report.gradient && report.hessian == Some(true));
 /// println!("{report}");
@@ -225,7 +225,7 @@ fn expansion<F: Real>(jet: &Jet<F>, p: ArrayView2<f64>) -> [Array2<f64>; 2] {
 ///     Box::new(resnet(8, 3, 1.0, Activation::Tanh, init)?),
 ///     Box::new(Single::new(8, 1, Activation::Identity, init)),
 /// ])?;
-/// let options = Options { hessian: true, ..Options::default() };
+/// let options = Options::default();
 /// let report = network_derivative_check(&network, &array![[0.1, 0.2], [0.3, 0.4]], &options)?;
 /// assert!(report.gradient, "{report}");
 /// # Ok::<(), hessquik::Error>(())
