@@ -3,6 +3,7 @@
 use super::step::{Buffer, Id, Op, Source, Step};
 use crate::Real;
 use crate::schedule::{Block, Triples};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps on buffers.
@@ -124,5 +125,56 @@ impl<F: Real> List<F> {
         }
         let mut keep = keep.into_iter();
         self.steps.retain(|_| keep.next().expect("one for each step"));
+    }
+
+    /// Computes terms of sums where these are: a buffer that nothing but a copy reads is not made.
+    pub fn drop_copies(&mut self, results: &[Id]) {
+        let mut reads = vec![0; self.buffers.len()];
+        // a result is read where steps do not see it
+        results.iter().for_each(|&id| reads[id] += 2);
+        let mut writers = vec![Vec::new(); self.buffers.len()];
+        for (i, step) in self.steps.iter().enumerate() {
+            writers[step.out].push(i);
+            step.op.operands().into_iter().for_each(|id| reads[id] += 1);
+        }
+        let mut dropped = vec![false; self.steps.len()];
+        for i in 0..self.steps.len() {
+            let Op::Move { x, c, blocks: None, rows: None } = self.steps[i].op else { continue };
+            let (from, to) = (&self.buffers[x], &self.buffers[self.steps[i].out]);
+            let alike = (from.n, from.rows, from.shared) == (to.n, to.rows, to.shared);
+            let ([writer], 1, true, false) = (&writers[x][..], reads[x], alike, from.shared) else { continue };
+            let mut op = self.steps[*writer].op.clone();
+            match &mut op {
+                Op::Times { c: own, .. } => *own *= c,
+                Op::Product { .. } | Op::Dot { .. } if c == F::one() => {}
+                _ => continue,
+            }
+            self.steps[i].op = op;
+            dropped[*writer] = true;
+        }
+        let mut dropped = dropped.into_iter();
+        self.steps.retain(|_| !dropped.next().expect("one for each step"));
+    }
+
+    /// Puts the derivatives of an activation at one place next to each other: executors compute these in one pass.
+    pub fn gather(&mut self) {
+        let mut firsts = BTreeMap::<Id, Vec<usize>>::new();
+        let mut after = vec![Vec::new(); self.steps.len()];
+        let mut follows = vec![false; self.steps.len()];
+        for (i, step) in self.steps.iter().enumerate() {
+            let Op::Act { z, act, .. } = &step.op else { continue };
+            let same = |&first: &usize| matches!(&self.steps[first].op, Op::Act { act: other, .. } if act.same(other));
+            let known = firsts.entry(*z).or_default();
+            match known.iter().copied().find(same) {
+                Some(first) if !step.onto => {
+                    after[first].push(i);
+                    follows[i] = true;
+                }
+                _ => known.push(i),
+            }
+        }
+        let order =
+            (0..self.steps.len()).filter(|&i| !follows[i]).flat_map(|i| std::iter::once(i).chain(after[i].clone()));
+        self.steps = order.map(|i| self.steps[i].clone()).collect();
     }
 }

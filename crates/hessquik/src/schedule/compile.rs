@@ -5,7 +5,7 @@
 //! steps cost.
 use super::build::{List, times};
 use super::higher::Swept;
-use super::step::{Block, DotPlace, GramPlace, Id, Op, Source, Triple};
+use super::step::{Block, DotPlace, GramPlace, Id, Op, Place, Source, Triple};
 use super::sweeps::{RowsOf, Sweeps};
 use crate::graph::{Graph, Kind};
 use crate::request::HIGHEST;
@@ -37,6 +37,8 @@ pub(crate) struct Compiled<F> {
 pub(crate) enum Way {
     /// Adjoints times what the curved nodes add.
     Sites,
+    /// The same, with products taken of the whole Hessian: for many vectors of few inputs.
+    Whole,
     /// What the curved nodes add, carried to the outputs.
     Forward,
     /// Derivatives of adjoints along tangents: rows of the Hessian.
@@ -65,6 +67,8 @@ pub(super) struct Work<'g, 'r, F> {
     tangents: Option<RowsOf>,
     /// Taylor coefficients along directions.
     pub swept: Swept,
+    /// The full Hessian as a sum over the curved nodes.
+    whole: Option<Id>,
     readings: Vec<Reading>,
     pub way: Way,
 }
@@ -87,6 +91,9 @@ pub(crate) fn compile<F: Real>(graph: &Graph<F>, request: &Request<F>, careful: 
         _ if !request.second_order() => &[Way::Sites],
         Mode::Forward => &[Way::Forward],
         _ if careful => &[Way::Careful],
+        Mode::Auto if request.directions.is_none() && request.products.as_ref().is_some_and(|w| w.nrows() > 1) => {
+            &[Way::Sites, Way::Whole, Way::Forward, Way::Products]
+        }
         Mode::Auto => &[Way::Sites, Way::Forward, Way::Products],
         _ => &[Way::Sites],
     };
@@ -165,6 +172,7 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             adjoints: None,
             tangents: None,
             swept: Swept::default(),
+            whole: None,
             readings: Vec::new(),
             way,
         };
@@ -183,6 +191,8 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let mut list = work.sweeps.list;
         let reads: Vec<Id> = work.readings.iter().map(|r| r.from).collect();
         list.drop_unread(&reads);
+        list.drop_copies(&reads);
+        list.gather();
         Compiled { operations: super::cost::cost(&list), list, readings: work.readings }
     }
 
@@ -470,13 +480,16 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
                 let slot = |a: usize, b: usize| a * k - a * (a + 1) / 2 + b;
                 (h, each().map(|(r, a, b)| places[r * upper.len() + slot(a.min(b), a.max(b))]).collect())
             }
-            Way::Sites => (self.gram(), each().map(|(r, a, b)| square(a, b, r)).collect()),
+            Way::Sites | Way::Whole => (self.gram(), each().map(|(r, a, b)| square(a, b, r)).collect()),
         };
         self.read(Field::Hessian, &[k, k], from, places);
     }
 
     /// `H = sum over the curved nodes of A diag(C) A^T`: (q k k) features.
     fn gram(&mut self) -> Id {
+        if let Some(whole) = self.whole {
+            return whole;
+        }
         let (k, q) = (self.k, self.q);
         let (t, g) = (self.tangents(), self.adjoints());
         let mut terms = Vec::new();
@@ -514,7 +527,9 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
             }
         }
         let found = self.list().sum(q * k * k, 1, terms);
-        found.unwrap_or_else(|| self.zeros(q * k * k))
+        let whole = found.unwrap_or_else(|| self.zeros(q * k * k));
+        self.whole = Some(whole);
+        whole
     }
 
     /// `V H w^T` for each row of `w`: (q, k, kw).
@@ -523,6 +538,13 @@ impl<'g, 'r, F: Real> Work<'g, 'r, F> {
         let w = self.request.products.as_ref().expect("asked for");
         let kw = w.nrows();
         let numbers: Vec<F> = (0..d).flat_map(|i| (0..kw).map(move |b| w[[b, i]])).collect();
+        if self.way == Way::Whole {
+            let h = self.gram();
+            let w = self.list().source(d * kw, 1, Source::Literal(numbers.into()));
+            let product = Op::Product { place: Place::Y, a: h, b: w, dims: [1, q * k, d, kw], rows: None };
+            let from = self.list().one(q * k * kw, 1, product);
+            return self.read(Field::Products, &[k, kw], from, (0..q * k * kw).collect());
+        }
         let start = self.list().source(d, kw, Source::Literal(numbers.into()));
         let order = move || (0..q).flat_map(move |r| (0..k).flat_map(move |a| (0..kw).map(move |b| (r, a, b))));
         if self.by_rows() || k >= kw * q && self.way == Way::Sites {

@@ -67,7 +67,8 @@ impl<'g, F: Real> Sweeps<'g, F> {
     /// The derivative of this order of a pointwise node.
     fn act(&mut self, node: NodeId, order: usize) -> Id {
         let Kind::Pointwise { of, act } = &self.graph.nodes[node].kind else { unreachable!("a pointwise node") };
-        if order == 0 {
+        // the exponential is its own derivative
+        if order == 0 || matches!(act, Activation::Exp) {
             return self.u[node];
         }
         while self.acts[node].len() < order {

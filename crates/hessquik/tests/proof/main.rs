@@ -10,6 +10,7 @@
 //! | [`pullback`] | dual numbers over hyper-dual ones, and finite differences |
 //! | [`small`] | each mode against the others, of a size that Miri runs |
 //! | [`compose`] | the network that the layers compose to |
+//! | [`many_products`] | the Hessian times the vectors |
 //! | [`operators`] | dual numbers nested in dual numbers, and a function whose derivatives are known |
 //! | [`outputs`] | fresh arrays, to the last bit |
 //! | [`threads`] | one thread and a fresh network, to the last bit |
@@ -24,6 +25,7 @@ mod golden;
 mod graphs;
 mod hostile;
 mod lying_layers;
+mod many_products;
 mod narrow;
 mod operators;
 mod outputs;
