@@ -17,12 +17,13 @@ pub fn run(args: &Explain) -> Result<Report, Failure> {
 
 fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure> {
     let network = model.network::<F>()?;
-    let (request, remarks) = args.wish.request(&network)?;
+    let resolved = args.wish.request(&network)?;
+    let (network, request) = resolved.along(network)?;
     let explanation = network.explain(args.points, &request)?;
     let json = serde_json::to_value(&explanation).unwrap_or_default();
     let mut text = explanation.to_string();
     if args.steps {
         text.extend(explanation.steps.iter().map(|step| format!("{step}\n")));
     }
-    Ok(Report::done(text, json).noting([model.remarks(), remarks].concat()))
+    Ok(Report::done(text, json).noting([model.remarks(), resolved.remarks].concat()))
 }

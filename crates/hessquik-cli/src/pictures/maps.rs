@@ -1,5 +1,5 @@
 //! What is true, its approximation and their difference, each as a map over a plane.
-use super::Picture;
+use super::{Picture, extent};
 use ndarray::Array2;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -183,10 +183,4 @@ where
     let step = |i| Rectangle::new([(0.0, at(i)), (1.0, at(i + 1))], map.colour(i).filled());
     chart.draw_series((0..LEVELS).map(step))?;
     Ok(())
-}
-
-/// The least and the largest number, apart from one another.
-fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
 }

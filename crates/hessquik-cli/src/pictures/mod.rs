@@ -1,8 +1,10 @@
 //! Pictures as PNG and SVG.
 mod convergence;
+mod curves;
 mod maps;
 
 pub use convergence::Convergence;
+pub use curves::Curves;
 pub use maps::Maps;
 
 use crate::failure::Failure;
@@ -24,6 +26,12 @@ pub trait Picture {
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, scale: u32) -> Result<(), Box<dyn Error>>
     where
         DB::ErrorType: 'static;
+}
+
+/// The least and the largest number, apart from one another.
+fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
 }
 
 /// Gives plotters the letters of the pictures. With its feature for bitmaps it has no others, for SVG neither.
