@@ -102,7 +102,7 @@ ORDERS = {
     "kdv": "u_xxx of u(t, x), for the Korteweg-de Vries equation",
     "beam": "u_xxxx of u(t, x), for beams",
     "bilaplacian": "the bilaplacian",
-    "kuramoto": "training step: half the mean of (u_t + u u_x + u_xx + u_xxxx)^2, Kuramoto-Sivashinsky, and its gradient",
+    "kuramoto": "training step of Kuramoto-Sivashinsky: half the mean of (u_t + u u_x + u_xx + u_xxxx)^2, its gradient",
     "trace": "the Laplacian alone",
 }
 """What is computed in the family `orders`, by kind."""
@@ -111,7 +111,7 @@ ORDERS = {
 def perceptron(kind, widths, points):
     """Tanh layers and a linear one, as those of the table published for collapsed Taylor mode."""
     acts = ["tanh"] * (len(widths) - 2) + ["identity"]
-    layers = tuple(single(*pair, act) for *pair, act in zip(widths, widths[1:], acts))
+    layers = tuple(single(*pair, act) for *pair, act in zip(widths[:-1], widths[1:], acts, strict=True))
     return Case("orders", kind, widths[0], widths[-1], max(widths[1:]), len(widths) - 2, points, layers)
 
 

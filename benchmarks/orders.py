@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures derivatives of higher order beside nested modes and Taylor modes of other libraries; `--help` has the options.
+"""Measures derivatives of higher order beside nested and Taylor modes of other libraries; `--help` has the options.
 
 python3 benchmarks/orders.py
 """
@@ -118,10 +118,14 @@ def main():
             result = cell(case, args.dtype, workers, Path(folder), effort)
             results.append(result)
             shown = ", ".join(f"{worker.name} {words(result, worker.name)}" for worker in workers)
-            errors = [m["error"] for w in result["workers"].values() for m in w.get("modes", {}).values() if "error" in m]
+            errors = [
+                m["error"] for w in result["workers"].values() for m in w.get("modes", {}).values() if "error" in m
+            ]
             errors += [w["error"] for w in result["workers"].values() if "no mode" not in w.get("error", "no mode")]
             wrong |= bool(errors)
-            print("; ".join([f"{case.name} {args.dtype}: ms {shown} [{time.time() - before:.0f} s]", *errors]), flush=True)
+            print(
+                "; ".join([f"{case.name} {args.dtype}: ms {shown} [{time.time() - before:.0f} s]", *errors]), flush=True
+            )
             (args.out / "orders.json").write_text(json.dumps(results, indent=1))
             (args.out / "orders.md").write_text(table(results))
         for worker in workers:

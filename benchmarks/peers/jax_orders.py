@@ -56,7 +56,10 @@ def residual(first):
 
 
 NESTED = {
-    "kdv": {"jvp": lambda f, x: nested(f, (1, 1, 1))(x), "jvp over grad": lambda f, x: nested(f, (1, 1, 1), reverse)(x)},
+    "kdv": {
+        "jvp": lambda f, x: nested(f, (1, 1, 1))(x),
+        "jvp over grad": lambda f, x: nested(f, (1, 1, 1), reverse)(x),
+    },
     "beam": {
         "jvp": lambda f, x: nested(f, (1, 1, 1, 1))(x),
         "jvp over grad": lambda f, x: nested(f, (1, 1, 1, 1), reverse)(x),
@@ -69,6 +72,7 @@ NESTED = {
     "kuramoto": {"jvp": residual(along), "jvp over grad": residual(reverse)},
     "trace": {"jvp, vmapped": lambda f, x: scanned(f)(x), "trace(hessian)": lambda f, x: trace_of_hessian(f)(x)},
 }
+
 
 def load_orders(modes):
     """What serves `modes`: {kind: {mode: function of a scalar network and a point}}."""
