@@ -21,8 +21,8 @@ pub struct Estimating {
     /// Estimate one result (laplacian, bilaplacian, or the operator of --request or --operator) from this many random
     /// directions, at least 2; OUT has it with its standard error, as laplacian and laplacian.standard_error. For inputs
     /// many more than R
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(2..))]
-    pub estimate: Option<u64>,
+    #[arg(long, value_name = "R", value_parser = several)]
+    pub estimate: Option<usize>,
     /// Seed of the random directions [default: 0]
     #[arg(long, value_name = "SEED", requires = "estimate")]
     pub estimate_seed: Option<u64>,
@@ -35,12 +35,16 @@ pub struct Estimating {
     pub estimate_per_point: bool,
 }
 
+fn several(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count >= 2).ok_or_else(|| "expected a whole number, at least 2".into())
+}
+
 fn kind(text: &str) -> Result<Kind, String> {
     text.parse().map_err(|_| "expected rademacher or gaussian".into())
 }
 
 /// Estimates and writes.
-pub fn run<F: Element>(args: &Eval, model: &Model, directions: u64) -> Result<Report, Failure> {
+pub fn run<F: Element>(args: &Eval, model: &Model, directions: usize) -> Result<Report, Failure> {
     let started = Instant::now();
     let output = args.target();
     let target = Target::new(&output, args.writing.output_format, Owner::new("eval", args.writing.force))?;
@@ -59,7 +63,7 @@ pub fn run<F: Element>(args: &Eval, model: &Model, directions: u64) -> Result<Re
     let drawn = &args.estimating;
     let usual = if field == Field::Bilaplacian { Kind::Gaussian } else { Kind::Rademacher };
     let options = Options {
-        directions: usize::try_from(directions).unwrap_or(usize::MAX),
+        directions,
         seed: drawn.estimate_seed.unwrap_or(0),
         kind: drawn.estimate_kind.unwrap_or(usual),
         per_point: drawn.estimate_per_point,
