@@ -4,7 +4,7 @@ import os
 
 import jet
 import torch
-from torch.func import grad_and_value, vmap
+from torch.func import vmap
 from torch_peer import FUNCTIONS
 from worker import apply, serve
 
@@ -56,14 +56,25 @@ def load(network, dtype, kind):
         return {"result": out.numpy()}
 
     def gradients(out):
-        found, loss = out
-        arrays = {f"weights.{i}.{n}": a.numpy() for i, layer in enumerate(found) for n, a in layer.items()}
-        return {"loss": loss.numpy()} | arrays
+        loss, found = out
+        names = [f"weights.{i}.{n}" for i, layer in enumerate(weights) for n in layer]
+        arrays = {name: a.numpy() for name, a in zip(names, found, strict=True)}
+        return {"loss": loss.detach().numpy()} | arrays
+
+    def step(mode):
+        # traced once, with weights that a step differentiates by
+        leaves = [{n: a.clone().requires_grad_() for n, a in w.items()} for w in weights]
+        flat, whole = [a for w in leaves for a in w.values()], at_all(mode, leaves)
+
+        def call():
+            loss = 0.5 * (whole(x) ** 2).mean()
+            return loss, torch.autograd.grad(loss, flat)
+
+        return call, gradients
 
     def call(mode):
         if kind == "kuramoto":
-            loss = lambda w: 0.5 * (at_all(mode, w)(x) ** 2).mean()  # noqa: E731
-            return lambda: grad_and_value(loss)(weights), gradients
+            return step(mode)
         whole = at_all(mode, weights)
 
         def evaluated():

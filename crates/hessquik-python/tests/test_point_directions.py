@@ -13,12 +13,12 @@ import hessquik_rs as hq
 N, K, D = 6, 2, 3
 RNG = np.random.default_rng(3)
 X, V = RNG.uniform(-1, 1, (N, D)), RNG.uniform(-1, 1, (N, K, D))
-AXES = [(0,), (1, 0), (0, 1, 1), (1, 1, 0, 0), (0, 0, 0, 0, 1), (1,) * 6]
+AXES = [(0,), (1, 0), (0, 1, 1), (1, 1, 0, 0)]
 TERMS = {(): 0.5, (0,): -1.0, (1, 1, 0): 2.0, (0, 0, 1, 1): 0.25}
 
 
 def network(dtype: str = "float64", outputs: int = 2) -> hq.Network:
-    layers = [hq.single(D, 7, "tanh"), hq.resnet(7, 1, h=0.5), hq.single(7, outputs, "sin")]
+    layers = [hq.single(D, 7, "tanh"), hq.resnet(7, 1, "tanh", h=0.5), hq.single(7, outputs, "sin")]
     net = hq.Network(layers, dtype=dtype, seed=0)
     net.set_flat_weights(np.random.default_rng(1).uniform(-0.8, 0.8, net.n_weights).astype(dtype))
     return net
@@ -38,17 +38,15 @@ def jax() -> Any:
     return found
 
 
-def in_jax(jax: Any, net: hq.Network) -> Any:
+def in_jax(jax: Any) -> Any:
     """The network in JAX's own operations, of named weights and a point."""
     jnp = jax.numpy
 
     def f(w: Any, p: Any) -> Any:
         u = jnp.tanh(p @ w["0.K"] + w["0.b"])
-        u = u + 0.5 * jnp.tanh(u @ w["1.0.layer.K"] + w["1.0.layer.b"])
+        u = u + 0.5 * jnp.tanh(u @ w["1.layer.K"] + w["1.layer.b"])
         return jnp.sin(u @ w["2.K"] + w["2.b"])
 
-    names = set(net.weight_names())
-    assert names == {"0.K", "0.b", "1.0.layer.K", "1.0.layer.b", "2.K", "2.b"}, names
     return f
 
 
@@ -86,7 +84,7 @@ def weights_of(jax: Any, net: hq.Network) -> Any:
 
 def test_numpy(jax: Any) -> None:
     net = network()
-    f, w = in_jax(jax, net), weights_of(jax, net)
+    f, w = in_jax(jax), weights_of(jax, net)
     jet = net.evaluate(X, REQUEST, directions=V, **OPTIONS)
     own = lambda w, x, v: jax.vmap(lambda p, u: results(jax, f, w, p, u))(x, v)  # noqa: E731
     wanted = own(w, X, V)
@@ -105,16 +103,22 @@ def test_numpy(jax: Any) -> None:
     along = net.pushforward(X, REQUEST, input=dx, weights=dw, directions=V, **OPTIONS)
     for name, change in jax.jvp(lambda w, x: own(w, x, V), (w, X), (dw, dx))[1].items():
         close(getattr(along, name), change)
-    second = net.pullback_pushforward(X, bars, REQUEST, input=dx, weights=dw, directions=V, **OPTIONS)
-    turned = jax.jvp(lambda w, x: jax.grad(loss, (0, 1, 2))(w, x, V), (w, X), (dw, dx))[1]
-    close(second.input, turned[1], 1e-9)
-    close(second.directions, turned[2], 1e-9)
+    second = net.pullback_pushforward(X, {"laplacian": bars["laplacian"]}, input=dx, weights=dw, directions=V)
+
+    def curvature(w: Any, x: Any, v: Any) -> Any:
+        pair = jax.vmap(lambda p, u: sum(partial(lambda q: f(w, q), jax.jvp, u, (a, a))(p) for a in range(K)))
+        return (bars["laplacian"] * pair(x, v)).sum()
+
+    turned = jax.jvp(lambda w, x: jax.grad(curvature, (1, 2))(w, x, V), (w, X), (dw, dx))[1]
+    close(second.input, turned[0])
+    close(second.directions, turned[1])
 
 
-def test_all_entries_up_to_order_four(jax: Any) -> None:
+def test_all_entries_up_to_order_four_and_some_of_more(jax: Any) -> None:
     net = network(outputs=1)
-    f, w = in_jax(jax, net), weights_of(jax, net)
+    f, w = in_jax(jax), weights_of(jax, net)
     axes = [a for order in range(1, 5) for a in combinations_with_replacement(range(K), order)]
+    axes += [(0, 0, 0, 0, 1), (1,) * 6]
     found = net.evaluate(X, partials=axes, directions=V).partials
     for i, tuple_ in enumerate(axes):
         wanted = jax.vmap(lambda p, u, t=tuple_: partial(lambda q: f(w, q), jax.jvp, u, t)(p))(X, V)
@@ -166,17 +170,17 @@ def test_errors() -> None:
         (X, V[:, :0], r"\[6, 0, 3\]"),
         (X[:, :2], V, r"\[6, 2\], expected \[n_s, 3\]"),
     ]:
-        with pytest.raises(hq.ShapeError, match=words):
+        with pytest.raises(hq.errors.ShapeError, match=words):
             net.evaluate(x, directional=2, directions=v)
-    with pytest.raises(hq.RequestError, match="factored"):
+    with pytest.raises(hq.errors.RequestError, match="factored"):
         net.evaluate(X, "factored", directions=V)
-    with pytest.raises(hq.ShapeError, match=r"expected \[kw, 3\]"):
+    with pytest.raises(hq.errors.ShapeError, match=r"expected \[kw, 3\]"):
         net.evaluate(X, products=np.ones((1, 2)), directions=V)
     with pytest.raises(TypeError, match="float64"):
         network("float32").evaluate(X.astype("f"), directional=2, directions=V)
-    with pytest.raises(hq.ShapeError, match="directions of 5 points, expected those of 6"):
+    with pytest.raises(hq.errors.ShapeError, match="directions of 5 points, expected those of 6"):
         net.stream(X, directional=2, directions=V[:5])
-    with pytest.raises(hq.ShapeError, match=r"tangent of the points has shape \[5, 3\]"):
+    with pytest.raises(hq.errors.ShapeError, match=r"tangent of the points has shape \[5, 3\]"):
         net.pushforward(X, "value", input=X[:5], directions=V)
 
 
@@ -184,7 +188,7 @@ def test_dask() -> None:
     da = pytest.importorskip("dask.array")
     import hessquik_rs.dask
 
-    with pytest.raises(hq.RequestError, match="map_blocks"):
+    with pytest.raises(hq.errors.RequestError, match="map_blocks"):
         hessquik_rs.dask.evaluate(network(), da.from_array(X), "gradient", directions=V)
 
 
@@ -192,7 +196,7 @@ def test_dask() -> None:
 def test_jax(jax: Any, kind: str) -> None:
 
     net = network()
-    f, w = in_jax(jax, net), weights_of(jax, net)
+    f, w = in_jax(jax), weights_of(jax, net)
 
     def own(w: Any, x: Any, v: Any) -> Any:
         return jax.vmap(lambda p, u: results(jax, f, w, p, u))(x, v)
@@ -221,9 +225,9 @@ def test_jax(jax: Any, kind: str) -> None:
     g = jax.grad(lambda v: (own(w, X, v)["laplacian"] ** 2).sum())
     dv = np.asarray(RNG.normal(size=V.shape))
     close(jax.jvp(h, (V,), (dv,))[1], jax.jvp(g, (V,), (dv,))[1], 1e-9)
-    with pytest.raises(hq.ShapeError, match=r"\[5, 2, 3\], expected \[6, k, 3\]"):
+    with pytest.raises(hq.errors.ShapeError, match=r"\[5, 2, 3\], expected \[6, k, 3\]"):
         jets(w, X, V[:5])
-    with pytest.raises(hq.RequestError, match="each point has its own"):
+    with pytest.raises(hq.errors.RequestError, match="each point has its own"):
         hq.jax.jet(source, "gradient", directions=np.eye(3))(w, X, V)
 
 
@@ -278,7 +282,7 @@ def test_torch() -> None:
     close(twice(vars(jets(x, v))), twice(own(x, v)), 1e-9)
     assert jets(x).gradient.shape == (N, D, 2)
     for other, words in [(v[:5], r"\[5, 2, 3\], expected \[6, k, 3\]"), (v.float(), "float32"), (V, "ndarray")]:
-        with pytest.raises((hq.ShapeError, hq.DtypeError), match=words):
+        with pytest.raises((hq.errors.ShapeError, hq.errors.DtypeError), match=words):
             jets(x, other)
-    with pytest.raises(hq.RequestError, match="each point has its own"):
+    with pytest.raises(hq.errors.RequestError, match="each point has its own"):
         hessquik_rs.torch.jet(model, "gradient", directions=np.eye(3))(x, v)

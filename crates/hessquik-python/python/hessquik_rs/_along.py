@@ -45,7 +45,7 @@ def check_shape(found: tuple[int, ...], points: tuple[int, ...]) -> None:
 def options_along(options: Mapping[str, Any], k: int, d: int) -> dict[str, Any]:
     """The options of a request for the network of steps."""
     width = k + d + k * d
-    own = {**options, "directions": np.eye(k, width)}
+    own = {**options, "directions": np.eye(k, width, dtype=np.float32)}  # exact in either precision
     if (products := options.get("products")) is not None:
         w = np.asarray(products)
         if w.ndim != 2 or w.shape[1] != d:
@@ -65,7 +65,7 @@ class Along:
             raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [n_s, {d}]")
         check_shape(v.shape, x.shape)
         self.k, self._d, self._dtype = v.shape[1], d, dtype
-        self.points = self._beside(x, v.reshape(len(x), -1))
+        self.points = self._beside(x, v.reshape(len(x), self.k * d))
 
     def _beside(self, x: Array, v: Array) -> Array:
         return np.concatenate([np.zeros((len(x), self.k), x.dtype), x, v], 1)

@@ -44,7 +44,9 @@ def check_exact(what: str, given: Any, array: Any, dtype: Any) -> None:
 def beside(x: Any, v: Any) -> Any:
     """Steps of zero, points (.., d) and their directions (.., k, d): the points of a network of steps."""
     lead = x.shape[:-1]
-    return jnp.concatenate([jnp.zeros((*lead, v.shape[-2]), x.dtype), x, v.reshape(*lead, -1)], -1)
+    return jnp.concatenate(
+        [jnp.zeros((*lead, v.shape[-2]), x.dtype), x, v.reshape(*lead, v.shape[-2] * v.shape[-1])], -1
+    )
 
 
 Compiled = Callable[[Sequence[Any], Any], Jet]
