@@ -572,9 +572,10 @@ class Network:
         """
         engine: Any = self._engine
         seeded: Any = options
-        if of_points(v := options.get("directions")):
+        v: Any = options.get("directions")
+        if of_points(v):
             check_request(request, None)
-            k = np.shape(v)[1]  # type: ignore[arg-type]
+            k = np.asarray(v).shape[1]
             engine, seeded = engine.along(k), options_along(options, k, self.dim_input)
         return Explanation.parse(*engine.explain(points, request, **seeded))
 

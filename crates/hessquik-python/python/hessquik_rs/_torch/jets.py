@@ -173,7 +173,8 @@ class Jets:
         if (k, d) not in self.seeded:
             options: Any = options_along(self.options, k, d)
             self.seeded[k, d] = Jets(Steps(self.module, k, d), self.request, self.unsupported, options)
-        return self.seeded[k, d](torch.cat([x.new_zeros(n, k), x, v.reshape(n, k * d)], 1))
+        found: Jet = self.seeded[k, d](torch.cat([x.new_zeros(n, k), x, v.reshape(n, k * d)], 1))
+        return found
 
     def call(self, x: Tensor) -> Call | None:
         """The request of the graph for such points; `None` if the engine does not take the module."""
