@@ -3,7 +3,7 @@
 import fnmatch
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -17,7 +17,7 @@ class Case:
     """One network at one number of points."""
 
     family: str
-    kind: str  # hessian, laplacian or training
+    kind: str  # hessian, laplacian or training; of the family `orders` also those of ORDERS
     d: int
     m: int
     width: int
@@ -27,12 +27,16 @@ class Case:
 
     @property
     def name(self):
+        if self.family == "orders":
+            return f"orders {self.kind} d{self.d} m{self.m} w{self.width} L{self.depth} n{self.points}"
         return f"{self.family} d{self.d} m{self.m} w{self.width} L{self.depth} n{self.points}"
 
     @property
     def label(self):
         if self.family == "grid":
             return f"d {self.d} m {self.m}"
+        if self.family == "orders":
+            return f"{self.kind} ({self.d} {self.m} {self.width} {self.depth} {self.points})"
         if self.family == "icnn":
             return f"({self.d} {self.width} {self.points})"
         return f"({self.d} {self.m} {self.width} {self.depth} {self.points})"
@@ -92,6 +96,40 @@ def all_cases():
     for (family, kind), listed in shapes.items():
         cases += [residual(family, kind, *map(int, shape.split())) for shape in listed.split(", ")]
     return cases + [convex(2, 64, 4096), convex(64, 64, 256)]
+
+
+ORDERS = {
+    "kdv": "u_xxx of u(t, x), for the Korteweg-de Vries equation",
+    "beam": "u_xxxx of u(t, x), for beams",
+    "bilaplacian": "the bilaplacian",
+    "kuramoto": "training step of Kuramoto-Sivashinsky: half the mean of (u_t + u u_x + u_xx + u_xxxx)^2, its gradient",
+    "trace": "the Laplacian alone",
+}
+"""What is computed in the family `orders`, by kind."""
+
+
+def perceptron(kind, widths, points):
+    """Tanh layers and a linear one, as those of the table published for collapsed Taylor mode."""
+    acts = ["tanh"] * (len(widths) - 2) + ["identity"]
+    layers = tuple(single(*pair, act) for *pair, act in zip(widths[:-1], widths[1:], acts, strict=True))
+    return Case("orders", kind, widths[0], widths[-1], max(widths[1:]), len(widths) - 2, points, layers)
+
+
+def order_cases():
+    """Derivatives of higher order, and operators of them."""
+    shapes = {
+        "kdv": ["2 1 50 4 4000"],
+        "beam": ["2 1 50 4 4000"],
+        "bilaplacian": ["2 1 128 4 2000", "5 1 64 3 1000"],
+        "kuramoto": ["2 1 50 4 4000"],
+    }
+    cases = [residual("orders", kind, *map(int, s.split())) for kind, listed in shapes.items() for s in listed]
+    return [*cases, perceptron("trace", [50, 768, 768, 512, 512, 1], 64)]
+
+
+def with_points(case, points):
+    """The same case at another number of points."""
+    return replace(case, points=points, layers=case.layers)
 
 
 def device_cases():

@@ -18,9 +18,11 @@ PEERS = {
     "jax": [sys.executable, HERE / "peers/jax_peer.py"],
     "folx": [sys.executable, HERE / "peers/folx_peer.py"],
     "num-dual": ["hyper_dual"],
+    "jet": [sys.executable, HERE / "peers/jet_peer.py"],
+    "torch-jet": [sys.executable, HERE / "peers/torch_jet_peer.py"],
 }
 # these compile at the first call, so that its time says nothing
-COMPILED = {"jax", "folx"}
+COMPILED = {"jax", "folx", "jet"}
 
 
 class Failed(Exception):

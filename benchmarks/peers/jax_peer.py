@@ -103,6 +103,10 @@ def load(network, dtype, kind, laplacians=None):
 
     if kind == "training":
         return {name: training(jet) for name, jet in JETS.items()}
+    if kind not in ("hessian", "laplacian"):
+        from jax_orders import NESTED, load_orders
+
+        return load_orders(NESTED)(network, dtype, kind)
     if kind == "laplacian":
         names = ("value", "gradient", "laplacian")
         return {name: evaluation(jet, names) for name, jet in (laplacians or LAPLACIANS).items()}

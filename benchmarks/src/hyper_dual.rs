@@ -103,8 +103,8 @@ impl<F: Dualisable> HyperDualCase<F> {
         let (ns, d) = (points.x.nrows() as f64, points.x.ncols() as f64);
         let pairs = if kind == Kind::Laplacian { d } else { d * (d + 1.0) / 2.0 };
         let entries: usize = layers.iter().flat_map(|l: &Plain<F>| &l.rows).map(Vec::len).sum();
-        if kind == Kind::Training {
-            return Err("hyper-dual numbers have no gradients of weights".into());
+        if !matches!(kind, Kind::Hessian | Kind::Laplacian) {
+            return Err("hyper-dual numbers have neither gradients of weights nor higher orders".into());
         }
         if ns * pairs * entries as f64 > MOST {
             return Err("takes more than about two seconds a call".into());

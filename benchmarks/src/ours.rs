@@ -2,7 +2,7 @@
 use crate::case::Results;
 use crate::{Answer, Case, Points};
 use hessquik::{Evaluate, Gradients, Init, Jet, JetMut, JetView, Layer, Network, Real, Request, Single, resnet};
-use ndarray::{Array1, Array2, ArrayView, ArrayViewMut, Dimension, Zip};
+use ndarray::{Array1, Array2, ArrayView, ArrayViewMut, Axis, Dimension, Zip};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::hint::black_box;
@@ -17,6 +17,16 @@ pub enum Kind {
     Laplacian,
     /// Half the mean squares of value, gradient and Hessian, added up, and their gradients to all weights.
     Training,
+    /// `u_xxx` of u(t, x).
+    Kdv,
+    /// `u_xxxx` of u(t, x).
+    Beam,
+    /// The bilaplacian.
+    Bilaplacian,
+    /// Half the mean square of `u_t + u u_x + u_xx + u_xxxx`, of u(t, x), and its gradient to all weights.
+    Kuramoto,
+    /// The Laplacian alone.
+    Trace,
 }
 
 impl Kind {
@@ -26,14 +36,37 @@ impl Kind {
             "hessian" => Ok(Self::Hessian),
             "laplacian" => Ok(Self::Laplacian),
             "training" => Ok(Self::Training),
+            "kdv" => Ok(Self::Kdv),
+            "beam" => Ok(Self::Beam),
+            "bilaplacian" => Ok(Self::Bilaplacian),
+            "kuramoto" => Ok(Self::Kuramoto),
+            "trace" => Ok(Self::Trace),
             other => Err(format!("unknown kind {other:?}")),
         }
     }
 
     /// What is asked for.
     pub fn request<F: Real>(self) -> Request<F> {
-        let request = Request::new().value().gradient();
-        if self == Self::Laplacian { request.laplacian() } else { request.hessian() }
+        let request = Request::new();
+        match self {
+            Self::Laplacian => request.value().gradient().laplacian(),
+            Self::Hessian | Self::Training => request.value().gradient().hessian(),
+            Self::Kdv => request.any_partials(&[[1, 1, 1]]),
+            Self::Beam => request.any_partials(&[[1, 1, 1, 1]]),
+            Self::Bilaplacian => request.bilaplacian(),
+            Self::Kuramoto => request.value().any_partials(&[&[0][..], &[1], &[1, 1], &[1, 1, 1, 1]]),
+            Self::Trace => request.laplacian(),
+        }
+    }
+
+    /// Whether a call is a training step.
+    pub(crate) fn trains(self) -> bool {
+        matches!(self, Self::Training | Self::Kuramoto)
+    }
+
+    /// Whether results are one array, which goes by the name `result`.
+    fn single(self) -> bool {
+        matches!(self, Self::Kdv | Self::Beam | Self::Bilaplacian | Self::Trace)
     }
 }
 
@@ -66,7 +99,7 @@ impl<F: Real> OursCase<F> {
     /// A case of this kind.
     pub fn new(points: Points<F>, kind: Kind) -> Result<Self, Box<dyn Error>> {
         let request = kind.request();
-        let rows = if kind == Kind::Training { 0 } else { points.x.nrows() };
+        let rows = if kind.trains() { 0 } else { points.x.nrows() };
         let lent = points.network.zeros(rows, &request)?;
         let theta = points.network.flat_weights();
         Ok(Self { points, kind, request, lent, theta })
@@ -84,6 +117,9 @@ impl<F: Real> OursCase<F> {
 
     /// A training step's loss and gradients.
     pub fn training(&self, request: &Request<F>) -> Result<(F, Gradients<F>), hessquik::Error> {
+        if self.kind == Kind::Kuramoto {
+            return self.kuramoto(request);
+        }
         let (ns, d, m) = (self.points.x.nrows(), self.points.x.ncols(), self.points.network.dim_output());
         let over = |n: usize| F::one() / F::of((ns * n) as f64);
         let loss = |_: std::ops::Range<usize>, jet: &JetView<F>, bar: &mut JetMut<F>| {
@@ -94,11 +130,32 @@ impl<F: Real> OursCase<F> {
         self.points.network.loss_gradients(&self.points.x, request, loss)
     }
 
+    /// The loss of the Kuramoto-Sivashinsky equation and its gradients.
+    fn kuramoto(&self, request: &Request<F>) -> Result<(F, Gradients<F>), hessquik::Error> {
+        let scale = F::one() / F::of(self.points.x.nrows() as f64);
+        let loss = |points: std::ops::Range<usize>, jet: &JetView<F>, bar: &mut JetMut<F>| {
+            let (Some(u), Some(partials)) = (&jet.value, &jet.partials) else { return F::zero() };
+            let (Some(u_bar), Some(bars)) = (&mut bar.value, &mut bar.partials) else { return F::zero() };
+            let mut sum = F::zero();
+            for s in 0..points.len() {
+                let of = |i: usize| partials[[s, i, 0]];
+                let residual = of(0) + u[[s, 0]] * of(1) + of(2) + of(3);
+                let slope = scale * residual;
+                u_bar[[s, 0]] = slope * of(1);
+                let each = [slope, slope * u[[s, 0]], slope, slope];
+                each.into_iter().enumerate().for_each(|(i, e)| bars[[s, i, 0]] = e);
+                sum += residual * residual;
+            }
+            F::of(0.5) * scale * sum
+        };
+        self.points.network.loss_gradients(&self.points.x, request, loss)
+    }
+
     /// One call with this request, as the case's kind has it, into lent arrays where there are outputs.
     pub(crate) fn with(&mut self, request: &Request<F>) -> Result<(), hessquik::Error> {
-        match self.kind {
-            Kind::Training => black_box(self.training(request)).map(drop),
-            _ => self.lent(request),
+        match self.kind.trains() {
+            true => black_box(self.training(request)).map(drop),
+            false => self.lent(request),
         }
     }
 
@@ -108,7 +165,7 @@ impl<F: Real> OursCase<F> {
         let explanation = self.points.network.explain(points, &self.request)?;
         let chosen = &explanation.results[0].1[0];
         // the reverse of a product is two products of its size
-        let passes = if self.kind == Kind::Training { 3.0 } else { 1.0 };
+        let passes = if self.kind.trains() { 3.0 } else { 1.0 };
         Ok(json!({
             "plan": chosen.plan.to_string(),
             "flops": passes * chosen.cost.flops * points as f64,
@@ -146,12 +203,12 @@ impl OursCase<f32> {
 
 impl<F: Real> Case for OursCase<F> {
     fn modes(&self) -> Vec<&'static str> {
-        if self.kind == Kind::Training { vec!["fresh"] } else { vec!["fresh", "lent"] }
+        if self.kind.trains() { vec!["fresh"] } else { vec!["fresh", "lent"] }
     }
 
     fn call(&mut self, mode: &str) -> Result<(), Box<dyn Error>> {
-        match (self.kind, mode) {
-            (Kind::Training, _) => {
+        match (self.kind.trains(), mode) {
+            (true, _) => {
                 self.points.network.set_flat_weights(self.theta.view())?;
                 drop(black_box(self.training(&self.request)?));
             }
@@ -163,7 +220,7 @@ impl<F: Real> Case for OursCase<F> {
 
     fn save(&mut self, mode: &str, out: &str) -> Result<(), Box<dyn Error>> {
         let mut results = Results::default();
-        if self.kind == Kind::Training {
+        if self.kind.trains() {
             let (loss, gradients) = self.training(&self.request)?;
             results.add("loss", ndarray::arr0(loss).into_dyn().view());
             for (name, array) in self.points.network.by_name(gradients.weights.view())? {
@@ -186,10 +243,14 @@ impl<F: Real> Case for OursCase<F> {
             ("gradient", jet.gradient.as_ref().map(|a| a.view().into_dyn())),
             ("hessian", jet.hessian.as_ref().map(|a| a.view().into_dyn())),
             ("laplacian", jet.laplacian.as_ref().map(|a| a.view().into_dyn())),
+            ("bilaplacian", jet.bilaplacian.as_ref().map(|a| a.view().into_dyn())),
+            // one partial: its axis goes
+            ("partials", jet.partials.as_ref().map(|a| a.index_axis(Axis(1), 0).into_dyn())),
         ];
         for (name, array) in fields {
             if let Some(array) = array {
                 let n = array.ndim();
+                let name = if self.kind.single() { "result" } else { name };
                 results.add(name, array.permuted_axes(axes(n)));
             }
         }

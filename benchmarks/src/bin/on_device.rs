@@ -12,6 +12,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (device, _) = hessquik_burn::device(&name)?;
     serve(|load| {
         let kind = Kind::parse(load.kind)?;
+        if !matches!(kind, Kind::Hessian | Kind::Laplacian | Kind::Training) {
+            return Err(format!("a device has no {}", load.kind).into());
+        }
         Ok(match load.dtype {
             "f32" => Box::new(DeviceCase::<f32>::new(Points::load(load.file)?, kind, device.clone())?),
             _ => Box::new(DeviceCase::<f64>::new(Points::load(load.file)?, kind, device.clone())?),

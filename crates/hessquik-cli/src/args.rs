@@ -1,4 +1,5 @@
 //! The command line: commands, options and their help.
+use crate::command::estimate::Estimating;
 use crate::failure::Failure;
 use crate::output::Format as OutputFormat;
 use crate::points::source::Format;
@@ -111,6 +112,7 @@ Examples:
   hessquik eval model.safetensors --input points.csv --request value,laplacian -o results/
   hessquik eval model.safetensors --input points.npy --request partials:0-1+0-0 -o mixed/
   hessquik eval model.safetensors --input points.npy --operator B.npy -o operator/
+  hessquik eval model.safetensors --input points.npy --request laplacian --estimate 64 -o estimate/
   hessquik eval model.safetensors --input table.csv --columns x,y -o results.csv
   hessquik eval model.safetensors --grid 200 --low -3 --high 3 -r value,laplacian -o grid.safetensors --plot fields.svg
   cat points.csv | hessquik eval model.safetensors -i - -r value -o - | head")]
@@ -126,6 +128,8 @@ pub struct Eval {
     pub grid: Grid,
     #[command(flatten)]
     pub wish: Wish,
+    #[command(flatten)]
+    pub estimating: Estimating,
     /// Precision of the computation and of OUT; that of the model's weights by default
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
@@ -183,7 +187,7 @@ pub struct Reading {
 impl Reading {
     /// As the readers of points want it.
     pub fn how(&self) -> crate::points::Reading<'_> {
-        crate::points::Reading { format: self.input_format, columns: self.columns.as_deref() }
+        crate::points::Reading { format: self.input_format, columns: self.columns.as_deref(), matrices: false }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What to compute, as the command line says it.
 use crate::element::Element;
 use crate::failure::Failure;
-use crate::points::Points;
+use crate::points::{Points, Reading};
 use clap::Args;
-use hessquik::{Field, Layer, Mode, Network, Request, did_you_mean};
+use hessquik::{Field, Layer, Mode, Network, PointDirections, Request, did_you_mean};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -147,7 +147,7 @@ pub struct Wish {
     /// How second derivatives are computed: auto, forward, backward or sites (same numbers, different speed)
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub mode: Mode,
-    /// File with input directions, the rows of a matrix (k, d)
+    /// File with input directions, the rows of a matrix (k, d); or with those of each point, of shape (n, k, d)
     #[arg(long, value_name = "FILE")]
     pub directions: Option<PathBuf>,
     /// File with output directions, the columns of a matrix (m, q)
@@ -161,9 +161,31 @@ pub struct Wish {
     pub products: Option<PathBuf>,
 }
 
+/// A request resolved: what is evaluated, along which directions.
+#[derive(Debug)]
+pub struct Resolved<F: Element> {
+    pub request: Request<F>,
+    /// The directions of each point, if points have their own.
+    pub directions: Option<Points>,
+    /// What the user should know of the files that were read.
+    pub remarks: Vec<String>,
+}
+
+impl<F: Element> Resolved<F> {
+    /// The network and the request that are evaluated: for directions of each point, those of steps along them.
+    pub fn along(&self, network: Network<F>) -> Result<(Network<F>, Request<F>), Failure> {
+        let Some(k) = self.directions.as_ref().and_then(Points::each) else {
+            return Ok((network, self.request.clone()));
+        };
+        let along = PointDirections::new(&network, k)?;
+        let request = along.request(&self.request)?;
+        Ok((along.network().clone(), request))
+    }
+}
+
 impl Wish {
-    /// The request for `network`, and what the user should know of the files that were read.
-    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<(Request<F>, Vec<String>), Failure> {
+    /// The request for `network`, and the directions of each point.
+    pub fn request<F: Element>(&self, network: &Network<F>) -> Result<Resolved<F>, Failure> {
         let more = self.operator.is_some() || self.products.is_some();
         let mut request = match &self.request {
             Some(results) => results.request()?,
@@ -172,14 +194,21 @@ impl Wish {
         };
         let d = Some(network.dim_input());
         let mut remarks = Vec::new();
+        let mut directions = None;
+        if let Some(path) = &self.directions {
+            let mut points = Points::open_as(path, d, Reading { matrices: true, ..Reading::default() })?;
+            if points.each().is_some() {
+                directions = Some(points);
+            } else {
+                request = request.directions(points.read(points.rows())?);
+                remarks.extend(points.remarks());
+            }
+        }
         let mut matrix = |path: &Path, width| {
             let (matrix, more) = Points::matrix(path, width)?;
             remarks.extend(more);
             Ok::<_, Failure>(matrix)
         };
-        if let Some(path) = &self.directions {
-            request = request.directions(matrix(path, d)?);
-        }
         if let Some(path) = &self.outputs {
             request = request.outputs(matrix(path, None)?);
         }
@@ -189,7 +218,7 @@ impl Wish {
         if let Some(path) = &self.products {
             request = request.products(matrix(path, d)?);
         }
-        Ok((request.mode(self.mode.clone()), remarks))
+        Ok(Resolved { request: request.mode(self.mode.clone()), directions, remarks })
     }
 
     /// The files that are read.

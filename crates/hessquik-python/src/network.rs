@@ -9,7 +9,7 @@ use crate::results::views;
 use crate::settings::fit;
 use crate::tangents::{self, Rates};
 use crate::wish::Wish;
-use hessquik::{Architecture, Error, Evaluate, Init, Layer, Prepared, Request};
+use hessquik::{Architecture, Error, Evaluate, Init, Layer, PointDirections, Prepared, Request};
 use ndarray::{Ix1, Ix2};
 use numpy::PyReadonlyArrayDyn;
 use pyo3::exceptions::PyTypeError;
@@ -27,11 +27,13 @@ const KEPT: usize = 8;
 pub struct Model<F: Float> {
     pub(crate) network: hessquik::Network<F>,
     prepared: Mutex<Vec<Arc<Prepared<F>>>>,
+    /// The network along directions of each point, of which there were so many when it was last asked for.
+    along: Mutex<Option<(usize, Arc<Self>)>>,
 }
 
 impl<F: Float> Model<F> {
     fn new(network: hessquik::Network<F>) -> Self {
-        Self { network, prepared: Mutex::new(Vec::new()) }
+        Self { network, prepared: Mutex::new(Vec::new()), along: Mutex::default() }
     }
 
     /// The request resolved against the network, now or at an earlier call.
@@ -45,6 +47,17 @@ impl<F: Float> Model<F> {
             kept.remove(0);
         }
         kept.push(new.clone());
+        Ok(new)
+    }
+
+    /// The network along `k` directions of each point.
+    fn along(&self, k: usize) -> Result<Arc<Self>, Error> {
+        let mut kept = lock(&self.along);
+        if let Some((_, found)) = kept.as_ref().filter(|(count, _)| *count == k) {
+            return Ok(found.clone());
+        }
+        let new = Arc::new(Self::new(PointDirections::new(&self.network, k)?.network().clone()));
+        *kept = Some((k, new.clone()));
         Ok(new)
     }
 }
@@ -72,6 +85,7 @@ impl<F: Float> Shared<F> {
         let mut model = lock(&self.0);
         if let Some(model) = Arc::get_mut(&mut model) {
             model.prepared.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+            *model.along.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
             return f(&mut model.network).map_err(raise);
         }
         let mut network = model.network.clone();
@@ -183,6 +197,19 @@ impl Network {
 
     fn copy(&self) -> PyResult<Self> {
         self.cast(self.dtype())
+    }
+
+    /// The network of steps, points and their directions, of which there are so many at each point, with the weights
+    /// that this one has now.
+    fn along(&self, directions: usize) -> PyResult<Self> {
+        Ok(Self(match &self.0 {
+            Precision::F32(shared) => {
+                Precision::F32(Shared(Mutex::new(shared.get().along(directions).map_err(raise)?)))
+            }
+            Precision::F64(shared) => {
+                Precision::F64(Shared(Mutex::new(shared.get().along(directions).map_err(raise)?)))
+            }
+        }))
     }
 
     #[getter]

@@ -28,6 +28,7 @@ LAYERS: dict[str, Any] = {
     "deeponet": hq.deeponet(inner, inner, 3),
     "separable": hq.separable([axis, axis, axis], 2),
     "boundary": hq.boundary(inner, [0, None], [1, 2], shift=inner),
+    "along": hq.along(inner, 2),
     "skip": hq.skip([hq.single(2, 3, "sin"), hq.single(3, 2, "tanh")]),
     "sum_of": hq.sum_of([inner, hq.single(2, 1, "sin")], [2.0, -1.0]),
     "product_of": hq.product_of([inner, hq.single(2, 1, "sin")]),

@@ -2,9 +2,9 @@
 use crate::foreign;
 use crate::layer::formula::{self, Recipe};
 use crate::layer::{
-    AffineSpec, AttentionSpec, BoundarySpec, DeepONetSpec, FilterNetworkSpec, Formula, FourierSpec, LayerNormSpec,
-    ModifiedMlpSpec, NormaliseSpec, PeriodicSpec, PicnnSpec, PirateNetSpec, ProductSpec, SeparableSpec, SkipSpec,
-    SumSpec,
+    AffineSpec, AlongSpec, AttentionSpec, BoundarySpec, DeepONetSpec, FilterNetworkSpec, Formula, FourierSpec,
+    LayerNormSpec, ModifiedMlpSpec, NormaliseSpec, PeriodicSpec, PicnnSpec, PirateNetSpec, ProductSpec, SeparableSpec,
+    SkipSpec, SumSpec,
 };
 use crate::{
     Activation, ActivationSpec, Error, GraphLayer, GraphSpec, Icnn, Init, Layer, LogSumExp, Network, Quadratic,
@@ -134,6 +134,8 @@ pub enum Architecture {
     Separable(SeparableSpec),
     /// [`Boundary`](crate::layer::Boundary).
     Boundary(BoundarySpec),
+    /// [`Along`](crate::layer::Along).
+    Along(AlongSpec),
     /// [`Sum`](crate::layer::Sum).
     Sum(SumSpec),
     /// [`Product`](crate::layer::Product).
@@ -183,6 +185,7 @@ formulas!(
     DeepONet,
     Separable,
     Boundary,
+    Along,
     Sum,
     Product,
     Skip

@@ -66,6 +66,7 @@
 #![warn(rustdoc::broken_intra_doc_links)]
 
 pub mod activation;
+mod along;
 mod architecture;
 pub mod check;
 mod engine;
@@ -95,6 +96,7 @@ mod summary;
 mod whole;
 
 pub use activation::{Activation, ActivationSpec, Pointwise, softplus_cut};
+pub use along::{PointDirections, PointGradients};
 pub use architecture::Architecture;
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients, Tangent};

@@ -65,6 +65,8 @@ fn cases() -> Vec<String> {
         &format!(r#"{{"type": "boundary", "net": {a}, "lower": [0, null], "upper": [1, 2.5]}}"#),
         &format!(r#"{{"type": "boundary", "net": {a}, "lower": [null, -1], "upper": [null, null], "shift": {b}}}"#),
         &format!(r#"{{"type": "boundary", "net": {branch}, "lower": [-2, 0, -1], "upper": [2, 3, 1]}}"#),
+        &format!(r#"{{"type": "along", "net": {a}, "directions": 2}}"#),
+        &format!(r#"{{"type": "along", "net": {branch}, "directions": 1}}"#),
         &format!(r#"{{"type": "sum", "terms": [{a}, {b}, {c}], "coefficients": [1, -2.5, 0.5]}}"#),
         &format!(r#"{{"type": "sum", "terms": [{a}]}}"#),
         &format!(r#"{{"type": "product", "factors": [{a}, {c}, {b}]}}"#),
@@ -212,6 +214,10 @@ fn bad_settings_are_named() {
                 single(2, 1, "sin")
             ),
             "2 to 1, expected 2 to 3",
+        ),
+        (
+            format!(r#"{{"type": "along", "net": {a}, "directions": 0}}"#),
+            "number of directions is 0, expected at least 1",
         ),
         (r#"{"type": "sum", "terms": []}"#.into(), "number of terms is 0"),
         (format!(r#"{{"type": "sum", "terms": [{a}], "coefficients": [1, 2]}}"#), "coefficients is 2, expected 1"),

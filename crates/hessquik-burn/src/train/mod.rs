@@ -2,8 +2,9 @@
 //! L-BFGS, early stopping, checkpoints, history, in one process or many.
 //!
 //! Training minimises an [`Objective`], a mean over points of weighted terms: [`Fit`] for data (the manual's
-//! `train_one_epoch`), [`Poisson`], [`Burgers`], or your own. The network is a [`FlatNetwork`](crate::FlatNetwork), so
-//! a step of the optimiser, or a sum of gradients over processes, is one operation on one vector.
+//! `train_one_epoch`), [`Poisson`], [`Burgers`], [`KortewegDeVries`], [`ClampedBeam`], or your own. The network is
+//! a [`FlatNetwork`](crate::FlatNetwork), so a step of the optimiser, or a sum of gradients over processes, is one
+//! operation on one vector.
 //!
 //! ```
 //! use burn::tensor::{DType, Device};
@@ -35,7 +36,7 @@ pub use data::Data;
 pub use epoch::{test, train_one_epoch};
 pub use history::{Row, header, line, write_history};
 pub use objective::{Fit, Objective};
-pub use pinn::{Burgers, Poisson};
+pub use pinn::{Burgers, ClampedBeam, KortewegDeVries, Poisson};
 #[cfg(feature = "mpi")]
 pub use ranks::Mpi;
 pub use ranks::{Alone, Ranks};

@@ -1,4 +1,5 @@
 //! The bare command: the main job, on a model and points that it makes.
+use super::estimate::Estimating;
 use super::{Report, check, eval, new, short};
 use crate::args::{Check, Dtype, Eval, Grid, New, Preset, Reading, Writing};
 use crate::failure::Failure;
@@ -45,6 +46,7 @@ pub fn run() -> Result<Report, Failure> {
         grid: Grid::default(),
         reading: Reading::default(),
         wish: Wish::default(),
+        estimating: Estimating::default(),
         dtype: None,
         share: None,
         tile: None,

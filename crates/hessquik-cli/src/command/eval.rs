@@ -1,6 +1,6 @@
 //! `hessquik eval`: results of a model at the points of a file, tile by tile.
-use super::field::Mesh;
-use super::{Report, count, shapes, short};
+use super::field::{self, Mesh};
+use super::{Report, count, estimate, shapes, short};
 use crate::args::{Dtype, Eval};
 use crate::element::Element;
 use crate::failure::Failure;
@@ -12,6 +12,7 @@ use crate::points::{Points, source};
 use crate::progress::Progress;
 use crate::results;
 use hessquik::{Candidate, Evaluate, Explanation, Jet, Layer, Network, Prepared, Request};
+use ndarray::{Array2, Axis, concatenate};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,36 +28,41 @@ const TILE_POINTS: usize = 1 << 14;
 pub fn run(args: &Eval) -> Result<Report, Failure> {
     source::once(&args.files())?;
     let model = Model::read(&args.model)?;
-    match model.precision(args.dtype)? {
-        Dtype::F32 => evaluate::<f32>(args, &model),
-        Dtype::F64 => evaluate::<f64>(args, &model),
+    match (model.precision(args.dtype)?, args.estimating.estimate) {
+        (Dtype::F32, None) => evaluate::<f32>(args, &model),
+        (Dtype::F64, None) => evaluate::<f64>(args, &model),
+        (Dtype::F32, Some(count)) => estimate::run::<f32>(args, &model, count),
+        (Dtype::F64, Some(count)) => estimate::run::<f64>(args, &model, count),
     }
 }
 
 fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let started = Instant::now();
-    let output = args.share.map_or_else(|| args.output.clone(), |share| named(&args.output, share));
+    let output = args.target();
     let owner = Owner::new("eval", args.writing.force);
     let target = Target::new(&output, args.writing.output_format, owner)?;
     let network = model.network::<F>()?;
-    let (request, remarks) = args.wish.request(&network)?;
-    let mesh = Mesh::of(&args.grid, network.dim_input())?;
+    let (d, m) = (network.dim_input(), network.dim_output());
+    let mut resolved = args.wish.request(&network)?;
+    let (network, request) = resolved.along(network)?;
+    let (points, mesh) = field::points(args, d)?;
+    if args.grid.plot.is_some() && resolved.directions.is_some() {
+        return Err(Failure::Usage("--plot draws over a grid, where --directions has none for each point".into()));
+    }
     let plot = Plot::maybe(args.grid.plot.as_deref(), &target.owner)?;
-    let mut points = match (&mesh, &args.input) {
-        (None, Some(input)) => Points::open_as(input, Some(network.dim_input()), args.reading.how())?,
-        (mesh, _) => Points::of(&mesh.as_ref().expect("one of the two is required").points())?,
-    };
     let names = points.names().cloned();
+    let mut points = Places { points, directions: resolved.directions.take() };
+    points.check()?;
     if let Some(share) = args.share {
         points = points.share(share)?;
     }
-    let n = points.rows();
+    let n = points.points.rows();
 
     let one = network.zeros(1, &request)?; // for the shapes of results
     let tensors = results::tensors(&one, n);
     target.protect(&tensors, &args.files())?;
     let plan = network.explain(n, &request)?;
-    let tile = args.tile.unwrap_or_else(|| tile::<F>(points.cols(), &results::tensors(&one, 1), plan.tile));
+    let tile = args.tile.unwrap_or_else(|| tile::<F>(network.dim_input(), &results::tensors(&one, 1), plan.tile));
     let tile = tile.clamp(1, n.max(1));
 
     interrupt::watch();
@@ -70,7 +76,7 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
 
     let (seconds, computing) = (started.elapsed().as_secs_f64(), computing.as_secs_f64());
     let rate = if computing > 0.0 { n as f64 / computing } else { 0.0 };
-    let (d, m, threads) = (network.dim_input(), network.dim_output(), rayon::current_num_threads());
+    let threads = rayon::current_num_threads();
     let path = output.display().to_string();
     let odd: Vec<_> = not_finite.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} of {name}")).collect();
     let odd = if odd.is_empty() { String::new() } else { format!("\nNaN or infinite: {}", odd.join(", ")) };
@@ -93,13 +99,18 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
         json["names_line"] = line.into();
         json["names"] = names.into();
     }
-    let notes = [model.remarks(), remarks, points.remarks(), of_picture.unwrap_or_default()].concat();
+    let notes = [model.remarks(), resolved.remarks, points.remarks(), of_picture.unwrap_or_default()].concat();
     Ok(Report::done(text, json).noting(notes).beside(target.is_stdout()))
 }
 
 impl Eval {
+    /// Where results go.
+    pub fn target(&self) -> PathBuf {
+        self.share.map_or_else(|| self.output.clone(), |share| named(&self.output, share))
+    }
+
     /// All files that are read.
-    fn files(&self) -> Vec<&Path> {
+    pub fn files(&self) -> Vec<&Path> {
         let files = [&self.model].into_iter().chain(&self.input).chain(self.wish.files());
         files.map(|path| path.as_path()).collect()
     }
@@ -136,10 +147,50 @@ fn tile<F: Element>(inputs: usize, one: &[Tensor], multiple: usize) -> usize {
     points.max(multiple) / multiple.max(1) * multiple.max(1)
 }
 
+/// Points, and the directions of each if they have their own.
+struct Places {
+    points: Points,
+    directions: Option<Points>,
+}
+
+impl Places {
+    /// An error unless there are directions for each point.
+    fn check(&self) -> Result<(), Failure> {
+        let Some((found, k, d)) = self.directions.as_ref().and_then(|v| Some((v.rows(), v.each()?, v.cols()))) else {
+            return Ok(());
+        };
+        let (n, d) = (self.points.rows(), d / k);
+        if found == n {
+            return Ok(());
+        }
+        let (what, wanted) = ("the directions of the points".into(), format!("[{n}, {k}, {d}], as many as points"));
+        Err(hessquik::Error::Shape { what, found: vec![found, k, d], wanted }.into())
+    }
+
+    fn share(self, share: (usize, usize)) -> Result<Self, Failure> {
+        let directions = self.directions.map(|v| v.share(share)).transpose()?;
+        Ok(Self { points: self.points.share(share)?, directions })
+    }
+
+    /// What the network takes of the next `n` points: them, or steps of zero, them and their directions.
+    fn read<F: Element>(&mut self, n: usize) -> Result<Array2<F>, Failure> {
+        let x = self.points.read(n)?;
+        let Some(directions) = &mut self.directions else { return Ok(x) };
+        let v = directions.read::<F>(n)?;
+        let steps = Array2::zeros((x.nrows(), directions.each().unwrap_or(0)));
+        Ok(concatenate(Axis(1), &[steps.view(), x.view(), v.view()]).expect("as many directions as points"))
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let more = self.directions.iter().flat_map(Points::remarks);
+        self.points.remarks().into_iter().chain(more).collect()
+    }
+}
+
 /// What comes of computing.
 struct Computed {
     sink: Sink,
-    points: Points,
+    points: Places,
     computing: Duration,
     /// How many numbers of each result are NaN or infinite.
     not_finite: Vec<(&'static str, usize)>,
@@ -149,14 +200,14 @@ struct Computed {
 fn compute<F: Element>(
     network: &Network<F>,
     request: &Request<F>,
-    mut points: Points,
+    mut points: Places,
     mut sink: Sink,
     buffers: [Jet<F>; 2],
     tile: usize,
 ) -> Result<Computed, Failure> {
     let (full_in, full) = channel::<(usize, usize, Jet<F>)>();
     let (free_in, free) = channel();
-    let n = points.rows();
+    let n = points.points.rows();
     let mut progress = Progress::new(n, "points");
     let mut computing = Duration::ZERO;
     let prepared = Prepared::new(network, request.clone())?;

@@ -20,7 +20,8 @@ pub fn run(args: &Explain) -> Result<Report, Failure> {
 fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure> {
     let network = model.network::<F>()?;
     let plot = Plot::maybe(args.plot.as_deref(), &Owner::new("explain", args.force))?;
-    let (request, remarks) = args.wish.request(&network)?;
+    let resolved = args.wish.request(&network)?;
+    let (network, request) = resolved.along(network)?;
     let explanation = network.explain(args.points, &request)?;
     let json = serde_json::to_value(&explanation).unwrap_or_default();
     let mut text = explanation.to_string();
@@ -40,5 +41,5 @@ fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure>
     let draft = plot.map(|plot| plot.draw(&picture)).transpose()?;
     let aside = draft.as_ref().is_some_and(Draft::is_stdout);
     draft.map_or(Ok(()), Draft::finish)?;
-    Ok(Report::done(text, json).beside(aside).noting([model.remarks(), remarks].concat()))
+    Ok(Report::done(text, json).beside(aside).noting([model.remarks(), resolved.remarks].concat()))
 }

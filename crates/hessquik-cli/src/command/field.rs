@@ -1,7 +1,8 @@
 //! Results over a grid of points, as pictures: maps over two coordinates, or lines over one.
-use crate::args::Grid;
+use crate::args::{Eval, Grid};
 use crate::failure::Failure;
 use crate::pictures::{Chart, Colours, Field, Line, Maps, Panel, Picture, Place};
+use crate::points::Points;
 use ndarray::Array2;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
@@ -110,6 +111,17 @@ impl Mesh {
         };
         (drawn, notes)
     }
+}
+
+/// The points that the options of `eval` name, and the grid, if they are one.
+pub fn points(args: &Eval, d: usize) -> Result<(Points, Option<Mesh>), Failure> {
+    let mesh = Mesh::of(&args.grid, d)?;
+    let points = match (&mesh, &args.input) {
+        (None, Some(input)) => Points::open_as(input, Some(d), args.reading.how())?,
+        (Some(mesh), _) => Points::of(&mesh.points())?,
+        (None, None) => return Err(Failure::Usage("no points: name a file by --input, or take a --grid".into())),
+    };
+    Ok((points, mesh))
 }
 
 /// Maps or lines.

@@ -2,6 +2,7 @@
 pub mod check;
 pub mod convert;
 pub mod demo;
+pub mod estimate;
 pub mod eval;
 pub mod explain;
 mod field;

@@ -1,5 +1,5 @@
 //! Numbers at points of a plane, each kind as a map.
-use super::{Picture, Raster};
+use super::{Picture, Raster, extent};
 use ndarray::Array2;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -274,10 +274,4 @@ where
     let step = |i| Rectangle::new([(0.0, at(i)), (1.0, at(i + 1))], map.colour(i).filled());
     chart.draw_series((0..LEVELS).map(step))?;
     Ok(())
-}
-
-/// The least and the largest number, apart from one another.
-fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
 }

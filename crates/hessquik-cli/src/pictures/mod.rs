@@ -58,6 +58,12 @@ pub struct Raster {
     pub rgb: Vec<u8>,
 }
 
+/// The least and the largest number, apart from one another.
+fn extent(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
+}
+
 /// Gives plotters the letters of the pictures. With its feature for bitmaps it has no others, for SVG neither.
 pub fn font() {
     static ONCE: Once = Once::new();

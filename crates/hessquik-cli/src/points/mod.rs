@@ -22,6 +22,8 @@ pub struct Reading<'a> {
     pub format: Option<Format>,
     /// The columns that are read, by name or by number from 0; all of them if there are none.
     pub columns: Option<&'a [String]>,
+    /// Whether a point may also be a matrix: an array of three axes counts as one row for each.
+    pub matrices: bool,
 }
 
 /// A matrix in a file: its shape is known, its rows are read on demand, first to last.
@@ -39,6 +41,8 @@ pub struct Points {
     remarks: Vec<String>,
     /// Whether integers were rounded.
     rounded: bool,
+    /// The rows of the matrix that each point is, if they are matrices.
+    each: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -95,6 +99,9 @@ impl Points {
         if binary.stored.is_raw() && format != Format::Safetensors {
             remarks.push(format!("{}: raw numbers of two bytes (V2) are taken as bfloat16", path.display()));
         }
+        if let ([n, k, d], true) = (&binary.shape[..], reading.matrices) {
+            return Self::of_matrices(path, [*n, *k, *d], width, binary, remarks);
+        }
         let picked = reading.columns.map_or(width, |_| None);
         let (rows, cols) = match binary.shape[..] {
             [rows, cols] => (rows, cols),
@@ -110,6 +117,31 @@ impl Points {
         let chosen = picks.as_ref().map_or(cols, Vec::len);
         check_width(path, (rows, chosen), width, "")?;
         Ok(Self::new(path, (rows, width.unwrap_or(chosen)), Source::Binary(binary, picks), remarks))
+    }
+
+    /// Matrices (k, d) for each of n points, as rows of k d numbers.
+    fn of_matrices(
+        path: &Path,
+        [n, k, d]: [usize; 3],
+        width: Option<usize>,
+        mut binary: Binary,
+        remarks: Vec<String>,
+    ) -> Result<Self, Failure> {
+        if width.is_some_and(|width| width != d) || k == 0 {
+            let width = width.map_or("d".into(), |width| width.to_string());
+            let message = format!("has shape [{n}, {k}, {d}], expected [points, directions, {width}]");
+            return Err(Failure::file(path, message));
+        }
+        // in column-major order the rows of a matrix stand beside one another
+        let picks = binary.column_major.then(|| (0..k * d).map(|at| at / d + k * (at % d)).collect());
+        binary.shape = vec![n, k * d];
+        let all = Self::new(path, (n, k * d), Source::Binary(binary, picks), remarks);
+        Ok(Self { each: Some(k), ..all })
+    }
+
+    /// The rows of the matrix that each point is, if they are matrices.
+    pub fn each(&self) -> Option<usize> {
+        self.each
     }
 
     fn of_table(path: &Path, width: Option<usize>, file: File, columns: Option<&[String]>) -> Result<Self, Failure> {
@@ -136,7 +168,18 @@ impl Points {
     }
 
     fn new(path: &Path, (rows, cols): (usize, usize), source: Source, remarks: Vec<String>) -> Self {
-        Self { path: path.into(), rows, cols, first: 0, end: rows, next: 0, source, remarks, rounded: false }
+        Self {
+            path: path.into(),
+            rows,
+            cols,
+            first: 0,
+            end: rows,
+            next: 0,
+            source,
+            remarks,
+            rounded: false,
+            each: None,
+        }
     }
 
     /// Reads a whole matrix.

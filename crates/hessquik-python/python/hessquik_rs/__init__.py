@@ -26,6 +26,7 @@ from importlib.metadata import version as _version
 from hessquik_rs import errors, var
 from hessquik_rs._formulas import (
     affine,
+    along,
     attention,
     boundary,
     deeponet,
@@ -88,6 +89,7 @@ __all__ = [
     "Plan",
     "Var",
     "affine",
+    "along",
     "attention",
     "boundary",
     "celu",

@@ -324,6 +324,18 @@ def boundary(
     return layer if shift is None else layer | {"shift": _inside(shift)}
 
 
+def along(net: Inside, directions: int) -> Architecture:
+    """`net(x + t V)` of inputs `[t, x, V]`: steps along so many directions, which are inputs, too.
+
+    `Network.evaluate` makes such a network itself where directions differ from point to point.
+
+    >>> import hessquik_rs as hq
+    >>> hq.Network(hq.along(hq.fully_connected([3, 16, 1]), 2), seed=0).dim_input
+    11
+    """
+    return {"type": "along", "net": _inside(net), "directions": _count("directions", directions)}
+
+
 def skip(net: Inside) -> Architecture:
     """`[net(x), x]`: a network with its input beside its output."""
     return {"type": "skip", "net": _inside(net)}

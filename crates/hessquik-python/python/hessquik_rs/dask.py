@@ -26,6 +26,7 @@ except ImportError as error:
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from hessquik_rs._along import of_points
 from hessquik_rs.errors import RequestError, ShapeError
 from hessquik_rs.jet import Jet
 from hessquik_rs.network import Network
@@ -47,6 +48,11 @@ def evaluate(
     results. A chunk is evaluated once, however many of its results are computed together. The network is sent to each
     worker once.
     """
+    if of_points(options.get("directions")):
+        raise RequestError(
+            "directions of each point do not come in the chunks of the points; evaluate blocks of both, with "
+            "dask.array.map_blocks"
+        )
     net, request, options = _kept(net, request, options)
     if x.ndim != 2 or x.shape[1] != net.dim_input:
         raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [n_s, {net.dim_input}]")

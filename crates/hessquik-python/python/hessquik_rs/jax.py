@@ -46,9 +46,10 @@ except ImportError as error:
 import jax.numpy as jnp
 
 from hessquik_rs import _native
+from hessquik_rs._along import check_request, check_shape, options_along
 from hessquik_rs._jax import sharding
 from hessquik_rs._jax.arrays import array_of, of_type
-from hessquik_rs._jax.jets import Jets, at_points, check_exact
+from hessquik_rs._jax.jets import Jets, at_points, beside, check_exact
 from hessquik_rs._jax.spec import Spec
 from hessquik_rs.architecture import Architecture
 from hessquik_rs.errors import DtypeError, ShapeError
@@ -101,7 +102,7 @@ Layers: TypeAlias = Network | Architecture | Sequence[Architecture]
 @overload
 def jet(
     net: Layers, request: Names = ..., *, unsupported: str = ..., **options: Unpack[Options]
-) -> Callable[[Any, Any], Jet]: ...
+) -> Callable[..., Jet]: ...
 
 
 @overload
@@ -116,8 +117,10 @@ def jet(
     *,
     unsupported: str = "error",
     **options: Unpack[Options],
-) -> Callable[[Any, Any], Jet]:
+) -> Callable[..., Jet]:
     """A function of parameters and points that gives the jet of a function or a network: `f(params, x)`.
+
+    With directions of each point it is `f(params, x, directions)`.
 
     * `net`: a function `apply(params, x)` of one point (d,), which returns (m,) or a number; or a description; or a
       network, of which only the description is used
@@ -131,6 +134,8 @@ def jet(
       order of `Network.weight_names()`
     * `x` (.., d): points; the results have the same leading axes instead of n_s, and no last axis if the
       function returns a number
+    * `directions` (.., k, d): input directions of each point, as in `Network.evaluate`; results are differentiable with
+      respect to them, too
 
     >>> import jax, jax.numpy as jnp, numpy as np
     >>> import hessquik_rs as hq, hessquik_rs.jax
@@ -159,8 +164,17 @@ def jet(
     del network
 
     of_arrays = jax.jit(partial(at_points, spec))
+    description, seeds = spec.options["architecture"], {}
 
-    def f(weights: Any, x: Any) -> Jet:
+    def seeded(k: int) -> Any:
+        """The same along `k` directions of each point."""
+        if k not in seeds:
+            layers = {"type": "along", "net": description, "directions": k}
+            own = Spec(Network(layers, seed=0), request, options_along(options, k, d))  # type: ignore[arg-type]
+            seeds[k] = jax.jit(partial(at_points, own))
+        return seeds[k]
+
+    def f(weights: Any, x: Any, directions: Any = None) -> Jet:
         theta = _in_order(spec, weights)
         given, x = x, array_of(x)
         dtype = jnp.result_type(x, *theta)
@@ -169,8 +183,16 @@ def jet(
         if x.ndim == 0 or x.shape[-1] != d:
             raise ShapeError(f"the array of points has shape {list(x.shape)}, expected [.., {d}]")
         check_exact("the array of points", given, x, dtype)
-        found: Jet = of_arrays(tuple(of_type(w, dtype) for w in theta), of_type(x, dtype))
-        return found
+        weights = tuple(of_type(w, dtype) for w in theta)
+        if directions is None:
+            found: Jet = of_arrays(weights, of_type(x, dtype))
+            return found
+        check_request(None, options.get("directions"))
+        v = array_of(directions)
+        check_shape(v.shape, x.shape)
+        check_exact("the array of directions", directions, v, dtype)
+        along: Jet = seeded(v.shape[-2])(weights, beside(of_type(x, dtype), of_type(v, dtype)))
+        return along
 
     return f
 

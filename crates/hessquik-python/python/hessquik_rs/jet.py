@@ -139,6 +139,8 @@ class Gradients:
     input: Array
     """With respect to the points (n_s, d)."""
     _split: Callable[[Array], dict[str, Array]]
+    directions: Array | None = None
+    """With respect to the directions (n_s, k, d), where points have their own."""
 
     def by_name(self) -> dict[str, Array]:
         """The gradients of the weights, by name."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from hessquik_rs import _native
+from hessquik_rs._along import Along, check_request, of_points, options_along
 from hessquik_rs._arrays import flat_rates
 from hessquik_rs._files import check_replaceable, claim, is_model, release
 from hessquik_rs._state_dict import State, chain
@@ -332,7 +333,8 @@ class Network:
         * `request`: names of results, see `Jet`; value, gradient and Hessian by default
         * `out`: arrays to write the results into, by name, or a jet of an earlier call; they are returned, in the order
           of the request. They must not share memory with `x` or each other
-        * `directions` (k, d), `outputs` (m, q): the directions along which derivatives are taken
+        * `directions` (k, d), `outputs` (m, q): the directions along which derivatives are taken; directions
+          (n_s, k, d) differ from point to point
         * `mode`: `"auto"` (the cheapest plan), `"forward"`, `"backward"`, `"sites"`, or a plan `(prefix, pivots)`
         * `operator` (a matrix (k, k), or terms such as `{(0,): 1.0, (1, 1, 1): -2.0}` of any order up to 8), `products`
           (kw, d), `block` (rows, columns), `partials` (tuples of axes, of any order up to 8), `directional` (an order):
@@ -356,15 +358,32 @@ class Network:
 
         >>> net.evaluate(x, operator={(0,): 1.0, (1, 1, 1): 1.0}).operator.shape
         (5, 2)
+
+        Derivatives up to the fourth along two directions of each point:
+
+        >>> v = np.random.default_rng(1).normal(size=(5, 2, 3))
+        >>> net.evaluate(x, directional=4, directions=v).directional.shape
+        (5, 4, 2, 2)
         """
+        engine, along, options = self._seeded(x, request, options)
+        x = x if along is None else along.points
         if out is None:
-            return Jet(self._engine.evaluate(x, request, **options))
+            return Jet(engine.evaluate(x, request, **options))
         lent = vars(out) if isinstance(out, Jet) else out
         factored = lent.get("factored")
         if factored is None:
-            return Jet(dict(self._engine.evaluate(x, request, out=lent, **options)))
-        core = self._engine.evaluate(x, request, out={**lent, "factored": factored.core}, **options)
+            return Jet(dict(engine.evaluate(x, request, out=lent, **options)))
+        core = engine.evaluate(x, request, out={**lent, "factored": factored.core}, **options)
         return Jet({**core, "factored": factored})
+
+    def _seeded(self, x: Any, names: Any, options: Options) -> tuple[_native.Network, Along | None, Any]:
+        """What evaluates a request: this network, or that of steps along the directions of each point."""
+        if not of_points(v := options.get("directions")):
+            return self._engine, None, options
+        check_request(names, None)
+        d = self.dim_input
+        along = Along(x, v, self._engine.dtype, d)
+        return self._engine.along(along.k), along, options_along(options, along.k, d)
 
     def __call__(self, x: ArrayLike) -> Array:
         """The value (n_s, m)."""
@@ -380,7 +399,8 @@ class Network:
         """The gradients of a scalar loss with respect to all weights and to `x` (n_s, d).
 
         * `cotangents`: the derivatives of the loss with respect to the results, by name, with the shapes of the results
-        * `request`, options: as in `evaluate`; without `request`, the results that have cotangents
+        * `request`, options: as in `evaluate`; without `request`, the results that have cotangents. Directions
+          (n_s, k, d) have their gradient, too
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -392,8 +412,15 @@ class Network:
         ((65,), (5, 2), (2, 16))
         """
         given = vars(cotangents) if isinstance(cotangents, Jet) else dict(cotangents)
-        weights, points = self._engine.pullback(x, request, given, **options)
-        return Gradients(weights, points, self._engine.by_name)
+        engine, along, options = self._seeded(x, request, options)
+        weights, points = engine.pullback(x if along is None else along.points, request, given, **options)
+        return self._gradients(weights, points, along)
+
+    def _gradients(self, weights: Array, points: Array, along: Along | None) -> Gradients:
+        if along is None:
+            return Gradients(weights, points, self._engine.by_name)
+        input, directions = along.split(points)
+        return Gradients(weights, input, self._engine.by_name, directions)
 
     def pushforward(
         self,
@@ -419,7 +446,10 @@ class Network:
         >>> np.allclose(along, net.evaluate(x, "gradient").gradient[:, 0])
         True
         """
-        return Jet(self._engine.pushforward(x, request, input, self._rates(weights), **options))
+        engine, along, options = self._seeded(x, request, options)
+        if along is not None:
+            x, input = along.points, along.rates(input)
+        return Jet(engine.pushforward(x, request, input, self._rates(weights), **options))
 
     def pullback_pushforward(
         self,
@@ -447,8 +477,11 @@ class Network:
         (65,)
         """
         given = vars(cotangents) if isinstance(cotangents, Jet) else dict(cotangents)
-        flat, points = self._engine.pullback_pushforward(x, request, given, input, self._rates(weights), **options)
-        return Gradients(flat, points, self._engine.by_name)
+        engine, along, options = self._seeded(x, request, options)
+        if along is not None:
+            x, input = along.points, along.rates(input)
+        flat, points = engine.pullback_pushforward(x, request, given, input, self._rates(weights), **options)
+        return self._gradients(flat, points, along)
 
     def _rates(self, weights: ArrayLike | Mapping[str, ArrayLike] | None) -> Any:
         """Rates of the weights as one flat vector."""
@@ -477,12 +510,24 @@ class Network:
         >>> sum(jet.hessian.shape[0] for points, jet in net.stream(x, "hessian"))
         100000
         """
-        size = self._engine.chunk(request, **options) if chunk is None else chunk
+        n = x.shape[0] if hasattr(x, "shape") else len(x)
+        each: Any = v if of_points(v := options.get("directions")) else None
+        if each is not None and len(each) != n:
+            raise ShapeError(f"there are directions of {len(each)} points, expected those of {n}")
+
+        def at(points: slice) -> Any:
+            return options if each is None else {**options, "directions": each[points]}
+
+        if chunk is None:
+            engine, _, seeded = self._seeded(x[:1], request, at(slice(1)))
+            size = engine.chunk(request, **seeded)
+        else:
+            size = chunk
         if size < 1:
             raise ValueError(f"chunk is {size}, expected at least 1")
-        present, n = self.copy(), x.shape[0] if hasattr(x, "shape") else len(x)
+        present = self.copy()
         slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
-        return ((points, present.evaluate(x[points], request, **options)) for points in slices)
+        return ((points, present.evaluate(x[points], request, **at(points))) for points in slices)
 
     def estimate(
         self,
@@ -525,7 +570,14 @@ class Network:
         >>> explanation.results["hessian"][0].plan  # tangents restart after the first, narrower, layer
         Plan(prefix=0, pivots=(1,))
         """
-        return Explanation.parse(*self._engine.explain(points, request, **options))
+        engine: Any = self._engine
+        seeded: Any = options
+        v: Any = options.get("directions")
+        if of_points(v):
+            check_request(request, None)
+            k = np.asarray(v).shape[1]
+            engine, seeded = engine.along(k), options_along(options, k, self.dim_input)
+        return Explanation.parse(*engine.explain(points, request, **seeded))
 
     def check(self, x: ArrayLike | None = None, *, points: int = 8, seed: int = 0, order: int = 2) -> Checks:
         """Checks all derivatives, in double precision, by Taylor expansions, finite differences and directions.

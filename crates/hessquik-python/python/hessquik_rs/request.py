@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
     """The options of a request, beside the names of its results."""
 
     directions: ArrayLike | None
-    """Input directions (k, d), the rows of `V`; the unit vectors by default."""
+    """Input directions (k, d), the rows of `V`, or those of each point (n_s, k, d); the unit vectors by default."""
     outputs: ArrayLike | None
     """Output directions (m, q), the columns of `U`; the outputs themselves by default."""
     mode: Mode | None

@@ -45,6 +45,8 @@ def jet(
     * `unsupported`: `"error"` names the first operation that the engine does not support, and its line;
       `"torch"` computes such a model by `torch.func`, with one warning
 
+    The function takes directions (n, k, d) of each point, too, as `jets(x, directions)`; gradients reach them as well.
+
     Results have the shapes of `Network.evaluate`, without the last axis if the model returns `(n,)`. The engine
     computes them for float32 and float64 on the CPU. On other devices, in half precision, under `torch.func` transforms
     and for a second backward pass, torch operations do.

@@ -20,10 +20,12 @@
 //! | [`Picnn`] | convex in some of the inputs |
 //! | [`DeepONet`], [`Separable`] | sums of products of networks on slices of the input |
 //! | [`Boundary`] | a network with hard boundary values |
+//! | [`Along`] | a network along directions that are inputs, too |
 //! | [`Sum`], [`Product`], [`Skip`] | networks of the same points together |
 //!
 //! A new layer implements [`Layer`] and gives its forward pass or a [`Form`]; [`SmoothMap`] is the last resort.
 mod affine;
+mod along;
 mod attention;
 mod boundary;
 mod combine;
@@ -47,6 +49,7 @@ mod smooth;
 mod weights;
 
 pub use affine::{Affine, AffineSpec, Normalise, NormaliseSpec};
+pub use along::{Along, AlongSpec};
 pub use attention::{Attention, AttentionSpec};
 pub use boundary::{Boundary, BoundarySpec};
 pub use combine::{Product, ProductSpec, Skip, SkipSpec, Sum, SumSpec};

@@ -4,7 +4,7 @@
 //! Taylor coefficients along a direction `v` are those of `u(x + t v) = sum_j c_j t^j`; tangents are `c_1`.
 use super::build::{List, backwards, moved, scaled, scaled_times, times, times_rows};
 use super::step::{DotPlace, Id, Op, PickPlace, Source, Triple, Triples};
-use crate::Real;
+use crate::{Activation, Real};
 use crate::graph::{Graph, Kind, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;

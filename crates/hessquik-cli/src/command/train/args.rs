@@ -113,11 +113,17 @@ pub struct Data {
 #[command(after_help = "\
 poisson   -(u_xx + u_yy) = f on the unit square, u = 0 on its boundary; the solution is sin(pi x) sin(pi y)
 burgers   u_t + u u_x = v u_xx for t in [0, 1], x in [-1, 1], u = -sin(pi x) at first, u = 0 at x = -1, 1
+kdv       u_t + 6 u u_x + u_xxx = 0 for t in [0, 1], x in [-5, 5], u that of one soliton of speed c at first and at \
+x = -5, 5, u_x at x = 5; the solution is c/2 sech^2(sqrt(c)/2 (x - c (t - 1/2)))
+beam      u_xxxx = 384 for x in [0, 1], u = u_x = 0 at both ends, where the beam is clamped; the solution is \
+16 x^2 (1 - x)^2
 
-The relative error is that of u against the known solution, on a grid of 100 x 100 points.
+The relative error is that of u against the known solution, on a grid of 100 x 100 points (of 1000 for beam). kdv and \
+beam need derivatives above the second and thus the device cpu.
 
 Examples:
   hessquik train pinn poisson
+  hessquik train pinn kdv --speed 2
   hessquik train pinn burgers --viscosity 0.05 --points 4000 -o burgers")]
 pub struct Pinn {
     /// The equation
@@ -138,6 +144,9 @@ pub struct Pinn {
     /// Viscosity v of Burgers' equation; 0.1/pi by default
     #[arg(long, value_name = "V", value_parser = above_zero)]
     pub viscosity: Option<f64>,
+    /// Speed c of the soliton of kdv; 4 by default
+    #[arg(long, value_name = "C", value_parser = above_zero)]
+    pub speed: Option<f64>,
     #[command(flatten)]
     pub network: NetworkOptions,
     #[command(flatten)]
@@ -153,6 +162,8 @@ pub struct Pinn {
 pub enum Equation {
     Poisson,
     Burgers,
+    Kdv,
+    Beam,
 }
 
 /// The loss of data.

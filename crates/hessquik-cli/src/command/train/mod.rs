@@ -11,12 +11,13 @@ pub use args::Train;
 use super::Report;
 use crate::args::Dtype;
 use crate::failure::Failure;
-use crate::pictures::{Colours, Field, Maps, Place};
+use crate::pictures::{self, Chart, Colours, Field, Line, Maps, Panel, Place};
 use args::{Equation, Hermite, Pinn, Problem};
 use hessquik::{Evaluate, Network, Request, peaks};
-use hessquik_burn::train::{Burgers, Data, Fit, Objective, Poisson, Schedule, Settings};
+use hessquik_burn::train::{Burgers, ClampedBeam, Data, Fit, KortewegDeVries, Objective, Poisson, Schedule, Settings};
 use ndarray::Array2;
 use session::{Judgement, Session};
+use std::path::Path;
 
 /// Trains, and writes the model, the history and pictures.
 pub fn run(args: &Train, json: bool) -> Result<Report, Failure> {
@@ -98,11 +99,13 @@ fn fit_data(
 }
 
 fn pinn(args: &Pinn, json: bool) -> Result<Report, Failure> {
-    let viscosity = args.viscosity.unwrap_or(0.1 / std::f64::consts::PI);
+    if args.viscosity.is_some() && args.equation != Equation::Burgers {
+        return Err(Failure::Usage("--viscosity applies only to burgers".into()));
+    }
+    if args.speed.is_some() && args.equation != Equation::Kdv {
+        return Err(Failure::Usage("--speed applies only to kdv".into()));
+    }
     match args.equation {
-        Equation::Poisson if args.viscosity.is_some() => {
-            Err(Failure::Usage("--viscosity applies only to Burgers' equation".into()))
-        }
         Equation::Poisson => {
             let x = grid([(0.0, 1.0), (0.0, 1.0)]);
             let judgement = Judgement::on_grid("Poisson's equation", ["x", "y"], Poisson::solution(&x), x);
@@ -111,10 +114,27 @@ fn pinn(args: &Pinn, json: bool) -> Result<Report, Failure> {
             })
         }
         Equation::Burgers => {
+            let viscosity = args.viscosity.unwrap_or(0.1 / std::f64::consts::PI);
             let x = grid([(0.0, 1.0), (-1.0, 1.0)]);
             let judgement = Judgement::on_grid("Burgers' equation", ["t", "x"], Burgers::solution(viscosity, &x), x);
             solve(args, "burgers", judgement, json, |inside, boundary, seed, session| {
                 Burgers::new(inside, boundary, viscosity, seed, &session.device, session.dtype)
+            })
+        }
+        Equation::Kdv => {
+            let speed = args.speed.unwrap_or(4.0);
+            let x = grid([(0.0, 1.0), (-5.0, 5.0)]);
+            let truth = KortewegDeVries::solution(speed, &x);
+            let judgement = Judgement::on_grid("A soliton of the KdV equation", ["t", "x"], truth, x);
+            solve(args, "kdv", judgement, json, |inside, boundary, seed, session| {
+                KortewegDeVries::new(inside, boundary, speed, seed, &session.device, session.dtype)
+            })
+        }
+        Equation::Beam => {
+            let x = Array2::from_shape_fn((LINE, 1), |(s, _)| s as f64 / (LINE - 1) as f64);
+            let judgement = Judgement::on_grid("A clamped beam", ["x", "u"], ClampedBeam::solution(&x), x);
+            solve(args, "beam", judgement, json, |inside, boundary, seed, session| {
+                ClampedBeam::new(inside, boundary, seed, &session.device, session.dtype)
             })
         }
     }
@@ -130,7 +150,7 @@ fn solve<O: Objective>(
     let settings = Settings { epochs: 100, lbfgs: 20, ..fitting() };
     let output = args.output.clone().unwrap_or_else(|| format!("hessquik-{name}").into());
     let session = Session::new(name, &args.options, &output, settings, None, json)?;
-    let start = session.start(&args.network, (2, 1))?;
+    let start = session.start(&args.network, (judgement.inputs(), 1))?;
     let seed = args.options.seed;
     let train = objective(args.points, args.boundary, seed, &session)?;
     // other points: their seeds are far from those that people take
@@ -142,6 +162,9 @@ fn solve<O: Objective>(
 
 /// Points along each axis of the grid of the relative error.
 const SIDE: usize = 100;
+
+/// Points of a grid on a line.
+const LINE: usize = 1000;
 
 /// A regular grid, the second axis running fastest.
 fn grid(ranges: [(f64, f64); 2]) -> Array2<f64> {
@@ -193,22 +216,66 @@ impl Judgement {
         }))
     }
 
-    /// Maps of the first output over a plane; `None` where there is no plane.
-    fn maps(&self, network: &Network<f64>, error: Option<f64>) -> Result<Option<Maps>, Failure> {
-        let Some(Data { x, value: Some(y), .. }) = self.known.as_ref().filter(|k| k.x.ncols() == 2) else {
+    /// The first output over a line or a plane; `None` where there is neither.
+    fn picture(&self, network: &Network<f64>, error: Option<f64>) -> Result<Option<Comparison>, Failure> {
+        let Some(Data { x, value: Some(y), .. }) = self.known.as_ref().filter(|k| [1, 2].contains(&k.x.ncols())) else {
             return Ok(None);
         };
         let found = network.evaluate(x, &Request::new().value())?.value.expect("asked for");
         let title = error.map_or(self.title.clone(), |e| format!("{}, relative error {e:.2e}", self.title));
         let first = |a: &Array2<f64>| a.column(0).to_vec();
         let (truth, found) = (first(y), first(&found));
-        let difference = found.iter().zip(&truth).map(|(f, y)| f - y).collect();
+        let difference: Vec<f64> = found.iter().zip(&truth).map(|(f, y)| f - y).collect();
+        if x.ncols() == 1 {
+            return Ok(Some(Comparison::Line(self.lines(title, first(x), truth, found, difference))));
+        }
         let fields = [
             ("true", truth, Colours::Own),
             ("approximation", found, Colours::First),
             ("difference", difference, Colours::Signed),
         ];
         let maps = fields.map(|(name, values, colours)| Field { name: name.into(), values, colours }).into();
-        Ok(Some(Maps { title, axes: self.axes.clone(), place: Place::of(x, self.grid), maps }))
+        let place = Place::of(x, self.grid);
+        Ok(Some(Comparison::Plane(Maps { title, axes: self.axes.clone(), place, maps })))
+    }
+
+    /// What is true and what was found over one input, and their difference.
+    fn lines(&self, title: String, x: Vec<f64>, truth: Vec<f64>, found: Vec<f64>, difference: Vec<f64>) -> Chart {
+        let mut order: Vec<usize> = (0..x.len()).collect();
+        order.sort_by(|&a, &b| x[a].total_cmp(&x[b]));
+        let line = |name: &str, values: &[f64]| Line::new(name, order.iter().map(|&i| (x[i], values[i])).collect());
+        let panel = |name: &str, lines: Vec<Line>| Panel {
+            name: name.into(),
+            axes: [self.axes[0].clone(), String::new()],
+            log: [false; 2],
+            lines,
+        };
+        let thin = Line { thin: true, ..line("true", &truth) };
+        let panels = vec![
+            panel("solution", vec![thin, line("approximation", &found)]),
+            panel("difference", vec![line("", &difference)]),
+        ];
+        Chart { title, panels }
+    }
+
+    /// Number of inputs of the problem.
+    fn inputs(&self) -> usize {
+        self.known.as_ref().map_or(2, |known| known.x.ncols())
+    }
+}
+
+/// What is true and what was found, as a picture.
+#[derive(Debug)]
+enum Comparison {
+    Line(Chart),
+    Plane(Maps),
+}
+
+impl Comparison {
+    fn write(&self, png: &Path, svg: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Line(chart) => pictures::write(chart, png, svg),
+            Self::Plane(maps) => pictures::write(maps, png, svg),
+        }
     }
 }

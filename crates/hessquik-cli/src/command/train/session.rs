@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
         }
         let dtype = options.dtype.or(dtype).unwrap_or(if device == Device::flex() { Dtype::F64 } else { Dtype::F32 });
         let dtype = if dtype == Dtype::F32 { DType::F32 } else { DType::F64 };
-        let pinn = if ["poisson", "burgers"].contains(&problem) { "pinn " } else { "" };
+        let pinn = if ["poisson", "burgers", "kdv", "beam"].contains(&problem) { "pinn " } else { "" };
         let places = Places::new(output, Owner::new(&format!("train {pinn}{problem}"), options.force))?;
         let checkpoint = options.checkpoint.clone().unwrap_or_else(|| places.file("checkpoint.safetensors"));
         if checkpoint.exists() && !checkpoint.is_file() {
@@ -192,8 +192,8 @@ impl<'a> Session<'a> {
         };
         hessquik::write_whole(staged.model(), &bytes)?;
         train::write_history(staged.file("history.csv"), names, &outcome.history)?;
-        if let Some(maps) = judgement.maps(network, error)? {
-            pictures::write(&maps, &staged.file("fit.png"), &staged.file("fit.svg"))?;
+        if let Some(picture) = judgement.picture(network, error)? {
+            picture.write(&staged.file("fit.png"), &staged.file("fit.svg"))?;
         }
         if !outcome.history.is_empty() {
             let second_phase =

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hessquik_rs._along import check_request, check_shape, options_along
 from hessquik_rs._arrays import readable
 from hessquik_rs._jax import by_jax, primitives
 from hessquik_rs._jax.arrays import array_of
@@ -40,6 +41,14 @@ def check_exact(what: str, given: Any, array: Any, dtype: Any) -> None:
         readable(what, np.asarray(given), dtype.name)
 
 
+def beside(x: Any, v: Any) -> Any:
+    """Steps of zero, points (.., d) and their directions (.., k, d): the points of a network of steps."""
+    lead = x.shape[:-1]
+    return jnp.concatenate(
+        [jnp.zeros((*lead, v.shape[-2]), x.dtype), x, v.reshape(*lead, v.shape[-2] * v.shape[-1])], -1
+    )
+
+
 Compiled = Callable[[Sequence[Any], Any], Jet]
 """Parameters, and points (.., d), to a jet."""
 
@@ -52,12 +61,19 @@ class Jets:
             raise SettingError(f'unsupported is {unsupported!r}, expected "error" or "jax"')
         self._apply, self._request, self._unsupported, self._options = apply, request, unsupported, options
         self._compiled: dict[Any, Compiled] = {}
+        self._seeded: dict[tuple[int, int], Jets] = {}
         self._warned = False
 
-    def __call__(self, params: Any, x: Any) -> Jet:
-        """The jet at points (.., d)."""
+    def __call__(self, params: Any, x: Any, directions: Any = None) -> Jet:
+        """The jet at points (.., d), along directions (.., k, d) of each if they are given."""
         parameters = Parameters.of(params)
         points = _points(x, parameters)
+        if directions is not None:
+            check_request(None, self._options.get("directions"))
+            v = _points(directions, parameters)
+            check_shape(v.shape, points.shape)
+            dtype = jnp.result_type(points, v)
+            return self._along(v.shape[-2], v.shape[-1])(params, beside(points.astype(dtype), v.astype(dtype)))
         key = (parameters.key(), points.shape[-1], points.dtype, jnp.result_type(float))
         compiled = self._compiled.get(key)
         if compiled is None:
@@ -65,6 +81,19 @@ class Jets:
             if kept:
                 self._compiled[key] = compiled
         return compiled(parameters.leaves, points)
+
+    def _along(self, k: int, d: int) -> Jets:
+        """The same as a function of steps along `k` directions, points and these directions."""
+        if (k, d) not in self._seeded:
+            apply = self._apply
+
+            def along(params: Any, z: Any) -> Any:
+                steps = jnp.matmul(z[:k], z[k + d :].reshape(k, d), precision="highest")
+                return apply(params, z[k : k + d] + steps)
+
+            options: Any = options_along(self._options, k, d)
+            self._seeded[k, d] = Jets(along, self._request, self._unsupported, options)
+        return self._seeded[k, d]
 
     def _made(self, parameters: Parameters, d: int, dtype: Any) -> tuple[Compiled, bool]:
         """The jet for such parameters and points, and whether it can be kept."""

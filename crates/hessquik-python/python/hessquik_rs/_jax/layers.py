@@ -53,6 +53,14 @@ def _layer(layer: Mapping[str, Any]) -> Features:
             return lambda u, w: jax.nn.logsumexp(u, keepdims=True)
         case "softmax":
             return lambda u, w: jax.nn.softmax(u)
+        case "along":
+            net, k = _layer(layer["net"]), layer["directions"]
+
+            def along(u: Any, w: Mapping[str, Any]) -> Any:
+                d = (u.size - k) // (k + 1)
+                return net(u[k : k + d] + _times(u[:k], u[k + d :].reshape(k, d)), _below(w, "net."))
+
+            return along
         case "graph":
             replay, names = Replay(dict(layer)), [w["name"] for w in layer["weights"]]
             return lambda u, w: replay(u, [w[name] for name in names])

@@ -14,6 +14,7 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
 
 from .. import _native
+from .._along import check_request, check_shape, options_along
 from ..errors import DtypeError, OperationError, RequestError, SettingError, ShapeError
 from ..jet import Jet
 from ..request import Names, Options
@@ -105,6 +106,20 @@ def parts_of(flat: Any, weights: Sequence[Tensor]) -> list[Tensor]:
     return parts
 
 
+class Steps(nn.Module):
+    """A module of steps, points and directions: `module(x + t V)` of rows `[t, x, V]`."""
+
+    def __init__(self, module: nn.Module, k: int, d: int) -> None:
+        super().__init__()
+        self.module, self.k, self.d = module, k, d
+        self.training = module.training  # the mode is that of the parts
+
+    def forward(self, z: Tensor) -> Tensor:
+        k, d = self.k, self.d
+        v = z[:, k + d :].reshape(-1, k, d)
+        return self.module(z[:, k : k + d] + (z[:, :k].unsqueeze(-1) * v).sum(1))  # type: ignore[no-any-return]
+
+
 class Jets:
     """What `hessquik_rs.torch.jet` gives: a function of points."""
 
@@ -116,15 +131,18 @@ class Jets:
         self.module, self.request, self.unsupported = module, request, unsupported
         self.options = {k: v for k, v in options.items() if v is not None}
         self.calls: dict[Any, Call | None] = {}
+        self.seeded: dict[tuple[int, int], Jets] = {}
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def __call__(self, x: Tensor) -> Jet:
-        """The jet at points (n, d)."""
+    def __call__(self, x: Tensor, directions: Tensor | None = None) -> Jet:
+        """The jet at points (n, d), along directions (n, k, d) of each if they are given."""
         if not isinstance(x, Tensor) or x.dim() != 2:
             shape = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ShapeError(f"the points are {shape}, expected a tensor (n, d)")
         if not x.is_floating_point():
             raise DtypeError(f"the points have dtype {x.dtype}, expected a floating type")
+        if directions is not None:
+            return self.along(x, directions)
         call = self.call(x)
         if call is None:
             names = by_torch.names_of(self.request, self.options)
@@ -140,6 +158,23 @@ class Jets:
         if call.traced.flat and self.options.get("outputs") is None:
             found = [r.squeeze(-1) for r in found]
         return Jet(dict(zip(call.names, found, strict=True)))
+
+    def along(self, x: Tensor, v: Tensor) -> Jet:
+        """The jet along directions of each point: that of a module of steps, at steps of zero."""
+        check_request(None, self.options.get("directions"))
+        if not isinstance(v, Tensor):
+            raise ShapeError(f"the directions are a {type(v).__name__}, expected a tensor (n, k, d)")
+        check_shape(tuple(v.shape), tuple(x.shape))
+        if v.dtype is not x.dtype:
+            raise DtypeError(f"x is {x.dtype}, but the directions are {v.dtype}: convert one, with .to(dtype)")
+        if v.device != x.device:
+            raise ShapeError(f"x is on {x.device}, but the directions are on {v.device}: move one, with .to(device)")
+        (n, d), k = x.shape, v.shape[1]
+        if (k, d) not in self.seeded:
+            options: Any = options_along(self.options, k, d)
+            self.seeded[k, d] = Jets(Steps(self.module, k, d), self.request, self.unsupported, options)
+        found: Jet = self.seeded[k, d](torch.cat([x.new_zeros(n, k), x, v.reshape(n, k * d)], 1))
+        return found
 
     def call(self, x: Tensor) -> Call | None:
         """The request of the graph for such points; `None` if the engine does not take the module."""

@@ -228,6 +228,12 @@ pub fn formula<T: Scalar>(architecture: &Architecture, prefix: &str, weights: &N
                 None => inner,
             }
         }
+        Architecture::Along(s) => {
+            // k + d + k d inputs
+            let (k, d) = (s.directions, (u.len() - s.directions) / (s.directions + 1));
+            let x = |i: usize| (0..k).fold(u[k + i], |sum, a| sum + u[a] * u[k + d + a * d + i]);
+            own.net(&s.net, "net", &(0..d).map(x).collect::<Vec<T>>())
+        }
         Architecture::Sum(s) => {
             let terms: Vec<Vec<T>> =
                 s.terms.iter().enumerate().map(|(i, net)| own.net(net, &i.to_string(), u)).collect();
