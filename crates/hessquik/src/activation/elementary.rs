@@ -7,7 +7,7 @@
 //! The polynomials come from `tests/activations/fit_polynomials.py`.
 use super::table::MAX_ORDER;
 use super::wide::{Pair, Wide};
-use super::{Pointwise, trigonometric};
+use super::{Pointwise, exp, trigonometric};
 use crate::Real;
 
 /// `f32` and `f64` as the kernels see them: constants, polynomials and the exponent bits.
@@ -43,6 +43,9 @@ pub trait Elementary: Copy + 'static {
 
     /// expm1(r) = r + r^2 P(r) for |r| <= ln 2 / 2.
     fn exp_tail(r: Self) -> Self;
+
+    /// exp z.
+    fn exponential(z: Self) -> Self;
 
     /// ln(1 + x) = x + x^2 P(x) for 0 <= x <= 1.
     fn log1p_tail(x: Self) -> Self;
@@ -112,6 +115,11 @@ impl Elementary for f32 {
     fn power_of_two(rounded: Self, far: bool) -> Self {
         let bits = rounded.to_bits() << 23;
         f32::from_bits(if far { bits.wrapping_add(60 << 23) } else { bits })
+    }
+
+    #[inline(always)]
+    fn exponential(z: Self) -> Self {
+        exp::single(z)
     }
 
     #[inline(always)]
@@ -221,6 +229,11 @@ impl Elementary for f64 {
     fn power_of_two(rounded: Self, far: bool) -> Self {
         let bits = rounded.to_bits() << 52;
         f64::from_bits(if far { bits.wrapping_add(500 << 52) } else { bits })
+    }
+
+    #[inline(always)]
+    fn exponential(z: Self) -> Self {
+        exp::double(z)
     }
 
     #[inline(always)]

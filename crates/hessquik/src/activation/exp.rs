@@ -1,7 +1,8 @@
 //! The exponential.
-use super::elementary::at_most;
+use super::elementary::{Elementary, at_most, quick_two_sum};
 use super::sweep::Kernel;
 use super::table::{Higher, Row, Table};
+use super::wide::{Exponential, scale, scaled};
 use crate::Real;
 
 /// exp z, four times.
@@ -11,27 +12,33 @@ pub(super) struct Exp;
 impl<F: Real> Kernel<F> for Exp {
     #[inline(always)]
     fn jet(self, z: F) -> [F; 4] {
-        [exp(z); 4]
+        [F::exponential(z); 4]
     }
 }
 
-/// exp z, right to less than one unit in the last place.
+/// exp z in single precision, by double precision.
 #[inline(always)]
-fn exp<F: Real>(z: F) -> F {
+pub(super) fn single(z: f32) -> f32 {
+    let exp = Exponential::<f64>::new(f64::from(z));
+    let exact = scaled(exp.mantissa(), exp.k) as f32;
+    if z.is_nan() { z } else { exact }
+}
+
+/// exp z in double precision, right to 0.6 units in the last place.
+#[inline(always)]
+pub(super) fn double(z: f64) -> f64 {
     // beyond, on either side, results have left the range
-    let z = at_most(z, F::DECAY_END);
-    let z = if z < -F::DECAY_END { -F::DECAY_END } else { z };
-    let k = z.mul_add(F::LOG2_E(), F::ROUND) - F::ROUND;
+    let z = at_most(z, f64::DECAY_END);
+    let z = if z < -f64::DECAY_END { -f64::DECAY_END } else { z };
+    let k = z.mul_add(std::f64::consts::LOG2_E, f64::ROUND) - f64::ROUND;
     // z = k ln 2 + r, where the first product is exact: k has few bits
-    let head = (-k).mul_add(F::LN_2_HIGH, z);
-    let rest = -(k * F::LN_2_LOW);
+    let head = (-k).mul_add(f64::LN_2_HIGH, z);
+    let rest = -(k * f64::LN_2_LOW);
     let r = head + rest;
-    // expm1 r
-    let small = head + (r * r).mul_add(F::exp_tail(r), rest);
-    // 2^k in two factors, since it may be out of range where the result is not
-    let half = k.mul_add(F::of(0.5), F::ROUND) - F::ROUND;
-    let power = |k: F| F::power_of_two(k + F::ROUND_BIASED, false);
-    (F::one() + small) * power(half) * power(k - half)
+    // expm1 r, and what rounding takes from it and from 1 + expm1 r
+    let (small, small_low) = quick_two_sum(head, (r * r).mul_add(f64::exp_tail(r), rest));
+    let (sum, low) = quick_two_sum(1.0, small);
+    scale(sum + (low + small_low), k)
 }
 
 impl<F: Real> Higher<F> for Exp {

@@ -153,9 +153,13 @@ fn reverse_step<F: Real>(list: &List<F>, op: &Op<F>, bar: Id) -> Vec<(Id, Op<F>)
     }
 }
 
-/// The buffer of a derivative of an activation; the exponential is its own derivative.
+/// The buffer of a derivative of an activation; the exponential is its own derivative, and that of z^2/2 is z.
 pub(super) fn derivative<F: Real>(list: &List<F>, z: Id, order: usize, act: &Activation) -> Option<Id> {
-    let order = if matches!(act, Activation::Exp) { 0 } else { order };
+    let order = match act {
+        Activation::Quadratic if order == 1 => return Some(z),
+        Activation::Exp => 0,
+        _ => order,
+    };
     list.steps.iter().find_map(|step| match &step.op {
         Op::Act { z: of, act: found_act, order: found } if (*of, *found) == (z, order) && found_act.same(act) => {
             Some(step.out)

@@ -4,8 +4,8 @@
 //! Taylor coefficients along a direction `v` are those of `u(x + t v) = sum_j c_j t^j`; tangents are `c_1`.
 use super::build::{List, backwards, moved, scaled, scaled_times, times, times_rows};
 use super::step::{DotPlace, Id, Op, PickPlace, Source, Triple, Triples};
-use crate::{Activation, Real};
 use crate::graph::{Graph, Kind, NodeId};
+use crate::{Activation, Real};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -71,10 +71,18 @@ impl<'g, F: Real> Sweeps<'g, F> {
         if order == 0 || matches!(act, Activation::Exp) {
             return self.u[node];
         }
+        let n = self.graph.nodes[node].n;
         while self.acts[node].len() < order {
             let order = self.acts[node].len() + 1;
-            let op = Op::Act { z: self.u[*of], act: act.clone(), order };
-            let id = self.list.one(self.graph.nodes[node].n, 1, op);
+            let mut constant = |c: f64| self.list.source(n, 1, Source::Literal(vec![F::of(c); n].into()));
+            // what does not depend on the point is computed once for all
+            let id = match (act, order) {
+                (Activation::Quadratic, 1) => self.u[*of],
+                (Activation::Quadratic, 2) => constant(1.0),
+                (Activation::Square, 2) => constant(2.0),
+                (Activation::Quadratic | Activation::Square, 3..) => constant(0.0),
+                _ => self.list.one(n, 1, Op::Act { z: self.u[*of], act: act.clone(), order }),
+            };
             self.acts[node].push(id);
         }
         self.acts[node][order - 1]
