@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import torch_zoo  # noqa: E402
+import torch_zoo_more  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.func import functional_call, hessian, jacrev, vmap  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
@@ -69,7 +70,7 @@ def loss(results):
     return sum((torch.rand(r.shape, dtype=r.dtype, generator=generator) * r).sum() for r in results)
 
 
-@pytest.mark.parametrize("name", torch_zoo.ZOO)
+@pytest.mark.parametrize("name", [*torch_zoo.ZOO, *torch_zoo_more.ZOO])
 def test_the_zoo_is_torch_funcs(name):
     model, d = torch_zoo.make(name)
     x = points(d).requires_grad_()
@@ -273,6 +274,56 @@ def test_errors_name_the_operation_and_the_line():
         hessquik_rs.torch.jet(module(lambda x: torch.div(x, 0.3, rounding_mode="floor")), "value")(points(2))
     with pytest.raises(hq.errors.OperationError, match="linalg_inv_ex"):
         hessquik_rs.torch.jet(module(lambda x: torch.linalg.inv(x[:, :, None] * x[:, None])), "value")(points(2))
+
+
+class Reversed(torch.autograd.Function):
+    """The identity, whose gradient is reversed."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, bar):
+        return -bar
+
+
+class Swish(torch.autograd.Function):
+    """A backward of its own, and right."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, bar):
+        gate = torch.sigmoid(ctx.saved_tensors[0])
+        return bar * gate * (1 + ctx.saved_tensors[0] * (1 - gate))
+
+
+def test_functions_with_a_backward_of_their_own():
+    x = points(2)
+    close(hessquik_rs.torch.jet(module(Swish.apply), "laplacian")(x).laplacian, reference(nn.SiLU(), x)[3])
+    with pytest.raises(hq.errors.OperationError, match="derivatives of its own"):
+        hessquik_rs.torch.jet(module(Reversed.apply), "gradient")(x)
+
+
+def test_instance_norm():
+    layers = nn.Unflatten(1, (2, 3)), nn.InstanceNorm1d(2, affine=True), nn.Flatten(), nn.Tanh()
+    model, x = nn.Sequential(*layers).double(), points(6).requires_grad_()
+    close(hessquik_rs.torch.jet(model, "hessian")(x).hessian, by_autograd(model, x)[2])
+
+
+def test_other_numbers_than_real_ones_are_errors():
+    with pytest.raises(hq.errors.OperationError, match=r"test_torch_jets.py, line \d+.*complex"):
+        hessquik_rs.torch.jet(module(lambda x: torch.exp(1j * x).real), "value")(points(2))
+    with pytest.raises(hq.errors.OperationError, match="integers"):
+        hessquik_rs.torch.jet(module(lambda x: x * (3 * x).long()), "value")(points(2))
+    with pytest.raises(hq.errors.OperationError, match="whole numbers"):
+        hessquik_rs.torch.jet(module(lambda x: x * (x.argmax(1, keepdim=True) & 1)), "value")(points(2))
+    with pytest.raises(hq.errors.OperationError, match="round"):
+        hessquik_rs.torch.jet(module(lambda x: x - torch.floor(x)), "value")(points(2))
 
 
 @pytest.mark.parametrize(
