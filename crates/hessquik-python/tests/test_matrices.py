@@ -57,3 +57,30 @@ def test_special_functions():
     np.testing.assert_allclose(at(special.asin, x[1:]), np.arcsin(x[1:]), 1e-14, 1e-16)
     np.testing.assert_allclose(at(special.acos, x[1:]), np.arccos(x[1:]), 1e-14)
     np.testing.assert_allclose(at(special.acosh, 1.0 + x[5:]), np.arccosh(1.0 + x[5:]), 1e-13)
+
+
+@pytest.mark.parametrize("c", [0.9, -0.7, 3.0, 0.1, 2.0])
+def test_entries_that_are_equal_stay_equal(c):
+    # multiplied and added at once, c x - c x is what the rounding of c x leaves
+    x = RNG.normal(size=(3, 4))
+    x[2] = x[0]
+    for axis in (0, 1):
+        places = (c * x).argmax(axis)
+        np.testing.assert_array_equal(at(lambda v, axis=axis: order.place_of_largest(c * v, axis), x), places)
+        places = np.argsort(c * x, axis, kind="stable")
+        np.testing.assert_array_equal(at(lambda v, axis=axis: order.ordered(c * v, axis)[1], x), places)
+    np.testing.assert_array_equal(at(lambda v: c * v[:, None] - c * v[None], x), c * x[:, None] - c * x[None])
+    both = np.stack([x, -x])
+    np.testing.assert_array_equal(at(lambda v: (c * v).sum(0), both), np.zeros(x.shape))
+    np.testing.assert_array_equal(at(lambda v: var.where(var.greater(c * v, c * v[:1]), v, 0.0), x)[2], np.zeros(4))
+    # a bound that a product reaches by its rounding
+    for k in range(1, 50):
+        line = np.array([float(k), k + 0.5])
+        np.testing.assert_array_equal(at(lambda v, k=k: var.greater(c * v, c * k), line), c * line > c * k)
+
+
+def test_cumulative_sums_of_exponentials_far_apart():
+    x = np.array([[-2000.0, 3.0, -1.0], [0.0, 800.0, -900.0], [1.0, 2.0, 3.0]])
+    for axis in (0, 1):
+        found = at(lambda v, axis=axis: order.logcumsumexp(v, axis), x)
+        np.testing.assert_allclose(found, np.logaddexp.accumulate(x, axis), rtol=1e-14)

@@ -102,6 +102,30 @@ def test_frozen_networks_are_the_modules(name, tmp_path):
     assert hq.Network.from_torch(model.float(), d).dtype == np.float32
 
 
+class Ties(torch.nn.Module):
+    """Comparisons of multiples that are equal at every point."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(2, 4)
+
+    def forward(self, x):
+        h = 0.9 * torch.tanh(self.first(x))
+        apart = h.unsqueeze(1) - h.unsqueeze(2)
+        same = apart == 0
+        inverse = torch.where(same, 0.0, 1.0 / torch.where(same, 1.0, apart)).sum(2)
+        largest = h[torch.arange(len(h)), h.argmax(1)].unsqueeze(1)
+        return torch.cat([inverse, largest, h.sort(1).values, torch.where(h[:, :1] >= h, h, 2.0)], 1)
+
+
+def test_equal_entries_are_compared_as_in_torch():
+    torch.manual_seed(0)
+    model, x = Ties().double(), points(2)
+    found = hq.Network.from_torch(model, 2).evaluate(x.numpy(), NAMES)
+    for ours, theirs in zip(found, reference(model, x), strict=True):
+        close(torch.from_numpy(np.ascontiguousarray(ours)).reshape(theirs.shape), theirs.detach(), 1e-9)
+
+
 def test_weights_have_the_names_of_parameters():
     net = hq.Network.from_torch(torch_zoo.mlp(2, 4, 1), 2)
     assert net.weight_names() == ["0.weight", "0.bias", "2.weight", "2.bias"]

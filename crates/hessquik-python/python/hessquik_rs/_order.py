@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from hessquik_rs import _functions as f
-from hessquik_rs._var import Operand, Var, as_var, constant
+from hessquik_rs._var import Operand, Var, as_var, concat, constant
 from hessquik_rs.errors import ShapeError
 
 
@@ -82,5 +80,9 @@ def along(v: Operand, index: Operand, axis: int) -> Var:
 def logcumsumexp(v: Operand, axis: int) -> Var:
     """The logarithm of the cumulative sums of exponentials along an axis."""
     v = as_var(v)
-    top = f.amax(v, None)
-    return f.log(f.cumsum(f.exp(v - top), axis)) + top if math.prod(v.shape) else v
+    if v.size == 0 or v.ndim == 0:
+        return v
+    axis %= v.ndim
+    # from the largest of each sum, since exponentials less the largest of all may be 0
+    upto = [tuple([slice(None)] * axis + [slice(i + 1)]) for i in range(v.shape[axis])]
+    return concat([f.logsumexp(v[first], axis, True) for first in upto], axis)
