@@ -78,7 +78,9 @@ def classifier(rng, d, m):
     n = log_uniform(rng, 2, 200)
     head = [hq.softmax(n)] if rng.random() < 0.6 else [hq.log_sum_exp(n)]
     layers = [plain(rng, d, n, 128), *head]
-    return network([*layers, hq.single(1 if head[0]["type"] == "log_sum_exp" else n, m)] if rng.random() < 0.4 else layers)
+    return network(
+        [*layers, hq.single(1 if head[0]["type"] == "log_sum_exp" else n, m)] if rng.random() < 0.4 else layers
+    )
 
 
 def gated(rng, d, m):
@@ -166,7 +168,9 @@ def draw(seed, number):
     options, many = ask(rng, kind, d)
     dtype = "f32" if rng.random() < 0.6 else "f64"
     points = log_uniform(rng, 1, 20000)
-    results = max(1, many * many if "hessian" in kind or kind == "directions" else d * len(options.get("products", [0])))
+    results = max(
+        1, many * many if "hessian" in kind or kind == "directions" else d * len(options.get("products", [0]))
+    )
     flops = 4.0 * net.n_weights * (many + 1) * (2 if m == 1 else min(m, many) + 1)
     widest = max([d, m, *(n for w in net.weights().values() for n in w.shape)])
     second = 1 if kind in ("value", "gradient") else many

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import torch_zoo  # noqa: E402
+import torch_zoo_more  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.func import functional_call, hessian, jacrev, vmap  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
@@ -69,7 +70,7 @@ def loss(results):
     return sum((torch.rand(r.shape, dtype=r.dtype, generator=generator) * r).sum() for r in results)
 
 
-@pytest.mark.parametrize("name", torch_zoo.ZOO)
+@pytest.mark.parametrize("name", [*torch_zoo.ZOO, *torch_zoo_more.ZOO])
 def test_the_zoo_is_torch_funcs(name):
     model, d = torch_zoo.make(name)
     x = points(d).requires_grad_()
@@ -99,6 +100,30 @@ def test_frozen_networks_are_the_modules(name, tmp_path):
         close(torch.from_numpy(np.ascontiguousarray(ours)).reshape(theirs.shape), theirs.detach())
     assert net.dtype == np.float64
     assert hq.Network.from_torch(model.float(), d).dtype == np.float32
+
+
+class Ties(torch.nn.Module):
+    """Comparisons of multiples that are equal at every point."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(2, 4)
+
+    def forward(self, x):
+        h = 0.9 * torch.tanh(self.first(x))
+        apart = h.unsqueeze(1) - h.unsqueeze(2)
+        same = apart == 0
+        inverse = torch.where(same, 0.0, 1.0 / torch.where(same, 1.0, apart)).sum(2)
+        largest = h[torch.arange(len(h)), h.argmax(1)].unsqueeze(1)
+        return torch.cat([inverse, largest, h.sort(1).values, torch.where(h[:, :1] >= h, h, 2.0)], 1)
+
+
+def test_equal_entries_are_compared_as_in_torch():
+    torch.manual_seed(0)
+    model, x = Ties().double(), points(2)
+    found = hq.Network.from_torch(model, 2).evaluate(x.numpy(), NAMES)
+    for ours, theirs in zip(found, reference(model, x), strict=True):
+        close(torch.from_numpy(np.ascontiguousarray(ours)).reshape(theirs.shape), theirs.detach(), 1e-9)
 
 
 def test_weights_have_the_names_of_parameters():
@@ -273,6 +298,56 @@ def test_errors_name_the_operation_and_the_line():
         hessquik_rs.torch.jet(module(lambda x: torch.div(x, 0.3, rounding_mode="floor")), "value")(points(2))
     with pytest.raises(hq.errors.OperationError, match="linalg_inv_ex"):
         hessquik_rs.torch.jet(module(lambda x: torch.linalg.inv(x[:, :, None] * x[:, None])), "value")(points(2))
+
+
+class Reversed(torch.autograd.Function):
+    """The identity, whose gradient is reversed."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, bar):
+        return -bar
+
+
+class Swish(torch.autograd.Function):
+    """A backward of its own, and right."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, bar):
+        gate = torch.sigmoid(ctx.saved_tensors[0])
+        return bar * gate * (1 + ctx.saved_tensors[0] * (1 - gate))
+
+
+def test_functions_with_a_backward_of_their_own():
+    x = points(2)
+    close(hessquik_rs.torch.jet(module(Swish.apply), "laplacian")(x).laplacian, reference(nn.SiLU(), x)[3])
+    with pytest.raises(hq.errors.OperationError, match="derivatives of its own"):
+        hessquik_rs.torch.jet(module(Reversed.apply), "gradient")(x)
+
+
+def test_instance_norm():
+    layers = nn.Unflatten(1, (2, 3)), nn.InstanceNorm1d(2, affine=True), nn.Flatten(), nn.Tanh()
+    model, x = nn.Sequential(*layers).double(), points(6).requires_grad_()
+    close(hessquik_rs.torch.jet(model, "hessian")(x).hessian, by_autograd(model, x)[2])
+
+
+def test_other_numbers_than_real_ones_are_errors():
+    with pytest.raises(hq.errors.OperationError, match=r"test_torch_jets.py, line \d+.*complex"):
+        hessquik_rs.torch.jet(module(lambda x: torch.exp(1j * x).real), "value")(points(2))
+    with pytest.raises(hq.errors.OperationError, match="integers"):
+        hessquik_rs.torch.jet(module(lambda x: x * (3 * x).long()), "value")(points(2))
+    with pytest.raises(hq.errors.OperationError, match="whole numbers"):
+        hessquik_rs.torch.jet(module(lambda x: x * (x.argmax(1, keepdim=True) & 1)), "value")(points(2))
+    with pytest.raises(hq.errors.OperationError, match="round"):
+        hessquik_rs.torch.jet(module(lambda x: x - torch.floor(x)), "value")(points(2))
 
 
 @pytest.mark.parametrize(

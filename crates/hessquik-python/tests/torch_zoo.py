@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+import torch_zoo_more
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
@@ -552,7 +553,8 @@ ZOO = {
 
 
 def make(name):
-    """A network of the zoo, in double precision and at evaluation, with its number of inputs."""
-    torch.manual_seed(sorted(ZOO).index(name))
-    module, d = ZOO[name]
+    """A network of either zoo, in double precision and at evaluation, with its number of inputs."""
+    zoo = ZOO if name in ZOO else torch_zoo_more.ZOO
+    torch.manual_seed(sorted(zoo).index(name))
+    module, d = zoo[name]
     return module().double().eval(), d

@@ -54,7 +54,10 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
 
 
 def is_model(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one of ours: safetensors with an architecture. A pipe is not: its bytes can be read only once."""
+    """Whether a file is one of ours: safetensors with an architecture.
+
+    A pipe is not: its bytes can be read only once.
+    """
     if not os.path.isfile(path):
         return False
     try:

@@ -95,8 +95,13 @@ def where(condition: Operand, a: Operand, b: Operand) -> Var:
             return a if no.size == 0 else b
         return Var(nodes.affine(a.size, [Term(a.node, 1.0, yes, yes), Term(b.node, 1.0, no, no)]), shape)
     rest = 1.0 - condition
-    parts = [Term(nodes.masked(condition.node, a.node)), Term(nodes.masked(rest.node, b.node))]
-    return Var(nodes.affine(a.size, parts), shape)
+    return Var(nodes.affine(a.size, [Term(masked(condition, a).node), Term(masked(rest, b).node)]), shape)
+
+
+def masked(mask: Operand, v: Operand) -> Var:
+    """`v` where a mask is 1, and 0 where it is 0."""
+    mask, v = paired(mask, v)
+    return Var(nodes.masked(mask.node, v.node), v.shape)
 
 
 def maximum(a: Operand, b: Operand) -> Var:

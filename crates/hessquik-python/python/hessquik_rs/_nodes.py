@@ -155,11 +155,15 @@ def affine(n: int, terms: Sequence[Term], shift: float = 0.0) -> Node:
 def _through(n: int, term: Term, alone: bool) -> tuple[Term, float]:
     """The term past affine nodes of one term, and what a shift there adds to every entry.
 
-    A sum is rounded where the user rounds it: `1e6 (x - 1)` does not become `1e6 x - 1e6`.
+    A sum is rounded where the user rounds it: `1e6 (x - 1)` does not become `1e6 x - 1e6`. Nor does a product in a sum
+    lose its rounding: the engine multiplies and adds at once, so that `0.9 x - 0.9 y` would not be 0 where `x` is `y`.
     """
     added = 0.0
+    alone = alone and (term.target is None or bool(np.all(np.bincount(term.target, minlength=n) <= 1)))
     while isinstance(term.of, Affine) and len(term.of.terms) == 1:
         inner = term.of.terms[0]
+        if not alone and not _exact(inner.c):
+            break
         if term.of.shift != 0.0:
             if not alone or added != 0.0 or abs(term.c) != 1.0:
                 break
@@ -179,6 +183,11 @@ def _through(n: int, term: Term, alone: bool) -> tuple[Term, float]:
         added += term.c * term.of.shift
         term = _placed(n, Term(inner.of, term.c * inner.c, source, target))
     return term, added
+
+
+def _exact(c: float) -> bool:
+    """Whether products with a number are not rounded: 1, 2, 4, .. or one over these, of either sign."""
+    return abs(math.frexp(c)[0]) == 0.5
 
 
 def _placed(n: int, term: Term) -> Term:

@@ -1,7 +1,7 @@
 //! Graphs with fewer nodes that compute the same: moves of moves as one, equal nodes once, and nothing that the output
 //! does not need.
 use super::pieces::runs;
-use super::{Graph, Kind, Node, NodeId, Term};
+use super::{Block, Graph, Kind, Node, NodeId, Term};
 use crate::Real;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,8 @@ impl<F: Real> Graph<F> {
             }
             rename(&mut node.kind, &places);
             if let Kind::Affine { terms, shift } = &mut node.kind {
-                terms.iter_mut().for_each(|term| *term = through(term.clone(), node.n, &made));
+                let alone = terms.len() == 1 && *shift == F::zero();
+                terms.iter_mut().for_each(|term| *term = through(term.clone(), node.n, alone, &made));
                 let whole = |t: &Term<F>| t.blocks.is_none() && t.c == F::one();
                 if terms.len() == 1 && *shift == F::zero() && whole(&terms[0]) {
                     places.push(terms[0].of);
@@ -114,12 +115,28 @@ fn likeness<F: Real>(node: &Node<F>) -> u64 {
     hasher.finish()
 }
 
+/// Whether products with a number are not rounded: 1, 2, 4, .. or one over these, of either sign.
+fn exact<F: Real>(c: F) -> bool {
+    const FRACTION: u64 = (1 << (f64::MANTISSA_DIGITS - 1)) - 1;
+    c.as_f64().is_normal() && c.as_f64().to_bits() & FRACTION == 0
+}
+
+/// Whether at most one entry goes to each of `n` places.
+fn once(blocks: &[Block], n: usize) -> bool {
+    let mut taken = vec![false; n];
+    blocks.iter().flat_map(|b| b.to..b.to + b.len).all(|to| !std::mem::replace(&mut taken[to], true))
+}
+
 /// A term past nodes that only move entries, or multiply all of them by one number.
-fn through<F: Real>(mut term: Term<F>, n: usize, nodes: &[Node<F>]) -> Term<F> {
+///
+/// Unless it is `alone` in its sum, a product that is rounded stays a node: a sum multiplies and adds at once, so that
+/// `0.9 x - 0.9 y` would not be 0 where `x` is `y`, and comparisons would find one of two equal numbers larger.
+fn through<F: Real>(mut term: Term<F>, n: usize, alone: bool, nodes: &[Node<F>]) -> Term<F> {
     const NOWHERE: usize = usize::MAX;
+    let alone = alone && term.blocks.as_ref().is_none_or(|blocks| once(blocks, n));
     while let Kind::Affine { terms, shift } = &nodes[term.of].kind {
         let [inner] = &terms[..] else { break };
-        if *shift != F::zero() {
+        if *shift != F::zero() || !(alone || exact(inner.c)) {
             break;
         }
         let Some(blocks) = &inner.blocks else {
@@ -154,5 +171,58 @@ fn through<F: Real>(mut term: Term<F>, n: usize, nodes: &[Node<F>]) -> Term<F> {
             Term { blocks: None, ..term }
         }
         _ => term,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::{GraphSpec, NodeSpec, Var};
+    use crate::layer::GraphLayer;
+    use crate::{Evaluate, Init, Network};
+    use ndarray::{Array2, array};
+
+    /// The graph that ends here, simplified, as data.
+    fn simple(y: Var<f64>) -> GraphSpec {
+        y.into_graph().simplified().describe(vec![]).unwrap()
+    }
+
+    fn value(spec: GraphSpec, x: &Array2<f64>) -> Array2<f64> {
+        let layer = GraphLayer::<f64>::new(spec, &mut Init::seed(0)).unwrap();
+        Network::new(vec![Box::new(layer)]).unwrap().value(x).unwrap()
+    }
+
+    #[test]
+    fn products_in_sums_are_rounded_as_they_were() {
+        let x = array![[0.3, 0.7, -1.1], [1.7, 0.1, 1.7], [-0.2, 5.3, 0.9]];
+        for c in [0.9, -0.7, 3.0, 2.0, 0.1] {
+            let point = Var::<f64>::point(3);
+            let scaled = &point * c;
+            let difference = &scaled.select(0, &[0, 0, 0]) - &scaled;
+            drop((point, scaled));
+            let expected = Array2::from_shape_fn((3, 3), |(s, i)| c * x[[s, 0]] - c * x[[s, i]]);
+            assert_eq!(value(simple(difference), &x), expected, "{c}");
+
+            let point = Var::<f64>::point(3);
+            let both = Var::concat(0, &[point.clone(), -&point]).reshape(&[2, 3]);
+            let total = (&both * c).sum(0);
+            drop((point, both));
+            assert_eq!(value(simple(total), &x), Array2::<f64>::zeros((3, 3)), "{c}");
+        }
+    }
+
+    #[test]
+    fn products_that_lose_nothing_are_one_node_with_what_follows() {
+        let point = Var::<f64>::point(3);
+        let alone = &(&point.select(0, &[2, 0]) * 0.9) * 0.5;
+        drop(point);
+        let doubled = {
+            let point = Var::<f64>::point(3);
+            &(&point * 2.0) - &(&point.select(0, &[1, 1, 1]) * -0.25)
+        };
+        for (y, terms) in [(alone, 1), (doubled, 2)] {
+            let nodes = simple(y).nodes;
+            assert_eq!(nodes.len(), 2, "{nodes:?}");
+            assert!(matches!(&nodes[1], NodeSpec::Affine { terms: found, .. } if found.len() == terms));
+        }
     }
 }

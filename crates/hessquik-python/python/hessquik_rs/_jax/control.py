@@ -13,6 +13,7 @@ from hessquik_rs import var as f
 from hessquik_rs._jax import named
 from hessquik_rs._jax.program import Known, Slot, Value, alone
 from hessquik_rs._jax.rules import RULES, Refused
+from hessquik_rs._jax.rules.order import taken
 from hessquik_rs._jax.source import jaxs_own
 from hessquik_rs._jax.translate import CALLS, Call, Translation
 from hessquik_rs._var import Var
@@ -35,14 +36,15 @@ def _call(*names: str) -> Callable[[Call], Call]:
 def _inlined(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) -> Sequence[Value]:
     inner = equation.params.get("jaxpr") or equation.params["call_jaxpr"]
     known = _named(t, inner, values)
-    return t.closed(inner, values) if known is None else [known]
+    return t.closed(inner, values) if known is None else known
 
 
-def _named(t: Translation, inner: Any, values: Sequence[Value]) -> Var | None:
-    """What JAX's own functions are as activations of the engine, where these know them."""
+def _named(t: Translation, inner: Any, values: Sequence[Value]) -> Sequence[Var] | None:
+    """What JAX's own functions are as formulas of the engine, where there are some."""
     own = jaxs_own(getattr(inner, "jaxpr", inner))
     formula = named.FUNCTIONS.get(own) if own else None
-    return None if formula is None else formula(*map(t.operand, values))
+    found = None if formula is None else formula(*map(t.operand, values))
+    return [found] if isinstance(found, Var) else found
 
 
 @_call("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
@@ -50,7 +52,7 @@ def _custom(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) 
     inner = equation.params.get("call_jaxpr") or equation.params["fun_jaxpr"]
     known = _named(t, inner, values)
     if known is not None:
-        return [known]
+        return known
     named.check_derivatives(inner, alone(jaxpr, equation), values, [v.aval for v in equation.invars])
     return t.closed(inner, values)
 
@@ -161,7 +163,11 @@ def _gather(t: Translation, jaxpr: Any, equation: Any, values: Sequence[Value]) 
                 mode=p["mode"], fill_value=-1,
             )  # fmt: skip
 
-    return RULES["gather"](*map(t.operand, values), work=work, fill_value=p["fill_value"])
+    operands = [t.operand(v) for v in values]
+    if operands[1].value is None:
+        return taken(operands[0], operands[1], lambda at: work(operands[0]._places(), at), p["slice_sizes"],
+                     p["dimension_numbers"], str(p["mode"]).rpartition(".")[2])  # fmt: skip
+    return RULES["gather"](*operands, work=work, fill_value=p["fill_value"])
 
 
 @_call("scatter", "scatter_add", "scatter-add", "scatter_sub", "scatter-sub")

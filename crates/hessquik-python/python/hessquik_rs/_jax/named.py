@@ -10,12 +10,14 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from hessquik_rs import _matrices as matrices
+from hessquik_rs import _special as special
 from hessquik_rs import var as f
 from hessquik_rs._jax.program import Known, Value
 from hessquik_rs._jax.rules.table import Refused, every
 from hessquik_rs._var import Operand, Var, as_var
 
-Formula = Callable[..., "Var | None"]
+Formula = Callable[..., "Var | Sequence[Var] | None"]
 
 
 def _scalar(v: Operand) -> float | None:
@@ -41,6 +43,13 @@ def _logaddexp(a: Var, b: Var) -> Var:
     return b + f.softplus(a - b)
 
 
+def _solve(v: Var, right: Var) -> Var:
+    """The solution for one right side or a matrix of them."""
+    if right.ndim == 1:
+        return matrices.solve(v, right.reshape(-1, 1))[..., 0]
+    return matrices.solve(v, right)
+
+
 FUNCTIONS: dict[str, Formula] = {
     "relu": lambda v: f.relu(v),
     "silu": lambda v: v.act("silu"),
@@ -51,6 +60,11 @@ FUNCTIONS: dict[str, Formula] = {
     "elu": _setting("elu", "alpha", 1.0),
     "celu": _setting("celu", "alpha", 1.0),
     "squareplus": _setting("squareplus", "b", 4.0),
+    "det": matrices.det,
+    "slogdet": matrices.slogdet,
+    "inv": matrices.inverse,
+    "solve": _solve,
+    "sinc": special.sinc,
 }
 """By the name of the function; nothing where the engine's activation does not have these settings."""
 

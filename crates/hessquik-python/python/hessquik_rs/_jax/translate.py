@@ -34,6 +34,15 @@ MOVING = (*SHAPING, "slice", "dynamic_slice", "gather", "transpose", "split", "u
 """Primitives whose results have the names of what they are made of."""
 
 
+OF_WHOLE = ("div", "rem", "pow", "integer_pow", "not", "and", "or", "xor", "population_count", "clz", "sign")
+"""Primitives that do something else with whole numbers than with others."""
+
+
+def _whole(value: Value, variable: Any) -> bool:
+    """Whether an operand is a whole number that varies."""
+    return isinstance(value, Var) and jnp.issubdtype(variable.aval.dtype, jnp.integer)
+
+
 class Translation:
     """The formula of a jaxpr, and the program that computes its weights."""
 
@@ -77,6 +86,8 @@ class Translation:
         try:
             if name in CALLS:
                 results = CALLS[name](self, jaxpr, equation, values)
+            elif name in OF_WHOLE and any(_whole(v, u) for v, u in zip(values, equation.invars, strict=True)):
+                raise Refused("whole numbers that depend on the point are added, multiplied and compared only")
             elif name in RULES:
                 results = RULES[name](*map(self.operand, values), primitive=name, **equation.params)
             else:

@@ -228,8 +228,42 @@ def pointwise(module: nn.Module, d: int) -> Traced:
     expected = expected.reshape(3, -1) if expected.numel() == found.numel() else expected
     tolerance = {torch.float64: 1e-8, torch.float32: 1e-3}.get(dtype, 0.1)
     if found.shape == expected.shape and torch.allclose(found, expected, tolerance, tolerance, equal_nan=True):
+        if dtype not in HALF:
+            check_derivatives(module, traced, replay, x)
         return traced
     raise mixing(module, d, dtype, x)
+
+
+def check_derivatives(module: nn.Module, traced: Traced, replay: Replay, x: Tensor) -> None:
+    """That torch's first derivatives are those of the operations: a function may have a backward of its own."""
+    wanted = [p for p in module.parameters() if p.requires_grad and p.is_floating_point()]
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        weights = traced.weights(module)
+        ours = torch.stack([replay(p, weights) for p in x])
+        try:
+            theirs = module(x).reshape(ours.shape)
+            by_torch_alone = slopes(theirs, x, wanted)
+        except RuntimeError:
+            return  # what torch has no derivatives of
+        for mine, other in zip(slopes(ours, x, wanted), by_torch_alone, strict=True):
+            there = mine.isfinite() & other.isfinite()
+            tolerance = (1e-6 if x.dtype is torch.float64 else 1e-2) * max(1.0, float(other[there].abs().sum()))
+            if not torch.allclose(mine[there], other[there], 0.0, tolerance):
+                raise OperationError(
+                    f"{type(module).__name__} has derivatives of its own (a torch.autograd.Function with its own "
+                    "backward, or a hook on gradients), which are not those of its operations: write these without "
+                    'it, or pass unsupported="torch" to compute this network by torch.func'
+                )
+
+
+def slopes(results: Tensor, x: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Derivatives of all results together, to points and parameters; zeros where there are none."""
+    if not results.requires_grad:
+        return [torch.zeros_like(t) for t in (x, *parameters)]
+    factors = torch.linspace(0.5, 1.5, results.numel(), dtype=results.dtype).to(x.device)
+    found = torch.autograd.grad((results.flatten() * factors).sum(), [x, *parameters], allow_unused=True)
+    return [torch.zeros_like(t) if g is None else g for g, t in zip(found, (x, *parameters), strict=True)]
 
 
 def mixing(module: nn.Module, d: int, dtype: torch.dtype, x: Tensor) -> OperationError:

@@ -104,6 +104,7 @@ def exported(module: nn.Module, d: int, dtype: torch.dtype, points: int) -> torc
     """The module's operations at this number of points."""
     try:
         program = torch.export.export(Whole(module), (torch.zeros(points, d, dtype=dtype),), strict=False)
+        detach_without_grad(program)
         decomposed: torch.export.ExportedProgram = program.run_decompositions(kept())
         return decomposed
     except HessquikError:
@@ -115,6 +116,30 @@ def exported(module: nn.Module, d: int, dtype: torch.dtype, points: int) -> torc
             f"torch.export cannot follow {type(module).__name__}{line}: {first.strip()} (control flow that depends on "
             f"the point, or batch statistics, cannot be taken: use torch.where, model.eval()); or {CURE}"
         ) from error
+
+
+def detach_without_grad(program: torch.export.ExportedProgram) -> None:
+    """Detaches what is computed under `torch.no_grad()`, before decompositions forget where that was."""
+    for part in program.graph_module.modules():
+        if not isinstance(part, fx.GraphModule):
+            continue
+        for node in part.graph.nodes:
+            if str(node.target).rpartition(".")[2] == "wrap_with_set_grad_enabled" and node.args[0] is False:
+                inner = getattr(part, node.args[1].target)
+                output = next(n for n in inner.graph.nodes if n.op == "output")
+                with inner.graph.inserting_before(output):
+                    output.args = fx.node.map_arg(output.args, lambda n, graph=inner.graph: detached(graph, n))
+                inner.recompile()
+
+
+def detached(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """A node without derivatives, where it could have some."""
+    value = node.meta.get("val")
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return node
+    out = graph.call_function(torch.ops.aten.detach.default, (node,))
+    out.meta = dict(node.meta)
+    return out
 
 
 def across(what: str, cure: str) -> OperationError:
@@ -168,6 +193,40 @@ def name_of(node: fx.Node) -> str:
     return str(node.target.name()).partition("::")[2].partition(".")[0]
 
 
+COUNTING = ("argmax", "argmin", "argsort", "searchsorted", "bucketize")
+"""Operations that give places of entries."""
+
+
+def whole(tensor: Tensor) -> bool:
+    """Whether a tensor has whole numbers."""
+    return not tensor.is_floating_point() and not tensor.is_complex() and tensor.dtype != torch.bool
+
+
+def tensors_of(node: fx.Node) -> list[Any]:
+    """What an operation takes, and gives unless it gives several."""
+    return [n.meta.get("val") for n in (*node.all_input_nodes, node)]
+
+
+def becomes_true(node: fx.Node) -> bool:
+    """Whether an operation turns numbers into truth by their type alone."""
+    first, *_, last = tensors_of(node)
+    types = [getattr(t, "dtype", None) for t in (first, last)]
+    return name_of(node) in ("_to_copy", "to") and types[1] == torch.bool and types[0] != torch.bool
+
+
+def as_truth(v: Var) -> Var:
+    """1 where a number is not 0."""
+    return formulas.greater(v, 0.0) + formulas.greater(0.0, v)
+
+
+def check_whole(node: fx.Node) -> None:
+    """Of whole numbers, operations on bits are others than those of truth."""
+    if name_of(node).startswith(("bitwise_", "logical_")):
+        given = [n.meta.get("val") for n in node.all_input_nodes]
+        if any(isinstance(v, Tensor) and whole(v) for v in given):
+            raise Refused("whole numbers that depend on the point are added, multiplied and compared only")
+
+
 class Translation:
     """The nodes of an exported module as a formula, and a module of those that do not depend on the point."""
 
@@ -186,7 +245,9 @@ class Translation:
         inputs = {spec.arg.name: spec for spec in signature.input_specs}
         output = next(node for node in graph.nodes if node.op == "output")
         results = list(zip(output.args[0], signature.output_specs, strict=True))
-        wanted = needed([node for node, _ in results if isinstance(node, fx.Node)])
+        # tokens keep checks of results in order, such as whether a matrix is singular
+        given = [node for node, spec in results if spec.kind != OutputKind.TOKEN]
+        wanted = needed([node for node in given if isinstance(node, fx.Node)])
         for node in graph.nodes:
             if node.op == "placeholder":
                 self.placeholder(node, inputs[node.name])
@@ -250,6 +311,11 @@ class Translation:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.operand)
         if node.target is operator.getitem:
             return args[0][args[1]]  # type: ignore[index]
+        if any(isinstance(t, Tensor) and t.is_complex() for t in tensors_of(node)):
+            raise OperationError(
+                f"{called(node)}{line_of(node)}: has complex numbers, the engine has real ones: write the real and the "
+                f"imaginary part, or radius and angle, as tensors of their own; or {CURE}"
+            )
         if not isinstance(node.target, torch._ops.OpOverload):
             raise OperationError(f"{called(node)}{line_of(node)}: the engine does not have this operation; {CURE}")
         rule = RULES.get(name_of(node))
@@ -259,7 +325,10 @@ class Translation:
             k: v for k, v in kwargs.items() if k not in ("layout", "device", "pin_memory", "memory_format", "dtype")
         }
         try:
+            check_whole(node)
             value = rule(*args, **kwargs)
+            if becomes_true(node):
+                value = as_truth(value)
         except Refused as refused:
             raise OperationError(f"{called(node)}{line_of(node)}: {refused}; or {CURE}") from None
         except (HessquikError, TypeError, IndexError, ValueError) as error:
@@ -277,8 +346,17 @@ class Translation:
                 f"{called(node)}{line_of(node)}: the engine gives shape {list(value.shape)} in place of "
                 f"{list(expected.shape)}; {CURE}"
             )
-        if isinstance(expected, Tensor) and not expected.is_floating_point() and expected.dtype != torch.bool:
-            raise OperationError(f"{called(node)}{line_of(node)}: gives integers, which have no derivatives; {CURE}")
+        if isinstance(expected, Tensor) and whole(expected) and name_of(node) not in COUNTING:
+            if any(
+                isinstance(n.meta.get("val"), Tensor) and n.meta["val"].is_floating_point() for n in self.of_point(node)
+            ):
+                raise OperationError(
+                    f"{called(node)}{line_of(node)}: gives integers, which have no derivatives; {CURE}"
+                )
+
+    def of_point(self, node: fx.Node) -> list[fx.Node]:
+        """What an operation takes that depends on the point."""
+        return [n for n in node.all_input_nodes if n in self.varies]
 
     def operand(self, node: fx.Node) -> Any:
         """A node as an argument of a rule: a variable, a weight, or a constant."""

@@ -5,6 +5,8 @@ Shapes are those of one point.
 """
 
 from hessquik_rs._jax.rules import entries as entries
+from hessquik_rs._jax.rules import matrices as matrices
+from hessquik_rs._jax.rules import order as order
 from hessquik_rs._jax.rules import products as products
 from hessquik_rs._jax.rules import shapes as shapes
 from hessquik_rs._jax.rules import sums as sums

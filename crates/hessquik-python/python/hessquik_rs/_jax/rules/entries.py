@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hessquik_rs import _nodes as nodes
+from hessquik_rs import _special as special
 from hessquik_rs import var as f
 from hessquik_rs._jax.rules.table import RULES, Refused, every, rule
 from hessquik_rs._var import Var
@@ -26,12 +26,6 @@ def _act(name: str, **settings: float) -> Callable[[Var], Var]:
     return lambda v: v.act({"type": name, **settings})
 
 
-def _log1p(v: Var) -> Var:
-    if isinstance(v.node, nodes.Pointwise) and v.node.act["type"] == "exp":
-        return f.softplus(Var(v.node.of, v.shape))  # which keeps its digits where the exponential is small or large
-    return f.log(v + 1.0)
-
-
 _entrywise(
     **{name: _act(name) for name in ("tanh", "sin", "cos", "exp", "log", "sqrt", "square", "erf", "atan")},
     logistic=_act("sigmoid"),
@@ -42,15 +36,15 @@ _entrywise(
     sign=f.sign,
     exp2=lambda v: f.exp(v * math.log(2.0)),
     expm1=lambda v: f.tanh(v * 0.5) * (f.exp(v) + 1.0),
-    log1p=_log1p,
+    log1p=special.log1p,
     tan=lambda v: f.sin(v) / f.cos(v),
     cosh=lambda v: (f.exp(v) + f.exp(-v)) * 0.5,
     sinh=lambda v: f.tanh(v) * (f.exp(v) + f.exp(-v)) * 0.5,
     asinh=lambda v: f.log(v + f.sqrt(v * v + 1.0)),
-    acosh=lambda v: f.log(v + f.sqrt(v - 1.0) * f.sqrt(v + 1.0)),
+    acosh=special.acosh,
     atanh=lambda v: (f.log(1.0 + v) - f.log(1.0 - v)) * 0.5,
-    asin=lambda v: f.atan(v / f.sqrt((1.0 - v) * (1.0 + v))),
-    acos=lambda v: math.pi / 2 - f.atan(v / f.sqrt((1.0 - v) * (1.0 + v))),
+    asin=special.asin,
+    acos=special.acos,
     erfc=lambda v: 1.0 - v.act("erf"),
     stop_gradient=f.frozen,
     is_finite=lambda v: f.constant(np.ones(v.shape)),  # of points at which there are derivatives
@@ -132,15 +126,7 @@ def _select_n(which: Var, *cases: Var, **_: Any) -> Var:
     return chosen
 
 
-@rule("atan2")
-def _atan2(y: Var, x: Var, **_: Any) -> Var:
-    flat = f.greater(abs(x), abs(y))
-    # quotients of at most 1 in size, of numbers that are not both near zero
-    by_x = f.atan(y / f.where(flat, x, 1.0)) + f.where(
-        f.greater(0.0, x), f.where(f.greater(0.0, y), -math.pi, math.pi), 0.0
-    )
-    by_y = f.where(f.greater(0.0, y), -math.pi / 2, math.pi / 2) - f.atan(x / f.where(flat, 1.0, y))
-    return f.where(flat, by_x, by_y)
+RULES["atan2"] = lambda y, x, **_: special.atan2(y, x)
 
 
 @rule("floor", "ceil", "round", "rem", "nextafter")

@@ -11,6 +11,7 @@ from hessquik_rs import var as f
 from hessquik_rs._jax.rules.products import spread
 from hessquik_rs._jax.rules.table import RULES, Refused, known, rule
 from hessquik_rs._nodes import Ints
+from hessquik_rs._order import entries_at
 from hessquik_rs._var import Var, scatter_add
 
 
@@ -81,7 +82,13 @@ def _starts(v: Var, part: Sequence[int], starts: Sequence[Var]) -> tuple[slice, 
 
 @rule("dynamic_slice")
 def _dynamic_slice(v: Var, *starts: Var, slice_sizes: Sequence[int], **_: Any) -> Var:
-    return v[_starts(v, slice_sizes, starts)]
+    if all(s.value is not None for s in starts):
+        return v[_starts(v, slice_sizes, starts)]
+    sizes = zip(v.shape, slice_sizes, starts, strict=True)
+    for axis, (n, size, start) in enumerate(sizes):
+        places = f.clamp(start, 0.0, float(n - size)).reshape(1) + np.arange(size)
+        v = entries_at(v, places, axis)
+    return v
 
 
 def written(v: Var, places: Ints, part: Var) -> Var:

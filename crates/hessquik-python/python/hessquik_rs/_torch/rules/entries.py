@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ... import _special as special
 from ... import var as f
 from ..._var import Operand, Var, as_var
 from .table import RULES, Refused, rule
@@ -37,10 +38,20 @@ _entrywise(
     atanh=lambda v: (f.log(1.0 + v) - f.log(1.0 - v)) * 0.5,
     expm1=lambda v: f.tanh(v * 0.5) * (f.exp(v) + 1.0),
     exp2=lambda v: f.exp(v * math.log(2.0)),
-    log1p=lambda v: f.log(v + 1.0),
+    log1p=special.log1p,
     log2=lambda v: f.log(v) * (1.0 / math.log(2.0)),
     log10=lambda v: f.log(v) * (1.0 / math.log(10.0)),
     erfc=lambda v: 1.0 - v.act("erf"),
+    special_erf=_act("erf"),
+    acos=special.acos,
+    asin=special.asin,
+    acosh=special.acosh,
+    sinc=special.sinc,
+    special_sinc=special.sinc,
+    special_ndtr=special.ndtr,
+    special_entr=special.entropy,
+    deg2rad=lambda v: v * (math.pi / 180.0),
+    rad2deg=lambda v: v * (180.0 / math.pi),
     log_sigmoid=lambda v: -f.softplus(-v),
     relu6=lambda v: f.clamp(v, 0.0, 6.0),
     hardswish=lambda v: v * f.clamp(v + 3.0, 0.0, 6.0) * (1.0 / 6.0),
@@ -136,6 +147,35 @@ def _masked_fill(v: Operand, mask: Operand, value: Operand) -> Var:
     return f.where(mask, value, v)
 
 
+RULES["logaddexp"], RULES["logaddexp2"] = special.logaddexp, special.logaddexp2
+RULES["xlogy"] = RULES["special_xlogy"] = special.xlogy
+
+
+@rule("logit", "special_logit")
+def _logit(v: Operand, eps: float | None = None) -> Var:
+    return special.logit(v if eps is None else f.clamp(v, eps, 1.0 - eps))
+
+
+@rule("addcdiv")
+def _addcdiv(a: Operand, b: Operand, c: Operand, value: float = 1.0) -> Var:
+    return as_var(a) + as_var(b) / c * value
+
+
+@rule("nan_to_num")
+def _nan_to_num(v: Operand, *_: float | None) -> Var:
+    """The entries, of points at which there are derivatives."""
+    return as_var(v)
+
+
+RULES["isnan"] = RULES["isinf"] = lambda v: f.constant(0.0).broadcast_to(as_var(v).shape)
+RULES["isfinite"] = lambda v: f.constant(1.0).broadcast_to(as_var(v).shape)
+
+
+@rule("floor", "ceil", "round", "trunc", "fix", "frac", "remainder", "fmod", "floor_divide")
+def _rounded(*_: Operand, **__: float) -> Var:
+    raise Refused("the engine does not round numbers")
+
+
 RULES["maximum"], RULES["minimum"] = f.maximum, f.minimum
 RULES["fmax"], RULES["fmin"] = f.maximum, f.minimum
 
@@ -186,18 +226,7 @@ def _prelu(v: Operand, weight: Operand) -> Var:
     return f.relu(v) - as_var(weight) * f.relu(-as_var(v))
 
 
-@rule("atan2")
-def _atan2(y: Operand, x: Operand) -> Var:
-    y, x = as_var(y), as_var(x)
-    flat = f.greater(abs(x), abs(y))
-    # quotients of at most 1 in size, of numbers that are not both near zero
-    by_x = f.atan(y / f.where(flat, x, 1.0)) + f.where(
-        f.greater(0.0, x), f.where(f.greater(0.0, y), -math.pi, math.pi), 0.0
-    )
-    by_y = f.where(f.greater(0.0, y), -math.pi / 2, math.pi / 2) - f.atan(x / f.where(flat, 1.0, y))
-    return f.where(flat, by_x, by_y)
-
-
+RULES["atan2"] = special.atan2
 RULES["hypot"] = lambda a, b: f.sqrt(as_var(a).square() + as_var(b).square())
 RULES["lerp"] = lambda a, b, weight: as_var(a) + as_var(weight) * (as_var(b) - a)
 RULES["heaviside"] = lambda v, at_zero: f.greater(v, 0.0) + (1.0 - f.greater(v, 0.0) - f.greater(0.0, v)) * at_zero

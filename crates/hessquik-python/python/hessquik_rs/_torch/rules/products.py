@@ -130,7 +130,20 @@ def _batch_norm(
     return out, None, None
 
 
-@rule("_native_batch_norm_legit", "_native_batch_norm_legit_functional", "native_batch_norm", "cudnn_batch_norm")
+@rule("_native_batch_norm_legit")
+def _instance_norm(v: Operand, weight: Any, bias: Any, *given: Any) -> Any:
+    """Without running statistics and along axes of one point, it is an instance norm."""
+    training, _, eps = given[-3:]
+    v = as_var(v)
+    if len(given) > 3 or not training or v.ndim < 3:
+        _batch_norm_of_batch()
+    axes = [0, *range(2, v.ndim)]
+    channels = (-1, *[1] * (v.ndim - 2))
+    scaled = [None if w is None else as_var(w).reshape(*channels) for w in (weight, bias)]
+    return f.layer_norm(v, axes, *scaled, eps=eps), None, None
+
+
+@rule("_native_batch_norm_legit_functional", "native_batch_norm", "cudnn_batch_norm")
 def _batch_norm_of_batch(*_: Any, **__: Any) -> Any:
     raise Refused("batch norm in training mode mixes the points: call model.eval() first")
 
@@ -140,29 +153,6 @@ def _random(*given: Any, **__: Any) -> Any:
     if len(given) == 3 and (given[2] is False or given[1] == 0.0):
         return given[0]
     raise Refused("it is random: call model.eval() first if it is dropout, or pass the random numbers as buffers")
-
-
-@rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def _avg_pool(
-    v: Operand,
-    window: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Var:
-    v = as_var(v)
-    rank = len(window)
-    padding = [*padding] * (rank if len(padding) == 1 else 1)
-    if ceil_mode or (any(padding) and not count_include_pad):
-        raise Refused("average pooling is supported only with ceil_mode=False and count_include_pad=True")
-    images = v.reshape(-1, 1, *v.shape[-rank:])
-    kernel = np.full((1, 1, *window), 1.0 / (divisor_override or math.prod(window)))
-    pairs = [(p, p) for p in padding]
-    parts = [f.conv(images[i], kernel, stride or window, pairs, [1] * rank) for i in range(images.shape[0])]
-    out = f.stack(parts)
-    return out.reshape(*v.shape[:-rank], *out.shape[2:])
 
 
 @rule("_cdist_forward")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ... import var as f
+from ..._order import along, entries_at
 from ..._var import Operand, Var, as_var
-from .table import RULES, Rule, known, rule
+from .table import RULES, Refused, Rule, known, rule
 
 
 @rule("view", "reshape", "_unsafe_view", "view_copy")
@@ -115,10 +116,31 @@ def _select(v: Operand, dim: int, index: int) -> Var:
 
 @rule("index", "_unsafe_index")
 def _index(v: Operand, indices: Sequence[Operand | None]) -> Var:
+    if any(i is not None and as_var(i).value is None for i in indices):
+        return _index_that_varies(as_var(v), indices)
     arrays = [slice(None) if i is None else known(i, "an index") for i in indices]
     places = as_var(v)._places()
     keys = tuple(a if isinstance(a, slice) else _as_index(a, n) for a, n in zip(arrays, places.shape, strict=False))
     return as_var(v)._picked(places[keys])
+
+
+def _index_that_varies(v: Var, indices: Sequence[Operand | None]) -> Var:
+    """The entries at indices of neighbouring axes, some of which vary, as entries of one axis."""
+    given = [axis for axis, i in enumerate(indices) if i is not None]
+    first, last = given[0], given[-1]
+    if given != list(range(first, last + 1)):
+        raise Refused("indices that vary with the point must stand beside each other")
+    place: Operand = 0.0
+    for axis in given:
+        place = as_var(place) * float(v.shape[axis]) + _counted(indices[axis], v.shape[axis])
+    merged = v.reshape(*v.shape[:first], -1, *v.shape[last + 1 :])
+    return entries_at(merged, place, first)
+
+
+def _counted(index: Operand | None, n: int) -> Var:
+    """An index with those from the end, which are negative, counted from the start."""
+    index = as_var(index if index is not None else 0.0)
+    return index + f.greater(0.0, index) * float(n)
 
 
 def _as_index(array: Any, n: int) -> Any:
@@ -127,11 +149,15 @@ def _as_index(array: Any, n: int) -> Any:
 
 @rule("index_select")
 def _index_select(v: Operand, dim: int, index: Operand) -> Var:
+    if as_var(index).value is None:
+        return entries_at(v, index, dim)
     return as_var(v).take(known(index, "the index").astype(np.int64), dim)
 
 
 @rule("gather")
 def _gather(v: Operand, dim: int, index: Operand, sparse_grad: bool = False) -> Var:
+    if as_var(index).value is None:
+        return along(v, index, dim)
     chosen = known(index, "the index").astype(np.int64)
     places = as_var(v)._places()
     axis = dim % places.ndim
@@ -141,6 +167,8 @@ def _gather(v: Operand, dim: int, index: Operand, sparse_grad: bool = False) -> 
 
 @rule("embedding")
 def _embedding(weight: Operand, indices: Operand, *_: Any) -> Var:
+    if as_var(indices).value is None:
+        return entries_at(weight, indices, 0)
     return as_var(weight).take(known(indices, "the index of an embedding").astype(np.int64), 0)
 
 
@@ -202,6 +230,71 @@ def _index_put(v: Operand, indices: Sequence[Operand | None], values: Operand, a
     if accumulate:
         return as_var(v) + f.scatter_add(as_var(v).shape, places, as_var(values).broadcast_to(places.shape))
     return _written(v, places, values)
+
+
+def _places_along(v: Var, dim: int, index: Operand) -> Any:
+    """Places of the entries that `scatter` writes, in the shape of its index."""
+    chosen = known(index, "the index").astype(np.int64)
+    places = v._places()
+    axis = dim % max(v.ndim, 1)
+    inside = tuple(slice(None) if i == axis else slice(n) for i, n in enumerate(chosen.shape))
+    return np.take_along_axis(places[inside], chosen, axis)
+
+
+def _part(part: Operand, shape: Sequence[int]) -> Var:
+    part = as_var(part)
+    return part[tuple(slice(n) for n in shape)] if part.ndim else part.broadcast_to(shape)
+
+
+@rule("scatter_add")
+def _scatter_add(v: Operand, dim: int, index: Operand, part: Operand) -> Var:
+    places = _places_along(as_var(v), dim, index)
+    return as_var(v) + f.scatter_add(as_var(v).shape, places, _part(part, places.shape))
+
+
+@rule("scatter")
+def _scatter(v: Operand, dim: int, index: Operand, part: Operand, reduce: str | None = None) -> Var:
+    places = _places_along(as_var(v), dim, index)
+    if reduce == "add":
+        return as_var(v) + f.scatter_add(as_var(v).shape, places, _part(part, places.shape))
+    if reduce is not None or np.unique(places).size < places.size:
+        raise Refused("one entry is written twice, in an order that torch leaves open")
+    return _written(v, places, _part(part, places.shape))
+
+
+@rule("scatter_reduce")
+def _scatter_reduce(
+    v: Operand, dim: int, index: Operand, part: Operand, reduce: str, include_self: bool = True, **_: Any
+) -> Var:
+    v = as_var(v)
+    places = _places_along(v, dim, index)
+    part = _part(part, places.shape)
+    if reduce not in ("sum", "mean"):
+        raise Refused(f"scatter_reduce is supported for sum and mean, not for {reduce!r}")
+    count = np.bincount(places.reshape(-1), minlength=v.size).reshape(v.shape)
+    start = v if include_self else f.where((count == 0).astype(np.float64), v, 0.0)
+    total = start + f.scatter_add(v.shape, places, part)
+    return total if reduce == "sum" else total / np.maximum(count + float(include_self), 1.0)
+
+
+def _slabs(v: Var, dim: int, index: Operand) -> Any:
+    return np.take(v._places(), known(index, "the index").astype(np.int64).reshape(-1), dim)
+
+
+@rule("index_add")
+def _index_add(v: Operand, dim: int, index: Operand, part: Operand, alpha: float = 1.0) -> Var:
+    places = _slabs(as_var(v), dim, index)
+    return as_var(v) + f.scatter_add(as_var(v).shape, places, as_var(part).broadcast_to(places.shape) * alpha)
+
+
+@rule("index_copy")
+def _index_copy(v: Operand, dim: int, index: Operand, part: Operand) -> Var:
+    return _written(v, _slabs(as_var(v), dim, index), part)
+
+
+@rule("index_fill")
+def _index_fill(v: Operand, dim: int, index: Operand, value: Operand) -> Var:
+    return _written(v, _slabs(as_var(v), dim, index), value)
 
 
 RULES["copy"] = lambda v, source, *_: as_var(source).broadcast_to(as_var(v).shape)

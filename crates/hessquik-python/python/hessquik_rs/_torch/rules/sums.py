@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ... import var as f
+from ..._order import logcumsumexp, place_of_largest
 from ..._var import Operand, Var, as_var
 from .shapes import split
-from .table import rule
+from .table import Refused, rule
 
 
 def _dims(dim: Any) -> Any:
@@ -75,20 +76,40 @@ def _amin(v: Operand, dim: Any = (), keepdim: bool = False) -> Var:
     return -f.amax(-as_var(v), _dims(dim), keepdim)
 
 
+def _with_place(v: Var, sign: float, dim: int, keepdim: bool = False) -> tuple[Var, Var]:
+    """The largest entry of `v` along an axis, times `sign`, and its place."""
+    place = place_of_largest(v, dim)
+    if keepdim and v.ndim:
+        place = place.reshape(*(1 if i == dim % v.ndim else n for i, n in enumerate(v.shape)))
+    return f.amax(v, dim, keepdim) * sign, place
+
+
+@rule("cummax", "cummin")
+def _refused_places(*_: Any) -> Any:
+    raise Refused("of cumulative results, sums, products and logcumsumexp are taken")
+
+
+@rule("logcumsumexp")
+def _logcumsumexp(v: Operand, dim: int) -> Var:
+    return logcumsumexp(v, dim)
+
+
 @rule("max")
 def _max(v: Operand, *given: Any, **named: Any) -> Any:
     if given and isinstance(given[0], Var):
         return f.maximum(v, given[0])
-    out = _amax(v, *given, **named)
-    return (out, None) if given or named else out
+    if not given and not named:
+        return _amax(v)
+    return _with_place(as_var(v), 1.0, *given, **named)
 
 
 @rule("min")
 def _min(v: Operand, *given: Any, **named: Any) -> Any:
     if given and isinstance(given[0], Var):
         return f.minimum(v, given[0])
-    out = _amin(v, *given, **named)
-    return (out, None) if given or named else out
+    if not given and not named:
+        return _amin(v)
+    return _with_place(-as_var(v), -1.0, *given, **named)
 
 
 @rule("linalg_vector_norm")
