@@ -3,10 +3,11 @@
     python3 benchmarks/search.py 500 0                # 500 cases from seed 0
     python3 benchmarks/search.py 40 1 --only softmax  # of these, the cases whose text holds a word
 
-Each case is a network, a request and a number of points, on one thread: evaluated, and pulled back to weights and points
-with new weights at each call. The peer is JAX, jitted and batched, in several nestings of its modes, of which the fastest
-counts. Results are compared before anything is timed, and both are timed in turns in one process. What is below 1 is
-listed at the end; a number that JAX does not agree with ends the search. Needs `hessquik_rs` (a release build) and `jax`.
+Each case is a network, a request and a number of points, on one thread: evaluated, and pulled back to weights and
+points with new weights at each call. The peer is JAX, jitted and batched, in several nestings of its modes, of which
+the fastest counts. Results are compared before anything is timed, and both are timed in turns in one process. What is
+below 1 is listed at the end; a number that JAX does not agree with ends the search. Needs `hessquik_rs` (a release
+build) and `jax`.
 """
 
 import argparse
@@ -206,7 +207,8 @@ class Case:
     def __str__(self):
         sizes = [f"{name} {len(o)}" for name, o in self.options.items() if name != "operator"]
         text = f"{self.family}: {jax_networks.text(self.layers)}"
-        return f"{self.number:4d} {self.dtype} {self.kind}{' (' + ', '.join(sizes) + ')' if sizes else ''} n{self.points} {text}"
+        kind = f"{self.kind} ({', '.join(sizes)})" if sizes else self.kind
+        return f"{self.number:4d} {self.dtype} {kind} n{self.points} {text}"
 
 
 def best_of(calls):

@@ -1,7 +1,7 @@
 """What hessquik is asked for, in JAX: every request in several nestings of its modes, of which the fastest counts.
 
-A nesting takes a function of one point and gives a function of one point with a result of each of its labels: `r` stands
-for the outputs (a scalar function has no such axis), other letters for what else hessquik's results have.
+A nesting takes a function of one point and gives a function of one point with a result of each of its labels: `r`
+stands for the outputs (a scalar function has no such axis), other letters for what else hessquik's results have.
 """
 
 import jax
@@ -39,6 +39,11 @@ def theirs(array, label, name, m):
 
 def along(f, x, v):
     return jax.jvp(f, (x,), (v,))
+
+
+def slope(f, v):
+    """The derivative along `v`, as a function of the point."""
+    return lambda x: along(f, x, v)[1]
 
 
 def twice(f, v, w):
@@ -163,7 +168,7 @@ def partials(d, options):
         def one(x, vs):
             g = f
             for i in range(order):
-                g = (lambda g, v: lambda x: along(g, x, v)[1])(g, vs[i])
+                g = slope(g, vs[i])
             return g(x)
 
         return lambda x: (jax.vmap(one, (None, 0))(x, jnp.asarray(directions, x.dtype)),)
