@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Sequence
+from functools import partial
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +129,7 @@ def detach_without_grad(program: torch.export.ExportedProgram) -> None:
                 inner = getattr(part, node.args[1].target)
                 output = next(n for n in inner.graph.nodes if n.op == "output")
                 with inner.graph.inserting_before(output):
-                    output.args = fx.node.map_arg(output.args, lambda n, graph=inner.graph: detached(graph, n))
+                    output.args = fx.node.map_arg(output.args, partial(detached, inner.graph))
                 inner.recompile()
 
 

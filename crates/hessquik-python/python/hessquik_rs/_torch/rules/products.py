@@ -139,8 +139,8 @@ def _instance_norm(v: Operand, weight: Any, bias: Any, *given: Any) -> Any:
         _batch_norm_of_batch()
     axes = [0, *range(2, v.ndim)]
     channels = (-1, *[1] * (v.ndim - 2))
-    scaled = [None if w is None else as_var(w).reshape(*channels) for w in (weight, bias)]
-    return f.layer_norm(v, axes, *scaled, eps=eps), None, None
+    weight, bias = (None if w is None else as_var(w).reshape(*channels) for w in (weight, bias))
+    return f.layer_norm(v, axes, weight, bias, eps), None, None
 
 
 @rule("_native_batch_norm_legit_functional", "native_batch_norm", "cudnn_batch_norm")
