@@ -9,8 +9,8 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Sequence
-from functools import partial
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
