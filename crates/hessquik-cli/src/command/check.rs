@@ -2,7 +2,7 @@
 use crate::args::Check;
 use crate::failure::Failure;
 use crate::model::Model;
-use crate::output::{Draft, Owner};
+use crate::output::Owner;
 use crate::pictures::{Chart, Line, Panel, Plot};
 use crate::points::{Points, source};
 use hessquik::check::{self, OrderTable, Report};
@@ -21,9 +21,7 @@ pub fn run(args: &Check) -> Result<super::Report, Failure> {
     let reports = check::all(&network, &x, args.seed, usize::from(args.order))?;
     let panels = reports.iter().flat_map(|(name, report)| panels(name, report)).collect();
     let title = format!("Errors of Taylor expansions, {}", super::count(x.nrows(), "point"));
-    let draft = plot.map(|plot| plot.draw(&Chart { title, panels })).transpose()?;
-    let aside = draft.as_ref().is_some_and(Draft::is_stdout);
-    draft.map_or(Ok(()), Draft::finish)?;
+    let aside = Plot::finish(plot, &Chart { title, panels })?;
     Ok(told(&reports, args, x.nrows()).beside(aside).noting([model.remarks(), remarks].concat()))
 }
 

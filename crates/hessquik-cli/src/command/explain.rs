@@ -4,7 +4,7 @@ use crate::args::{Dtype, Explain};
 use crate::element::Element;
 use crate::failure::Failure;
 use crate::model::Model;
-use crate::output::{Draft, Owner};
+use crate::output::Owner;
 use crate::pictures::{Bars, Plot};
 use hessquik::Evaluate;
 
@@ -38,8 +38,6 @@ fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure>
         let why = "--plot: there are no plans to compare: the request has no second derivatives, or goes by a schedule";
         return Err(Failure::Usage(why.into()));
     }
-    let draft = plot.map(|plot| plot.draw(&picture)).transpose()?;
-    let aside = draft.as_ref().is_some_and(Draft::is_stdout);
-    draft.map_or(Ok(()), Draft::finish)?;
+    let aside = Plot::finish(plot, &picture)?;
     Ok(Report::done(text, json).beside(aside).noting([model.remarks(), resolved.remarks].concat()))
 }

@@ -1,13 +1,12 @@
 //! Panels with lines, or with bars, on plain or logarithmic axes.
-use super::{COLOURS, Picture};
+use super::{COLOURS, Picture, Sheet};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 
-/// The size of a panel, and the height of the title.
+/// The size of a panel.
 const PANEL: (u32, u32) = (460, 360);
-const TITLE: u32 = 40;
 
 /// Panels side by side, three in a row at most.
 #[derive(Clone, Debug)]
@@ -53,27 +52,21 @@ impl Line {
 
 impl Picture for Chart {
     fn size(&self) -> (u32, u32) {
-        let (columns, rows) = self.shape();
-        (PANEL.0 * columns as u32, PANEL.1 * rows as u32 + TITLE)
+        self.sheet().size()
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, scale: u32) -> Result<(), Box<dyn Error>>
     where
         DB::ErrorType: 'static,
     {
-        let (columns, rows) = self.shape();
-        let titled = area.margin(6 * scale, 0, 0, 0).titled(&self.title, ("sans-serif", 17 * scale))?;
-        for (area, panel) in titled.split_evenly((rows, columns)).iter().zip(&self.panels) {
-            panel.draw(area, scale)?;
-        }
-        Ok(())
+        let areas = self.sheet().panels(area, &self.title, scale)?;
+        areas.iter().zip(&self.panels).try_for_each(|(area, panel)| panel.draw(area, scale))
     }
 }
 
 impl Chart {
-    fn shape(&self) -> (usize, usize) {
-        let columns = self.panels.len().clamp(1, 3);
-        (columns, self.panels.len().div_ceil(columns).max(1))
+    fn sheet(&self) -> Sheet {
+        Sheet { panel: PANEL, count: self.panels.len() }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Numbers at points of a plane, each kind as a map.
-use super::{Picture, Raster, extent};
+use super::{Picture, Raster, Sheet, extent};
 use ndarray::Array2;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -9,11 +9,9 @@ use std::ops::Range;
 
 /// Colours of a map: finer than eyes tell apart.
 const LEVELS: usize = 64;
-/// The size of a map with what surrounds it, of which the map itself is a square, the width of its bar, and the height of
-/// the title.
+/// The size of a map with what surrounds it, of which the map itself is a square, and the width of its bar.
 const PANEL: (u32, u32) = (430, 332);
 const BAR: u32 = 95;
-const TITLE: u32 = 40;
 
 /// Maps beside one another, three in a row at most.
 #[derive(Clone, Debug)]
@@ -143,15 +141,14 @@ type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoor
 
 impl Picture for Maps {
     fn size(&self) -> (u32, u32) {
-        let (columns, rows) = self.shape();
-        (PANEL.0 * columns as u32, PANEL.1 * rows as u32 + TITLE)
+        self.sheet().size()
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, scale: u32) -> Result<(), Box<dyn Error>>
     where
         DB::ErrorType: 'static,
     {
-        for (panel, map) in self.panels(area, scale)?.iter().zip(self.each()) {
+        for (panel, map) in self.sheet().panels(area, &self.title, scale)?.iter().zip(self.each()) {
             let (left, right) = panel.split_horizontally((PANEL.0 - BAR) * scale);
             let mut chart = self.frame(map.name, &left, scale)?;
             if let Place::Points(x) = &self.place {
@@ -171,7 +168,7 @@ impl Picture for Maps {
         let (width, height) = self.size();
         let area = SVGBackend::with_string(&mut text, (width * scale, height * scale)).into_drawing_area();
         let mut rasters = Vec::new();
-        for (panel, map) in self.panels(&area, scale)?.iter().zip(self.each()) {
+        for (panel, map) in self.sheet().panels(&area, &self.title, scale)?.iter().zip(self.each()) {
             let (left, _) = panel.split_horizontally((PANEL.0 - BAR) * scale);
             let (x, y) = self.frame(map.name, &left, scale)?.plotting_area().get_pixel_range();
             let at = [x.start, y.start, x.end - x.start, y.end - y.start];
@@ -185,9 +182,8 @@ impl Picture for Maps {
 }
 
 impl Maps {
-    fn shape(&self) -> (usize, usize) {
-        let columns = self.maps.len().clamp(1, 3);
-        (columns, self.maps.len().div_ceil(columns).max(1))
+    fn sheet(&self) -> Sheet {
+        Sheet { panel: PANEL, count: self.maps.len() }
     }
 
     /// Each map with the range of its numbers.
@@ -205,18 +201,6 @@ impl Maps {
                 Colours::Signed => Map { name, values, range: -largest..largest, colours: diverging },
             }
         })
-    }
-
-    fn panels<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<Vec<DrawingArea<DB, Shift>>, Box<dyn Error>>
-    where
-        DB::ErrorType: 'static,
-    {
-        let titled = area.margin(6 * scale, 0, 0, 0).titled(&self.title, ("sans-serif", 17 * scale))?;
-        Ok(titled.split_evenly((self.shape().1, self.shape().0)))
     }
 
     /// The axes of a map.

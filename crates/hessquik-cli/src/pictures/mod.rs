@@ -31,6 +31,46 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(204, 121, 167),
 ];
 
+/// Panels of one size under a title, three in a row at most.
+struct Sheet {
+    /// Width and height of a panel.
+    panel: (u32, u32),
+    /// How many there are.
+    count: usize,
+}
+
+impl Sheet {
+    /// The height of the title.
+    const TITLE: u32 = 40;
+
+    /// Columns and rows.
+    fn shape(&self) -> (usize, usize) {
+        let columns = self.count.clamp(1, 3);
+        (columns, self.count.div_ceil(columns).max(1))
+    }
+
+    /// Width and height of all.
+    fn size(&self) -> (u32, u32) {
+        let (columns, rows) = self.shape();
+        (self.panel.0 * columns as u32, self.panel.1 * rows as u32 + Self::TITLE)
+    }
+
+    /// The panels, from left to right, then down, below the title.
+    fn panels<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        title: &str,
+        scale: u32,
+    ) -> Result<Vec<DrawingArea<DB, Shift>>, Box<dyn Error>>
+    where
+        DB::ErrorType: 'static,
+    {
+        let (columns, rows) = self.shape();
+        let titled = area.margin(6 * scale, 0, 0, 0).titled(title, ("sans-serif", 17 * scale))?;
+        Ok(titled.split_evenly((rows, columns)))
+    }
+}
+
 /// Something that can be drawn by any backend.
 pub trait Picture {
     /// Width and height.
@@ -101,6 +141,15 @@ impl Plot {
         let bytes = drawn.map_err(|e| Failure::file(&self.path, format!("cannot be drawn: {e}")))?;
         self.draft.fill(bytes)?;
         Ok(self.draft)
+    }
+
+    /// Draws the picture, if it was asked for, and brings it to its place; whether that is standard output.
+    pub fn finish(plot: Option<Self>, picture: &impl Picture) -> Result<bool, Failure> {
+        let Some(plot) = plot else { return Ok(false) };
+        let draft = plot.draw(picture)?;
+        let aside = draft.is_stdout();
+        draft.finish()?;
+        Ok(aside)
     }
 }
 

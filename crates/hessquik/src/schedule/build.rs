@@ -123,6 +123,11 @@ impl<F: Real> List<F> {
                 step.op.operands().into_iter().for_each(|id| read[id] = true);
             }
         }
+        self.retain(keep);
+    }
+
+    /// Keeps the steps that are marked.
+    fn retain(&mut self, keep: Vec<bool>) {
         let mut keep = keep.into_iter();
         self.steps.retain(|_| keep.next().expect("one for each step"));
     }
@@ -137,7 +142,7 @@ impl<F: Real> List<F> {
             writers[step.out].push(i);
             step.op.operands().into_iter().for_each(|id| reads[id] += 1);
         }
-        let mut dropped = vec![false; self.steps.len()];
+        let mut keep = vec![true; self.steps.len()];
         for i in 0..self.steps.len() {
             let Op::Move { x, c, blocks: None, rows: None } = self.steps[i].op else { continue };
             let (from, to) = (&self.buffers[x], &self.buffers[self.steps[i].out]);
@@ -150,10 +155,9 @@ impl<F: Real> List<F> {
                 _ => continue,
             }
             self.steps[i].op = op;
-            dropped[*writer] = true;
+            keep[*writer] = false;
         }
-        let mut dropped = dropped.into_iter();
-        self.steps.retain(|_| !dropped.next().expect("one for each step"));
+        self.retain(keep);
     }
 
     /// Puts the derivatives of an activation at one place next to each other: executors compute these in one pass.
