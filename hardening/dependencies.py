@@ -1,6 +1,6 @@
 """Every dependency with default features: its licence and source against deny.toml, its minimum Rust version against
-that of the crates that want it; and for all but what Burn brings, whether it is there twice. Fails if one is not as
-promised; a crate that states no minimum version is counted, not failed.
+that of the crates that want it; and for all but what Burn and the trees that deny.toml skips bring, whether it is there
+twice. Fails if one is not as promised; a crate that states no minimum version is counted, not failed.
 
     python3 hardening/dependencies.py
 """
@@ -51,7 +51,10 @@ def main():
     versions_of_rust = sorted({parts(packages[m]["rust_version"]) for m in own})
     light = reached(m for m in own if parts(packages[m]["rust_version"]) == versions_of_rust[0])
     others = [packages[i] for i in reached(own)]
-    versions = collections.Counter(packages[i]["name"] for i in light)
+    skipped = {entry["crate"] for entry in rules["bans"]["skip-tree"]}
+    roots = [i for i in light if packages[i]["name"] in skipped]
+    counted = light - set(roots) - reached(roots)
+    versions = collections.Counter(packages[i]["name"] for i in counted)
     for package in sorted(others, key=lambda p: p["id"]):
         name = f"{package['name']} {package['version']}"
         promised = versions_of_rust[0 if package["id"] in light else -1]
@@ -62,7 +65,7 @@ def main():
             wrong.append(f"{name}: from {package['source']}")
         if package["rust_version"] and parts(package["rust_version"]) > promised:
             wrong.append(f"{name}: wants Rust {package['rust_version']}")
-        if package["id"] in light and versions[package["name"]] > 1 and package["name"] not in twice:
+        if package["id"] in counted and versions[package["name"]] > 1 and package["name"] not in twice:
             wrong.append(f"{name}: there {versions[package['name']]} times")
     silent = sum(not p["rust_version"] for p in others)
     print(f"{len(light)} dependencies, {len(others)} with Burn, {silent} of which state no minimum Rust version")
