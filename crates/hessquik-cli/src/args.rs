@@ -281,7 +281,8 @@ An ONNX model has one input (n, d) and one output (n, m), maps each point by its
 Examples:
   hessquik convert model.onnx -o model.safetensors
   hessquik convert model.safetensors --dtype f32 -o small.safetensors
-  hessquik convert model.safetensors -o model.onnx")]
+  hessquik convert model.safetensors -o model.onnx
+  hessquik convert model.safetensors -o jets.onnx --with gradient,hessian")]
 pub struct Convert {
     /// The model, a .safetensors or .onnx file; - for standard input
     pub model: PathBuf,
@@ -291,6 +292,9 @@ pub struct Convert {
     /// The file to write, a .onnx file or else safetensors; - for standard output
     #[arg(short, long, value_name = "MODEL")]
     pub output: PathBuf,
+    /// What an ONNX model computes beside the value: gradient, hessian, laplacian
+    #[arg(long, value_name = "RESULTS")]
+    pub with: Option<String>,
     /// Replace a model that was trained or was written by another program
     #[arg(long)]
     pub force: bool,

@@ -41,6 +41,12 @@ fn converted_models_give_the_same() {
     folder.run("convert mlp.safetensors -o again.onnx").ok();
     folder.run("eval again.onnx --input x.csv --request value,laplacian -o c.safetensors").ok();
     assert_eq!(folder.tensors("c.safetensors"), folder.tensors("a.safetensors"));
+    // with derivatives, for other runtimes
+    folder.run("convert mlp.safetensors -o jets.onnx --with gradient,laplacian").ok();
+    folder.run("info jets.onnx").fails(3, &["3 outputs", "y", "gradient", "laplacian"]);
+    folder.run("convert mlp.safetensors -o more.onnx --with bilaplacian").fails(3, &["an ONNX model computes value"]);
+    folder.run("convert mlp.safetensors -o more.safetensors --with hessian").fails(2, &["ends in .onnx"]);
+    assert!(!folder.path("more.onnx").exists() && !folder.path("more.safetensors").exists());
     // weights that somebody trained are not lost
     folder.run("convert mlp.onnx -o mlp.onnx").fails(2, &["mlp.onnx"]);
 }

@@ -178,8 +178,11 @@ impl Network {
         with!(self, shared => shared.get().network.save(path).map_err(raise))
     }
 
-    fn save_onnx(&self, path: PathBuf) -> PyResult<()> {
-        with!(self, shared => shared.get().network.save_onnx(path).map_err(raise))
+    fn save_onnx(&self, path: PathBuf, request: &str) -> PyResult<()> {
+        with!(self, shared => {
+            let request = hessquik::Request::parse(request).map_err(raise)?;
+            shared.get().network.save_onnx_with(path, &request).map_err(raise)
+        })
     }
 
     /// The same network in another precision; a copy if it is the same.

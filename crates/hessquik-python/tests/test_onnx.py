@@ -1,5 +1,7 @@
 """ONNX files: each operator against onnxruntime and the reference of ONNX, derivatives against differences, errors."""
 
+import typing
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -394,3 +396,49 @@ def test_saved_models_are_evaluated_by_onnxruntime(name, tmp_path):
     double.save_onnx(tmp_path / "double.onnx")
     x = x.astype(np.float64)
     close(ReferenceEvaluator(onnx.load(tmp_path / "double.onnx")).run(None, {"x": x})[0], double(x), 1e-12)
+
+
+SETTINGS = {
+    "power": {"type": "power", "p": 3.0},
+    "scaled": hq.architecture.scaled("mish", 0.5, 1.5),
+    "cut softplus": hq.architecture.softplus(2.0, 0.5),
+}
+EVERY = {
+    f"all {act}": lambda act=act: hq.fully_connected([2, 5, 2], SETTINGS.get(act, act))
+    for act in [*typing.get_args(hq.architecture.ActivationName), "scaled", "cut softplus"]
+}
+
+
+def made(name, dtype):
+    """A network; one of logarithms or roots with weights that are not negative."""
+    net = hq.Network((SAVED.get(name) or EVERY[name])(), seed=1, dtype=dtype)
+    if name in ("all log", "all sqrt"):
+        net.set_weights({key: np.abs(w) for key, w in net.weights().items()})
+    return net
+
+
+@pytest.mark.parametrize("name", [*SAVED, *EVERY])
+def test_saved_derivatives_are_evaluated_by_onnx(name, tmp_path):
+    request = "value,gradient,hessian,laplacian"
+    names = ["y", "gradient", "hessian", "laplacian"]
+    single, double = (made(name, dtype) for dtype in ("float32", "float64"))
+    x = np.random.default_rng(3).uniform(1.2, 2.0, (3, single.dim_input))
+    single.save_onnx(tmp_path / "single.onnx", request)
+    onnx.checker.check_model(tmp_path / "single.onnx", full_check=True)
+    session = onnxruntime.InferenceSession(tmp_path / "single.onnx")
+    x32 = x.astype(np.float32)
+    for ours, theirs in zip(single.evaluate(x32, request), session.run(names, {"x": x32}), strict=True):
+        close(theirs, ours, 3e-5)
+    double.save_onnx(tmp_path / "double.onnx", request)
+    found = ReferenceEvaluator(onnx.load(tmp_path / "double.onnx")).run(names, {"x": x})
+    for ours, theirs in zip(double.evaluate(x, request), found, strict=True):
+        close(theirs, ours, 1e-11)
+
+
+def test_other_results_are_not_saved(tmp_path):
+    net = hq.Network(hq.fully_connected([2, 3, 1]), seed=0)
+    with pytest.raises(hq.errors.RequestError, match="value, gradient, hessian and laplacian"):
+        net.save_onnx(tmp_path / "net.onnx", "value,packed")
+    assert not (tmp_path / "net.onnx").exists()
+    net.save_onnx(tmp_path / "net.onnx", "laplacian")
+    assert [o.name for o in onnx.load(tmp_path / "net.onnx").graph.output] == ["laplacian"]

@@ -16,7 +16,7 @@
 use crate::foreign::{distinct_keys, kind};
 use crate::layer::Parts;
 use crate::whole::read_whole;
-use crate::{Architecture, Error, Init, Layer, Network, Real, onnx, write_whole};
+use crate::{Architecture, Error, Init, Layer, Network, Real, Request, onnx, write_whole};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -126,8 +126,9 @@ impl<F: Real> Network<F> {
     }
 
     /// Writes the network as an ONNX model, for any runtime of ONNX: from `x` (n, d) to `y` (n, m), with opset 20, in the
-    /// network's precision, with the weights as initialisers of the same names. The model computes values; where the
-    /// network stops gradients ([`Var::frozen`](crate::Var::frozen)), it does not say so.
+    /// network's precision, with the weights as initialisers of the same names. The model computes values (derivatives:
+    /// [`Network::save_onnx_with`]); where the network stops gradients ([`Var::frozen`](crate::Var::frozen)), it does not
+    /// say so.
     ///
     /// ```
     /// use hessquik::{Activation, Evaluate, Init, Network, fully_connected};
@@ -153,7 +154,35 @@ impl<F: Real> Network<F> {
     /// # Errors
     /// Those of [`Network::save_onnx`], except those of files.
     pub fn to_onnx(&self) -> Result<Vec<u8>, Error> {
-        onnx::exported(self)
+        self.to_onnx_with(&Request::new().value())
+    }
+
+    /// Writes an ONNX model that computes derivatives: outputs `y` (n, m), `gradient` (n, d, m), `hessian` (n, d, d, m)
+    /// and `laplacian` (n, m), those that are asked for, in this order. Derivatives are written out in ordinary
+    /// operators, in forward mode, so that any runtime computes them; where digits cancel in these formulas, errors
+    /// are larger than the engine's.
+    ///
+    /// ```
+    /// use hessquik::{Activation, Init, Network, Request, fully_connected};
+    /// let folder = tempfile::tempdir()?;
+    /// let network = fully_connected::<f64>(&[2, 16, 1], Activation::Tanh, &mut Init::seed(0))?;
+    /// network.save_onnx_with(folder.path().join("net.onnx"), &Request::parse("gradient,laplacian")?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Network::save_onnx`]; [`Error::Request`] for other results, for directions and for combinations of
+    /// outputs.
+    pub fn save_onnx_with(&self, path: impl AsRef<Path>, request: &Request<F>) -> Result<(), Error> {
+        write_whole(path, &self.to_onnx_with(request)?)
+    }
+
+    /// The bytes of an ONNX model that computes derivatives; see [`Network::save_onnx_with`].
+    ///
+    /// # Errors
+    /// Those of [`Network::save_onnx_with`], except those of files.
+    pub fn to_onnx_with(&self, request: &Request<F>) -> Result<Vec<u8>, Error> {
+        onnx::exported(self, request)
     }
 
     /// The bytes of a model file of this network.

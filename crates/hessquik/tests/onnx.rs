@@ -195,9 +195,10 @@ fn exported() -> Vec<(&'static str, Network<f64>)> {
         "power" => Activation::Power { p: 3.0 },
         name => name.parse::<hessquik::ActivationSpec>().unwrap().into(),
     });
+    let cut = Activation::Softplus { beta: 2.0, threshold: 0.5 };
     let mut networks = Vec::new();
-    for act in acts {
-        let name = act.name().to_string().leak();
+    for act in acts.chain([cut]) {
+        let name = format!("{act:?}").leak();
         let scaled = Activation::scaled(0.5, act.clone(), 1.5);
         let layers: Vec<Box<dyn Layer<f64>>> =
             vec![Box::new(Single::new(2, 4, act, init)), Box::new(Single::new(4, 3, scaled, init))];
@@ -220,6 +221,32 @@ fn exported() -> Vec<(&'static str, Network<f64>)> {
         networks.push((name, Network::load(path(name)).unwrap()));
     }
     networks
+}
+
+#[test]
+fn laplacians_are_written_as_well() {
+    for (name, network) in exported() {
+        let x = Array2::from_shape_fn((3, network.dim_input()), |(i, j)| 0.3 + ((3 * i + 7 * j) as f64).sin().abs());
+        let request = Request::new().laplacian();
+        let bytes = network.to_onnx_with(&request).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let again = match Network::<f64>::from_bytes(&bytes) {
+            // of what is piecewise linear: zero, whatever the points
+            Err(e) if e.to_string().contains("does not depend on the input") => {
+                assert!(network.laplacian(&x).unwrap().2.iter().all(|v| *v == 0.0), "{name}");
+                continue;
+            }
+            again => again.unwrap_or_else(|e| panic!("{name}: {e}")),
+        };
+        let (found, wanted) = (again.value(&x).unwrap(), network.evaluate(&x, &request).unwrap().laplacian.unwrap());
+        let most = wanted.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+        let near = found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-11 * most || a.is_nan() && b.is_nan());
+        assert!(near, "{name}: {found:?} in place of {wanted:?}");
+    }
+    let network = hessquik::fully_connected::<f64>(&[2, 3, 1], Activation::Tanh, &mut Init::seed(0)).unwrap();
+    for request in [Request::new(), Request::new().packed(), Request::new().value().directional(2)] {
+        let error = network.to_onnx_with(&request).unwrap_err().to_string();
+        assert!(error.contains("value, gradient, hessian and laplacian"), "{error}");
+    }
 }
 
 #[test]

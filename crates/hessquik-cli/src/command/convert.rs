@@ -5,7 +5,7 @@ use crate::element::Element;
 use crate::failure::Failure;
 use crate::model::{self, Model};
 use crate::output::{Draft, Owner};
-use hessquik::{Layer, Network};
+use hessquik::{Layer, Network, Request};
 use serde_json::json;
 
 /// Reads the network and saves it.
@@ -22,7 +22,16 @@ fn convert<F: Element>(args: &Convert, model: &Model) -> Result<Report, Failure>
     let owner = Owner::new("convert", args.force);
     let mut draft = Draft::create(&args.output, &[], &owner)?;
     let onnx = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
-    draft.fill(if onnx { network.to_onnx()? } else { model::to_bytes(&network, &owner)? })?;
+    draft.fill(match (&args.with, onnx) {
+        (None, true) => network.to_onnx()?,
+        (Some(names), true) => network.to_onnx_with(&Request::parse(names)?.value())?,
+        (None, false) => model::to_bytes(&network, &owner)?,
+        (Some(names), false) => {
+            let message =
+                format!("--with {names}: a model file has no derivatives in it; give -o a name that ends in .onnx");
+            return Err(Failure::Usage(message));
+        }
+    })?;
     let aside = draft.is_stdout();
     draft.finish()?;
     let path = args.output.display().to_string();

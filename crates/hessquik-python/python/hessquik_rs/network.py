@@ -242,10 +242,12 @@ class Network:
         self._engine.save(path)
         claim(path)
 
-    def save_onnx(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Writes the values of the network as an ONNX model, from `x` (n, d) to `y` (n, m), with opset 20.
+    def save_onnx(self, path: str | os.PathLike[str], request: str = "value", *, overwrite: bool = False) -> None:
+        """Writes the network as an ONNX model, from `x` (n, d) to `y` (n, m), with opset 20.
 
-        The weights are initialisers of the same names. Files are replaced only with `overwrite`.
+        With a request such as `"value,gradient,hessian"`, the model also computes `gradient` (n, d, m), `hessian`
+        (n, d, d, m) and `laplacian` (n, m), in ordinary operators; other results are a `RequestError`. The weights are
+        initialisers of the same names. Files are replaced only with `overwrite`.
 
         >>> import tempfile, os
         >>> import numpy as np, hessquik_rs as hq
@@ -258,7 +260,7 @@ class Network:
         """
         if not overwrite and os.path.lexists(path):
             raise FileExistsError(f"{os.fspath(path)!r} exists: pass overwrite=True to replace it")
-        self._engine.save_onnx(path)
+        self._engine.save_onnx(path, request)
 
     @property
     def architecture(self) -> Architecture:

@@ -1,7 +1,8 @@
 //! Networks written as ONNX models: the nodes of a graph, each as a few operators on rows (points, features).
+use super::derivatives::derived;
 use super::write::{Message, array, integer, integers, port, tensor, text};
 use crate::graph::{GraphSpec, NodeSpec, TermSpec};
-use crate::{ActivationSpec, Error, Layer, Network, Real};
+use crate::{ActivationSpec, Error, Layer, Network, Real, Request, softplus_cut};
 use std::f64::consts::LN_2;
 
 /// The version of the operators that are written.
@@ -26,8 +27,8 @@ struct Writer<F> {
 }
 
 /// The bytes of an ONNX model of a network.
-pub(crate) fn model<F: Real>(network: &Network<F>) -> Result<Vec<u8>, Error> {
-    let spec = GraphSpec::of(network)?;
+pub(crate) fn model<F: Real>(network: &Network<F>, request: &Request<F>) -> Result<Vec<u8>, Error> {
+    let (spec, outputs) = derived(GraphSpec::of(network)?, request)?;
     let sizes = spec.sizes()?;
     let mut prefix = "/".to_string();
     while spec.weights.iter().any(|w| w.name.starts_with(&prefix)) {
@@ -37,23 +38,36 @@ pub(crate) fn model<F: Real>(network: &Network<F>) -> Result<Vec<u8>, Error> {
         true => format!("{prefix}{name}"),
         false => name.to_string(),
     };
-    let (x, y) = (free("x"), free("y"));
-    let mut writer = Writer::<F> { nodes: Message::default(), prefix, count: 0, element: std::marker::PhantomData };
+    let x = free("x");
+    let mut writer =
+        Writer::<F> { nodes: Message::default(), prefix: prefix.clone(), count: 0, element: std::marker::PhantomData };
     let mut written: Vec<Written> = Vec::with_capacity(spec.nodes.len());
     for (node, &n) in spec.nodes.iter().zip(&sizes) {
         let node = writer.node(node, n, &written, &spec, &x);
         written.push(node);
     }
-    let output = &written[spec.output];
-    let last = writer.for_all(output, &x);
-    writer.put("Identity", &[&last], &y, &[]);
     let kind = writer.kind();
+    let mut ports = Vec::with_capacity(outputs.len());
+    for output in &outputs {
+        let rows = writer.for_all(&written[output.node], &x);
+        let name = free(output.name);
+        match output.shape.as_slice() {
+            [_] => writer.put("Identity", &[&rows], &name, &[]),
+            shape => {
+                let shape: Vec<i64> = std::iter::once(-1).chain(shape.iter().map(|&n| n as i64)).collect();
+                let shape = writer.ints(&shape);
+                writer.put("Reshape", &[&rows, &shape], &name, &[]);
+            }
+        }
+        ports.push(port(&name, kind, &output.shape));
+    }
     let mut graph = Message { bytes: writer.nodes.bytes }.part(2, "hessquik");
     for (name, w) in network.weights() {
         let raw = bytes(w.iter().copied());
         graph = graph.part(5, tensor(&name, kind, w.shape(), &raw));
     }
-    graph = graph.part(11, port(&x, kind, spec.inputs)).part(12, port(&y, kind, sizes[spec.output]));
+    graph = graph.part(11, port(&x, kind, &[spec.inputs]));
+    graph = ports.iter().fold(graph, |graph, port| graph.part(12, port));
     let opset = Message::default().part(1, "").integer(2, OPSET).bytes;
     let model = Message::default().integer(1, 9).part(2, "hessquik").part(3, env!("CARGO_PKG_VERSION"));
     Ok(model.part(7, graph.bytes).part(8, opset).bytes)
@@ -354,10 +368,17 @@ impl<F: Real> Writer<F> {
                 let sum = self.op("Add", &[&size, &soft]);
                 self.shifted(&sum, -LN_2)
             }
-            A::Softplus { beta, .. } => {
+            A::Softplus { beta, threshold } => {
                 let wide = self.scaled(z, beta);
                 let soft = self.op("Softplus", &[&wide]);
-                self.scaled(&soft, 1.0 / beta)
+                let soft = self.scaled(&soft, 1.0 / beta);
+                match softplus_cut(threshold) {
+                    cut if cut.is_finite() => {
+                        let past = self.shifted(&wide, -cut);
+                        self.branches(&past, z, &soft)
+                    }
+                    _ => soft,
+                }
             }
             A::Power { p } => {
                 let p = self.number(p);

@@ -56,11 +56,11 @@ pub(super) fn tensor(name: &str, kind: i64, shape: &[usize], raw: &[u8]) -> Vec<
     message.integer(2, kind).part(8, name).part(9, raw).bytes
 }
 
-/// An input or output of any number of rows.
-pub(super) fn port(name: &str, kind: i64, cols: usize) -> Vec<u8> {
-    let rows = Message::default().part(2, "n").bytes;
-    let cols = Message::default().integer(1, cols as i64).bytes;
-    let shape = Message::default().part(1, rows).part(1, cols).bytes;
+/// An input or output of any number of points, each of this shape.
+pub(super) fn port(name: &str, kind: i64, shape: &[usize]) -> Vec<u8> {
+    let points = Message::default().part(1, Message::default().part(2, "n").bytes);
+    let with = |m: Message, &n: &usize| m.part(1, Message::default().integer(1, n as i64).bytes);
+    let shape = shape.iter().fold(points, with).bytes;
     let tensor = Message::default().integer(1, kind).part(2, shape).bytes;
     Message::default().part(1, name).part(2, Message::default().part(1, tensor).bytes).bytes
 }
