@@ -89,6 +89,7 @@ mod points;
 mod prepared;
 mod real;
 mod request;
+mod resolve;
 mod result;
 mod schedule;
 mod summary;

@@ -1,7 +1,7 @@
 //! A request resolved once against a network, to be evaluated and pulled back repeatedly.
 use crate::engine::{Call, Stopped};
-use crate::evaluate::{call, check_lent, check_points, chunk, fill_from, loss_gradients, reverse};
 use crate::jet::Contents;
+use crate::resolve::{call, check_lent, check_points, chunk, fill_from, loss_gradients, reverse};
 use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
 use ndarray::{ArrayBase, Data, Ix2};
 use std::fmt;

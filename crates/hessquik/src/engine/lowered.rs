@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::program::Program;
 use super::recent::Recent;
 use super::start::Start;
-use crate::evaluate::resolve;
+use crate::resolve::resolve;
 use crate::{Error, Layer, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

@@ -6,6 +6,7 @@ mod higher;
 mod polarise;
 mod push;
 mod reverse;
+mod second;
 mod step;
 mod sweeps;
 
