@@ -196,6 +196,15 @@ def _leaky_relu(v: Operand, negative_slope: float = 0.01) -> Var:
     return as_var(v).act({"type": "leaky_relu", "slope": negative_slope})
 
 
+@rule("rrelu_with_noise", "rrelu_with_noise_functional")
+def _rrelu(
+    v: Operand, noise: Operand, lower: float = 1.0 / 8.0, upper: float = 1.0 / 3.0, training: bool = False, *_: object
+) -> tuple[Var, Operand]:
+    if training:
+        raise Refused("in training mode it draws slopes at random: use model.eval()")
+    return as_var(v).act({"type": "leaky_relu", "slope": (lower + upper) / 2.0}), noise
+
+
 @rule("elu")
 def _elu(v: Operand, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Var:
     v = as_var(v)
