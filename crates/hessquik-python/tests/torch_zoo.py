@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import torch_zoo_more
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
-from torch_zoo_operations import Conv1d, Conv2d, HyperNetwork, Many, Polar, Recurrent
+from torch_zoo_operations import Conv1d, Conv2d, HyperNetwork, Many, Recurrent
 
 
 def mlp(*widths, act=nn.Tanh):
@@ -411,6 +411,21 @@ class Norms(nn.Module):
 
     def forward(self, x):
         return self.c(self.drop(torch.tanh(self.group(self.b(torch.tanh(self.batch(self.a(x))))))))
+
+
+class Polar(nn.Module):
+    """Polar coordinates, distances to centres, and pooling."""
+
+    def __init__(self):
+        super().__init__()
+        self.centres, self.net = nn.Parameter(torch.randn(4, 2)), mlp(6, 5, 1)
+
+    def forward(self, x):
+        angle, radius = torch.atan2(x[:, 1], x[:, 0]), torch.hypot(x[:, 0], x[:, 1])
+        near = F.avg_pool1d(torch.exp(-torch.cdist(x, self.centres))[:, None], 2, 1).flatten(1)
+        written = torch.zeros(x.shape[0], 3, dtype=x.dtype)
+        written[:, 0], written[:, 1:] = torch.sin(angle), near[:, 1:]
+        return self.net(torch.cat([torch.stack([angle, radius], 1), written, near[:, :1]], 1))
 
 
 ZOO = {

@@ -94,18 +94,3 @@ class Many(nn.Module):
         return torch.cat(
             [a, b[:, :2] * c[:, :2], d.norm(dim=1, keepdim=True), e.amax(1, keepdim=True), e.std(1, keepdim=True)], 1
         )
-
-
-class Polar(nn.Module):
-    """Polar coordinates, distances to centres, and pooling."""
-
-    def __init__(self):
-        super().__init__()
-        self.centres, self.net = nn.Parameter(torch.randn(4, 2)), mlp(6, 5, 1)
-
-    def forward(self, x):
-        angle, radius = torch.atan2(x[:, 1], x[:, 0]), torch.hypot(x[:, 0], x[:, 1])
-        near = F.avg_pool1d(torch.exp(-torch.cdist(x, self.centres))[:, None], 2, 1).flatten(1)
-        written = torch.zeros(x.shape[0], 3, dtype=x.dtype)
-        written[:, 0], written[:, 1:] = torch.sin(angle), near[:, 1:]
-        return self.net(torch.cat([torch.stack([angle, radius], 1), written, near[:, :1]], 1))
