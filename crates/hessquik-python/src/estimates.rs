@@ -10,7 +10,7 @@ use ndarray::{Array2, Ix2};
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// How many directions, from which seed, of which kind, and whether each point has its own.
+/// How many directions, from which seed, of which kind, whether each point has its own, and how many are exact.
 pub struct Draw {
     /// Their number.
     pub directions: usize,
@@ -20,6 +20,8 @@ pub struct Draw {
     pub kind: String,
     /// Whether each point has its own.
     pub per_point: bool,
+    /// How many directions of the Hessian's range are exact.
+    pub sketch: usize,
 }
 
 /// Mean and standard error of what a request asks for, at points `x`.
@@ -52,6 +54,7 @@ pub fn estimate<'py, F: Float>(
         seed: draw.seed,
         kind: draw.kind.parse().map_err(raise)?,
         per_point: draw.per_point,
+        sketch: draw.sketch,
         outputs: request.outputs,
     };
     let model = model.clone();

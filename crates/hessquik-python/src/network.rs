@@ -429,11 +429,11 @@ impl Network {
         py: Python<'py>,
         x: &Bound<'py, PyAny>,
         request: Option<&Bound<'py, PyAny>>,
-        draw: (usize, u64, String, bool),
+        draw: (usize, u64, String, bool, usize),
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let (directions, seed, kind, per_point) = draw;
-        let draw = Draw { directions, seed, kind, per_point };
+        let (directions, seed, kind, per_point, sketch) = draw;
+        let draw = Draw { directions, seed, kind, per_point, sketch };
         with!(self, shared => {
             estimates::estimate(py, &shared.get(), x, Wish::<F>::parse(request, options)?, &draw)
         })

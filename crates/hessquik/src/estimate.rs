@@ -7,6 +7,8 @@
 //! three and more are drawn at random themselves, in proportion to their coefficients (Shi et al., *Stochastic Taylor
 //! derivative estimator*, 2024).
 //!
+//! Where the Hessian has few large eigenvalues, [`Options::sketch`] takes their part of the Laplacian exactly (Hutch++).
+//!
 //! Each direction costs about two evaluations of the network, whatever the number of inputs; an exact Laplacian costs
 //! about one for each input. So estimates pay where inputs are many more than the directions that the standard error,
 //! which falls with the square root of their number, calls for. They are the same for the same seed on every machine, up
@@ -24,6 +26,8 @@
 //! assert!(off.iter().all(|off| off.abs() < 5.0));
 //! # Ok::<(), hessquik::Error>(())
 //! ```
+mod sketch;
+
 use crate::request::Term;
 use crate::{Error, Init, Layer, Network, Prepared, Real, Request, Var};
 use ndarray::{Array2, ArrayBase, ArrayView2, Axis, Data, Ix2, Slice, concatenate, s};
@@ -82,13 +86,17 @@ pub struct Options<F> {
     /// of values and adjoints are then not shared by the directions, and an estimate takes up to three times as long.
     /// Default: `false`.
     pub per_point: bool,
+    /// Of the Laplacian, how many directions of the Hessian's range are exact at each point, found by as many products with
+    /// the Hessian; the random directions estimate what is left. It pays where few eigenvalues of the Hessian are large:
+    /// the standard error is then that of the small ones. Default: 0, all of the trace is estimated.
+    pub sketch: usize,
     /// Output directions, the columns of a matrix (m, q). Default: the outputs themselves.
     pub outputs: Option<Array2<F>>,
 }
 
 impl<F> Default for Options<F> {
     fn default() -> Self {
-        Self { directions: 32, seed: 0, kind: Kind::Rademacher, per_point: false, outputs: None }
+        Self { directions: 32, seed: 0, kind: Kind::Rademacher, per_point: false, sketch: 0, outputs: None }
     }
 }
 
@@ -126,8 +134,8 @@ const MOST: usize = 64;
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for fewer than two directions, for a bilaplacian with Rademacher directions, and for invalid terms
-/// or entries; [`Error::Request`] for terms above the second order with directions per point; and those of
+/// [`Error::Setting`] for fewer than two directions, for a bilaplacian with Rademacher directions, for a sketch of
+/// anything but the Laplacian, and for invalid terms or entries; [`Error::Request`] for terms above the second order with directions per point; and those of
 /// [`Evaluate::evaluate`](crate::Evaluate::evaluate).
 pub fn estimate<F: Real, L: Layer<F> + ?Sized, S: Data<Elem = F>>(
     layer: &L,
@@ -172,6 +180,14 @@ pub fn estimate_while<F: Real, L: Layer<F> + ?Sized, S: Data<Elem = F>>(
         None => Request::new(),
     };
     let run = Run { layer, x, options, request: &request, go_on };
+    if options.sketch > 0 {
+        return match quantity {
+            Quantity::Laplacian => run.sketched(),
+            _ => {
+                Err(Error::setting("the directions of a sketch", options.sketch, "0: only the Laplacian has sketches"))
+            }
+        };
+    }
     let (moments, exact) = match quantity {
         Quantity::Laplacian => (run.directions(&Form::Square)?, None),
         Quantity::Bilaplacian if options.kind == Kind::Rademacher => {

@@ -64,7 +64,7 @@ fn unbiased_with_the_right_standard_error() {
         let wanted = exact(&net, &x, &quantity);
         let (mut sums, mut squares) = (Array2::<f64>::zeros(wanted.dim()), Array2::<f64>::zeros(wanted.dim()));
         for seed in 0..seeds {
-            let options = Options { directions: 200, seed, kind, per_point, outputs: None };
+            let options = Options { directions: 200, seed, kind, per_point, ..Options::default() };
             let Estimate { mean, standard_error } = estimate(&net, &x, &quantity, &options).unwrap();
             assert!(standard_error.iter().all(|&e| e > 0.0));
             let off = (mean - &wanted) / standard_error;
@@ -122,6 +122,58 @@ fn rademacher_is_exact_for_diagonal_hessians() {
         let gaussian = Options { kind: Kind::Gaussian, ..options };
         assert!(estimate(&net, &x, &Quantity::Laplacian, &gaussian).unwrap().standard_error.iter().all(|&e| e > 1e-3));
     }
+}
+
+/// With a sketch the estimate is unbiased, and its standard error is right.
+#[test]
+fn sketches_are_unbiased() {
+    let (net, x) = (network::<f64>(6), points(2, 6));
+    let wanted = exact(&net, &x, &Quantity::Laplacian);
+    for (kind, per_point) in [(Kind::Rademacher, false), (Kind::Gaussian, true)] {
+        let seeds = 60;
+        let (mut sums, mut squares) = (Array2::<f64>::zeros(wanted.dim()), Array2::<f64>::zeros(wanted.dim()));
+        for seed in 0..seeds {
+            let options = Options { directions: 100, seed, kind, per_point, sketch: 2, ..Options::default() };
+            let Estimate { mean, standard_error } = estimate(&net, &x, &Quantity::Laplacian, &options).unwrap();
+            assert!(standard_error.iter().all(|&e| e > 0.0));
+            let off = (mean - &wanted) / standard_error;
+            sums += &off;
+            squares += &(&off * &off);
+        }
+        let n = seeds as f64;
+        let (means, variances) = (sums / n, squares / n);
+        let say = format!("{kind:?}, per point {per_point}: {means:.2} {variances:.2}");
+        assert!(means.iter().all(|m| m.abs() < 4.5 * n.sqrt().recip()), "{say}");
+        assert!(variances.iter().all(|v| (0.45..1.9).contains(v)), "{say}");
+    }
+}
+
+/// The Hessian of a layer of few units has their number of eigenvalues that are not zero: as many directions of a sketch
+/// leave nothing to estimate, and fewer leave what the smaller eigenvalues are.
+#[test]
+fn sketches_are_exact_where_the_rank_is_theirs() {
+    let net = fully_connected::<f64>(&[40, 3, 2], Activation::Tanh, &mut Init::seed(3)).unwrap();
+    let net = Network::new(vec![Box::new(net), Box::new(Single::new(2, 2, Activation::Identity, &mut Init::seed(1)))]);
+    let (net, x) = (net.unwrap(), points::<f64>(5, 40));
+    let u = array![[1.0], [-0.5]];
+    let wanted = net.evaluate(&x, &Request::new().laplacian().outputs(u.clone())).unwrap().laplacian.unwrap();
+    let of = |sketch: usize, per_point: bool| {
+        let options = Options { directions: 4, sketch, per_point, outputs: Some(u.clone()), ..Options::default() };
+        estimate(&net, &x, &Quantity::Laplacian, &options).unwrap()
+    };
+    for per_point in [false, true] {
+        // all of the range, and more than there is of it
+        for sketch in [6, 40, 100] {
+            let found = of(sketch, per_point);
+            assert!((&found.mean - &wanted).iter().all(|e| e.abs() < 1e-13), "{sketch}: {}", &found.mean - &wanted);
+            assert!(found.standard_error.iter().all(|&e| e < 1e-13));
+        }
+        let (none, some) = (of(0, per_point).standard_error, of(2, per_point).standard_error);
+        assert!(none.sum() > 2.0 * some.sum(), "{none} {some}");
+    }
+    let bilaplacian = Options { sketch: 3, kind: Kind::Gaussian, ..Options::default() };
+    let error = estimate(&net, &x, &Quantity::Bilaplacian, &bilaplacian).unwrap_err().to_string();
+    assert!(error.contains("sketch is 3") && error.contains("only the Laplacian"), "{error}");
 }
 
 /// The same numbers for the same seed, in single precision rounded; others for another seed.

@@ -32,6 +32,10 @@ pub struct Estimating {
     /// Draw directions for each point, so that errors at different points are independent
     #[arg(long, requires = "estimate")]
     pub estimate_per_point: bool,
+    /// Take this many directions of the Hessian's range exactly at each point, and estimate the rest: for a Laplacian of
+    /// few large eigenvalues [default: 0]
+    #[arg(long, value_name = "N", requires = "estimate")]
+    pub estimate_sketch: Option<usize>,
 }
 
 fn several(text: &str) -> Result<usize, String> {
@@ -66,6 +70,7 @@ pub fn run<F: Element>(args: &Eval, model: &Model, directions: usize) -> Result<
         seed: drawn.estimate_seed.unwrap_or(0),
         kind: drawn.estimate_kind.unwrap_or(usual),
         per_point: drawn.estimate_per_point,
+        sketch: drawn.estimate_sketch.unwrap_or(0),
         outputs: resolved.request.outputs.clone(),
     };
     if args.grid.plot.is_some() {
@@ -110,7 +115,10 @@ pub fn run<F: Element>(args: &Eval, model: &Model, directions: usize) -> Result<
         "output": path, "tensors": tensors, "points": n, "dim_input": network.dim_input(),
         "dim_output": network.dim_output(), "dtype": F::NAME, "seconds": seconds,
         "largest_standard_error": largest, "not_finite": {&names[0]: odd[0], &names[1]: odd[1]},
-        "estimate": {"directions": options.directions, "seed": options.seed, "kind": kind, "per_point": options.per_point},
+        "estimate": {
+            "directions": options.directions, "seed": options.seed, "kind": kind, "per_point": options.per_point,
+            "sketch": options.sketch,
+        },
     });
     let notes = [model.remarks(), resolved.remarks, points.remarks()].concat();
     Ok(Report::done(text, json).noting(notes).beside(target.is_stdout()))

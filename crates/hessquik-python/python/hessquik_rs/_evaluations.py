@@ -33,9 +33,9 @@ def seed_of(seed: int) -> int:
     return number
 
 
-def _count(count: int) -> int:
+def _count(count: int, least: int = 2) -> int:
     if (number := index(count)) < 0:
-        raise SettingError(f"the number of directions is {count!r}, expected at least 2")
+        raise SettingError(f"the number of directions is {count!r}, expected at least {least}")
     return number
 
 
@@ -271,6 +271,7 @@ class Evaluations:
         seed: int = 0,
         kind: Kind = "rademacher",
         per_point: bool = False,
+        sketch: int = 0,
         operator: ArrayLike | Terms | None = None,
         outputs: ArrayLike | None = None,
     ) -> Estimate:
@@ -279,6 +280,8 @@ class Evaluations:
         * `of`: `"laplacian"`, `"bilaplacian"` (Gaussian directions only), or `"operator"`, with `operator`
         * `directions`: their number, at least 2; `seed`: the same seed gives the same directions
         * `per_point`: whether each point has directions of its own, so that errors at different points are independent
+        * `sketch`: for the Laplacian, how many directions of the Hessian's range are exact at each point; the random
+          ones estimate the rest (Hutch++)
         * `operator`, `outputs` (m, q): as in `evaluate`. Terms of orders 0 and 1 are exact. If there are terms above
           the second order, terms are drawn instead of directions
 
@@ -290,7 +293,7 @@ class Evaluations:
         >>> bool(np.all(np.abs(mean - net.evaluate(x, "laplacian").laplacian) < 5 * standard_error))
         True
         """
-        draw = (_count(directions), seed_of(seed), kind, per_point)
+        draw = (_count(directions), seed_of(seed), kind, per_point, _count(sketch, 0))
         names = None if of is None else (of,)
         return Estimate(*self._engine.estimate(x, names, draw, operator=operator, outputs=outputs))
 

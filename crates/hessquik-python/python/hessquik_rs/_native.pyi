@@ -146,7 +146,7 @@ class Network:
         self,
         x: ArrayLike,
         request: Sequence[str] | None,
-        draw: tuple[int, int, str, bool],
+        draw: tuple[int, int, str, bool, int],
         *,
         operator: ArrayLike | Terms | None = None,
         outputs: ArrayLike | None = None,

@@ -84,10 +84,7 @@ impl<F: Real> Call<F> {
                     Kind::Trace { .. } | Kind::Sum { .. } => true,
                     Kind::Pairs { .. } | Kind::Form { .. } => false,
                 };
-                few && task.job == Job::Curvature
-                    && task.plan.prefix == 0
-                    && task.plan.pivots.is_empty()
-                    && task.start.expand.is_none()
+                few && task.job == Job::Curvature && task.plan.prefix == 0 && task.plan.pivots.is_empty()
             }
             _ => false,
         };
@@ -219,14 +216,22 @@ impl<F: Real> Call<F> {
         let h = fit(&mut space.h, q * kind.rows() * n);
         h.fill(F::zero());
         let [now, next] = &mut space.t;
-        let t = fit(now, self.d * r * n);
-        t.chunks_exact_mut(n).enumerate().for_each(|(i, t)| t.fill(start.entry(i % r, i / r, self.d)));
         for (i, (site, m, scale)) in self.program.stages[..curved].iter().filter_map(plain).enumerate() {
             step();
             let a = fit(&mut space.a, site.p * r * n);
-            for row in 0..r {
-                let t = Mat::new(&now[row * n..], site.n, n, r * n);
-                gemm(false, m.t(), t, &mut a[row * n..], r * n);
+            if i == 0 {
+                // not T_0 times M: other rows may have taken the place of the product
+                let through_m = |entry: usize| start.through_m[entry % r * site.p + entry / r];
+                a.chunks_exact_mut(n).enumerate().for_each(|(entry, a)| a.fill(through_m(entry)));
+                if site.skips() {
+                    let t = fit(now, site.n * r * n);
+                    t.chunks_exact_mut(n).enumerate().for_each(|(i, t)| t.fill(start.entry(i % r, i / r, site.n)));
+                }
+            } else {
+                for row in 0..r {
+                    let t = Mat::new(&now[row * n..], site.n, n, r * n);
+                    gemm(false, m.t(), t, &mut a[row * n..], r * n);
+                }
             }
             let c = &space.c[i];
             for output in 0..q {
