@@ -87,7 +87,7 @@ impl<F: Real> Network<F> {
         if let Some(lowered) = self.lowered.get() {
             return Ok(lowered);
         }
-        let program = F::lower(self)?.with_kept(self.memory.clone(), self.schedules.clone());
+        let program = F::lower(self, self.memory.clone(), self.schedules.clone())?;
         Ok(self.lowered.get_or_init(|| Lowered::new(program)))
     }
 
@@ -251,6 +251,9 @@ impl<F: Real> Layer<F> for Network<F> {
     }
     fn is_network(&self) -> bool {
         true
+    }
+    fn settled(&self) -> bool {
+        self.layers.iter().all(|layer| layer.settled())
     }
     fn architecture(&self) -> Option<Architecture> {
         if self.bare {

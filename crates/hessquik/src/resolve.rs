@@ -1,6 +1,6 @@
 //! Requests resolved against networks, and the arrays of calls: by sweeps over a chain of layers or by the schedule of a
 //! graph, whichever costs less.
-use crate::engine::{Call, Field, GoOn, Program, Schedules};
+use crate::engine::{Call, Field, GoOn, Memory, Program, Schedules};
 use crate::evaluate::{Gradients, Tangent};
 use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, JetMut, JetView, Layer, Real, Request};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(crate) fn program<F: Real, L: Layer<F> + ?Sized>(layer: &L) -> Result<Arc<Program<F>>, Error> {
     match layer.lowered() {
         Some(lowered) => Ok(lowered.program().clone()),
-        None => Ok(Arc::new(Program::lower(layer)?)),
+        None => Ok(Arc::new(Program::lower(layer, Memory::default(), Schedules::default())?)),
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn call<F: Real, L: Layer<F> + ?Sized>(
         Some(lowered) => lowered.call(layer, request, reverse),
         None => Ok(Arc::new(resolve(
             program,
-            &|| Ok(Arc::new(Program::of_graph(layer, Schedules::default())?)),
+            &|| Ok(Arc::new(Program::of_graph(layer, Memory::default(), Schedules::default())?)),
             request,
             reverse,
         )?)),
@@ -89,7 +89,7 @@ pub(crate) fn pushed<F: Real, L: Layer<F> + ?Sized>(
     let program = match layer.lowered() {
         Some(lowered) if lowered.program().graph.is_some() => lowered.program().clone(),
         Some(lowered) => lowered.as_graph(layer)?,
-        None => Arc::new(Program::of_graph(layer, Schedules::default())?),
+        None => Arc::new(Program::of_graph(layer, Memory::default(), Schedules::default())?),
     };
     check_points(&program, &x)?;
     if let Some(rates) = tangent.input.filter(|rates| rates.dim() != x.dim()) {

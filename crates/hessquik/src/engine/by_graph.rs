@@ -51,12 +51,13 @@ impl<F: Real> Call<F> {
         let moves = Moves { points, weights: weights.map(|_| theta.len()) };
         let how = How { reverses: reverse, careful: false, pushed: Some(moves) };
         let plan = Arc::new(Plan::new(graph, request, how)?);
-        let theta: Vec<F> = theta.iter().chain(weights.into_iter().flatten()).copied().collect();
+        let mut both = program.memory.spares.buffer(theta.len() + weights.map_or(0, <[F]>::len));
+        both.iter_mut().zip(theta.iter().chain(weights.into_iter().flatten())).for_each(|(to, &w)| *to = w);
         let program = Program {
-            n_weights: theta.len(),
+            n_weights: both.len(),
             names: program.names.clone(),
             memory: program.memory.clone(),
-            graph: Some((graph.clone(), theta)),
+            graph: Some((graph.clone(), both)),
             ..Program::empty()
         };
         let program = Arc::new(program);
@@ -67,7 +68,7 @@ impl<F: Real> Call<F> {
 
     fn of_plan(program: Arc<Program<F>>, plan: Arc<Plan<F>>, theta: &[F], request: &Request<F>) -> Self {
         let (graph, _) = program.graph.as_ref().expect("a network as a graph");
-        let call = GraphCall::new(plan, theta);
+        let call = GraphCall::new(plan, theta, &program.memory.spares);
         let (d, m) = (graph.dim_input(), graph.dim_output());
         let fields = call.fields();
         let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();

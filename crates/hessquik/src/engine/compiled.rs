@@ -6,7 +6,7 @@ use super::call::Call;
 use super::pullback::{GradientSum, ReverseSpace};
 use super::stop::GoOn;
 use super::tile::Workspace;
-use super::{Program, compose};
+use super::{Memory, Program, Schedules, compose};
 use crate::{Error, Jet, JetMut, Layer, Real, Request};
 use ndarray::ArrayView2;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[allow(missing_docs)] // each is the function of the same name
 #[allow(private_interfaces)] // the module is private, so nobody outside can name or call these
 pub trait Compiled: Sized {
-    fn lower(layer: &dyn Layer<Self>) -> Result<Program<Self>, Error>
+    fn lower(layer: &dyn Layer<Self>, memory: Memory<Self>, schedules: Schedules<Self>) -> Result<Program<Self>, Error>
     where
         Self: Real;
     fn resolve(
@@ -64,8 +64,12 @@ macro_rules! compiled {
     ($($real:ty),*) => {$(
         #[allow(private_interfaces)]
         impl Compiled for $real {
-            fn lower(layer: &dyn Layer<Self>) -> Result<Program<Self>, Error> {
-                Program::lower(layer)
+            fn lower(
+                layer: &dyn Layer<Self>,
+                memory: Memory<Self>,
+                schedules: Schedules<Self>,
+            ) -> Result<Program<Self>, Error> {
+                Program::lower(layer, memory, schedules)
             }
             fn resolve(
                 program: Arc<Program<Self>>,

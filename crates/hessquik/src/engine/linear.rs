@@ -3,19 +3,25 @@ use super::gemm::{Mat, gemm};
 use super::kernels::copy_rows;
 use super::packed::Packed;
 use super::product::{Onto, Product, Right};
+use super::tape::{Buffer, Spares};
 use crate::Real;
 use crate::layer::{Linear, Piece};
 use ndarray::{ArrayD, ArrayView2, Axis};
 use std::ops::Range;
+use std::sync::OnceLock;
 
-/// The few weights of one layer: name, where each stands in the flat vector of all weights, and its array.
+/// The few weights of one layer: name, where each stands in the flat vector of all weights, and its array; and memory for
+/// what is made of them.
 #[derive(Debug)]
-pub(crate) struct Known<'a, F>(pub Vec<(&'a str, usize, &'a ArrayD<F>)>);
+pub(crate) struct Known<'a, F> {
+    pub list: Vec<(&'a str, usize, &'a ArrayD<F>)>,
+    pub spares: &'a Spares<F>,
+}
 
 impl<'a, F> Known<'a, F> {
     /// Where the weight of this name stands, and its array.
     pub fn find(&self, wanted: &str) -> Result<(usize, &'a ArrayD<F>), String> {
-        let found = self.0.iter().find(|(name, ..)| *name == wanted);
+        let found = self.list.iter().find(|(name, ..)| *name == wanted);
         found.map(|&(_, theta, array)| (theta, array)).ok_or_else(|| format!("no weight is named {wanted:?}"))
     }
 }
@@ -41,15 +47,17 @@ pub(crate) struct Block<F> {
     col: usize,
     rows: usize,
     cols: usize,
-    data: Vec<F>,
-    /// The block and its transpose, as products want them.
-    packed: Option<[Packed<F>; 2]>,
+    data: Buffer<F>,
+    /// The block and its transpose, as products want them, made when they first do.
+    packed: [OnceLock<Packed<F>>; 2],
+    /// Whether products do without dot products, whose sums are in another order.
+    in_order: bool,
     sources: Vec<Source<F>>,
 }
 
 impl<F: Real> Block<F> {
-    fn new((row, col): (usize, usize), (rows, cols): (usize, usize), data: Vec<F>, sources: Vec<Source<F>>) -> Self {
-        Self { row, col, rows, cols, data, packed: None, sources }
+    fn new((row, col): (usize, usize), (rows, cols): (usize, usize), data: Buffer<F>, sources: Vec<Source<F>>) -> Self {
+        Self { row, col, rows, cols, data, packed: Default::default(), in_order: false, sources }
     }
 
     fn matrix(&self) -> Mat<'_, F> {
@@ -58,7 +66,14 @@ impl<F: Real> Block<F> {
 
     /// `c = onto + x A`, or `onto + x A^T`; by the first rows of `A` alone where `x` has no more columns.
     fn product(&self, transposed: bool, x: Mat<F>, onto: Onto<F>, c: &mut [F], stride: usize) {
-        let packed = &self.packed.as_ref().expect("packed when lowered")[usize::from(transposed)];
+        let packed = self.packed[usize::from(transposed)].get_or_init(|| {
+            let matrix = if transposed { self.matrix().t() } else { self.matrix() };
+            let mut packed = Packed::new(matrix, self.data.home());
+            if self.in_order {
+                packed.sum_in_order();
+            }
+            packed
+        });
         let cols = if transposed { self.rows } else { self.cols };
         Product { a: x, b: Right::Packed(packed, 0), cols, onto, c, stride }.run();
     }
@@ -139,7 +154,8 @@ impl<F: Real> Lin<F> {
                     copies.push(Copy { from, to, len, scale });
                 }
                 Piece::Constant { matrix, row, col } => {
-                    blocks.push(Block::new((*row, *col), matrix.dim(), entries(matrix.view()), vec![]));
+                    let data = entries(matrix.view(), known.spares);
+                    blocks.push(Block::new((*row, *col), matrix.dim(), data, vec![]));
                 }
                 Piece::Weight { name, row, col, transposed, nonnegative } => {
                     let (theta, array) = known.find(name)?;
@@ -148,10 +164,10 @@ impl<F: Real> Lin<F> {
                     let slope = nonnegative.then(|| matrix.iter().map(|&w| positive(w)[1]).collect());
                     let matrix = if *transposed { matrix.reversed_axes() } else { matrix };
                     let (rows, cols) = matrix.dim();
-                    let data = match nonnegative {
-                        true => matrix.iter().map(|&w| positive(w)[0]).collect(),
-                        false => entries(matrix),
-                    };
+                    let mut data = entries(matrix, known.spares);
+                    if *nonnegative {
+                        data.iter_mut().for_each(|w| *w = positive(*w)[0]);
+                    }
                     let source = Source { theta, row: 0, rows, cols, transposed: *transposed, slope };
                     blocks.push(Block::new((*row, *col), (rows, cols), data, vec![source]));
                 }
@@ -163,10 +179,7 @@ impl<F: Real> Lin<F> {
                 return Err(format!("a ({r}, {c}) block at ({}, {}) leaves a ({rows}, {cols}) map", b.row, b.col));
             }
         }
-        let mut blocks = stack(blocks);
-        for b in &mut blocks {
-            b.packed = Some([Packed::new(b.matrix()), Packed::new(b.matrix().t())]);
-        }
+        let blocks = stack(blocks, known.spares);
         let mut lin = Self { rows, cols, blocks, copies, covered: [false; 2], written: vec![] };
         lin.covered = [false, true].map(|of_rows| coverage(&lin, of_rows).iter().all(|&count| count == 1));
         let mut col = 0;
@@ -186,7 +199,7 @@ impl<F: Real> Lin<F> {
 
     /// Leaves products of few columns to the kernels that sum row by row.
     pub fn sum_in_order(&mut self) {
-        self.blocks.iter_mut().filter_map(|block| block.packed.as_mut()).flatten().for_each(Packed::sum_in_order);
+        self.blocks.iter_mut().for_each(|block| block.in_order = true);
     }
 
     /// The matrix (rows, cols) if the map is one dense block.
@@ -408,12 +421,14 @@ fn as_matrix<F: Real>(array: &ArrayD<F>) -> Option<ArrayView2<'_, F>> {
 }
 
 /// All entries, row by row; in one piece where they lie so.
-fn entries<F: Real>(matrix: ArrayView2<F>) -> Vec<F> {
-    matrix.as_standard_layout().as_slice().expect("the standard layout").to_vec()
+fn entries<F: Real>(matrix: ArrayView2<F>, spares: &Spares<F>) -> Buffer<F> {
+    let mut data = spares.buffer(matrix.len());
+    data.copy_from_slice(matrix.as_standard_layout().as_slice().expect("the standard layout"));
+    data
 }
 
 /// Joins blocks that stand on top of each other into one, so that one product serves both.
-fn stack<F: Real>(mut blocks: Vec<Block<F>>) -> Vec<Block<F>> {
+fn stack<F: Real>(mut blocks: Vec<Block<F>>, spares: &Spares<F>) -> Vec<Block<F>> {
     blocks.sort_by_key(|b| (b.col, b.cols, b.row));
     let mut out: Vec<Block<F>> = Vec::new();
     for b in blocks {
@@ -421,7 +436,11 @@ fn stack<F: Real>(mut blocks: Vec<Block<F>>) -> Vec<Block<F>> {
             Some(top) if (top.col, top.cols) == (b.col, b.cols) && top.row + top.rows == b.row => {
                 let below = top.rows;
                 top.sources.extend(b.sources.into_iter().map(|s| Source { row: s.row + below, ..s }));
-                top.data.extend(b.data);
+                let mut data = spares.buffer(top.data.len() + b.data.len());
+                let (first, second) = data.split_at_mut(top.data.len());
+                first.copy_from_slice(&top.data);
+                second.copy_from_slice(&b.data);
+                top.data = data;
                 top.rows += b.rows;
             }
             _ => out.push(b),

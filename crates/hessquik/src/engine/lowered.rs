@@ -41,7 +41,8 @@ impl<F: Real> Lowered<F> {
     /// The network as a graph.
     pub(crate) fn as_graph<L: Layer<F> + ?Sized>(&self, layer: &L) -> Result<Arc<Program<F>>, Error> {
         if self.graph.get().is_none() {
-            let program = Arc::new(Program::of_graph(layer, self.program.schedules.clone())?);
+            let program =
+                Arc::new(Program::of_graph(layer, self.program.memory.apart(), self.program.schedules.clone())?);
             return Ok(self.graph.get_or_init(|| program).clone());
         }
         Ok(self.graph.get().expect("looked at above").clone())

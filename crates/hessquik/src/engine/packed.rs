@@ -1,7 +1,8 @@
 //! The right factor of products, in panels: packed once, it comes in whole vectors along its rows.
 
 use super::gemm::Mat;
-use super::tape::{Buffer, fit};
+use super::memory::LINE;
+use super::tape::{Buffer, Spares, fit};
 use crate::Real;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -109,9 +110,12 @@ fn copy_columns<S: Simd, F: Real>(simd: S, from: &Mat<F>, first: usize, to: &mut
 }
 
 impl<F: Real> Packed<F> {
-    /// A matrix of weights.
-    pub fn new(b: Mat<F>) -> Self {
-        let pack = Pack { parts: &[b], front: 0, memory: Buffer::default(), half: false };
+    /// A matrix of weights, in memory of these spares.
+    pub fn new(b: Mat<F>, spares: Option<&Spares<F>>) -> Self {
+        // the most that a vector may be padded to
+        let len = b.rows * b.cols.next_multiple_of(LINE / size_of::<F>());
+        let memory = spares.map_or_else(Buffer::default, |spares| spares.buffer(len));
+        let pack = Pack { parts: &[b], front: 0, memory, half: false };
         let packed = Arch::new().dispatch(pack);
         // a broadcast and a vector operation for each row of b, or a vector operation for each vector of rows and a sum
         let narrow = b.cols * (b.rows / packed.lanes + 8) < b.rows;

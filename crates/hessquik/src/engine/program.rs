@@ -1,6 +1,7 @@
 //! A network lowered to a list of stages, each in the one form or a smooth map.
 use super::linear::{Cover, Known, Lin, cover};
 use super::schedules::Schedules;
+use super::tape::{Buffer, Spares};
 use super::tile::Workspace;
 use crate::graph::Graph;
 use crate::layer::{Form, Parts, Piece, Shift};
@@ -75,7 +76,18 @@ impl<F: Real> Stage<F> {
 
 /// Working memory that no thread uses now, kept for the next call; that of a network outlives its weights.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory<F>(Arc<Mutex<Vec<Workspace<F>>>>);
+pub(crate) struct Memory<F> {
+    spaces: Arc<Mutex<Vec<Workspace<F>>>>,
+    /// Of what was made of weights that have changed.
+    pub spares: Spares<F>,
+}
+
+impl<F> Memory<F> {
+    /// The same spares, and working memory of its own: for the same weights in another form.
+    pub fn apart(&self) -> Self {
+        Self { spaces: Arc::default(), spares: self.spares.clone() }
+    }
+}
 
 /// Working memory on loan from a [`Program`].
 pub(crate) struct Space<'a, F: Real> {
@@ -90,7 +102,7 @@ impl<F: Real> Drop for Space<'_, F> {
             return;
         }
         let space = std::mem::take(&mut self.space);
-        self.program.memory.0.lock().unwrap_or_else(PoisonError::into_inner).push(space);
+        self.program.memory.spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
     }
 }
 
@@ -109,7 +121,7 @@ pub struct Program<F> {
     /// Whether samples, not features, go side by side where a request allows it.
     pub(crate) narrow: bool,
     /// The same network as a graph, with its weights: instead of the stages, where a layer is its forward pass.
-    pub(crate) graph: Option<(Arc<Graph<F>>, Vec<F>)>,
+    pub(crate) graph: Option<(Arc<Graph<F>>, Buffer<F>)>,
 }
 
 /// What lowering met.
@@ -136,11 +148,17 @@ impl<F: Real> Program<F> {
         }
     }
 
-    /// Flattens nested networks and puts the weights into the one form.
-    pub(crate) fn lower<L: Layer<F> + ?Sized>(layer: &L) -> Result<Self, Error> {
-        let mut program = Self::empty();
-        if program.push(layer, "")? == Met::Forward {
-            return Self::of_graph(layer, Schedules::default());
+    /// Flattens nested networks and puts the weights into the one form; `schedules` are those that the network keeps when
+    /// its weights change, as is the memory.
+    pub(crate) fn lower<L: Layer<F> + ?Sized>(
+        layer: &L,
+        memory: Memory<F>,
+        schedules: Schedules<F>,
+    ) -> Result<Self, Error> {
+        let mut program = Self { memory, schedules, ..Self::empty() };
+        if program.schedules.forward() || program.push(layer, "")? == Met::Forward {
+            program.schedules.is_forward();
+            return Self::of_graph(layer, program.memory, program.schedules);
         }
         if program.stages.is_empty() {
             return Err(Error::EmptyNetwork);
@@ -157,20 +175,26 @@ impl<F: Real> Program<F> {
         Ok(program)
     }
 
-    /// With the memory and the schedules that a network keeps when its weights change.
-    pub(crate) fn with_kept(mut self, memory: Memory<F>, schedules: Schedules<F>) -> Self {
-        if let Some((graph, _)) = &mut self.graph {
-            *graph = schedules.graph(graph.clone());
-        }
-        Self { memory, schedules, ..self }
-    }
-
     /// A network as its graph, whatever its layers are.
-    pub(crate) fn of_graph<L: Layer<F> + ?Sized>(layer: &L, schedules: Schedules<F>) -> Result<Self, Error> {
-        let graph = schedules.graph(Arc::new(Graph::of(layer)?));
-        let theta: Vec<F> = layer.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect();
+    pub(crate) fn of_graph<L: Layer<F> + ?Sized>(
+        layer: &L,
+        memory: Memory<F>,
+        schedules: Schedules<F>,
+    ) -> Result<Self, Error> {
+        let weights = layer.weights();
+        let graph = schedules.graph(layer, &weights)?;
+        let mut theta = memory.spares.buffer(weights.iter().map(|(_, w)| w.len()).sum());
+        let mut rest = &mut theta[..];
+        for (_, w) in &weights {
+            let (to, after) = rest.split_at_mut(w.len());
+            match w.as_slice() {
+                Some(w) => to.copy_from_slice(w),
+                None => to.iter_mut().zip(w.iter()).for_each(|(to, &w)| *to = w),
+            }
+            rest = after;
+        }
         let (n_weights, names) = (theta.len(), vec![layer.name()]);
-        Ok(Self { n_weights, names, schedules, graph: Some((graph, theta)), ..Self::empty() })
+        Ok(Self { n_weights, names, memory, schedules, graph: Some((graph, theta)), ..Self::empty() })
     }
 
     fn push<L: Layer<F> + ?Sized>(&mut self, layer: &L, position: &str) -> Result<Met, Error> {
@@ -255,9 +279,9 @@ impl<F: Real> Program<F> {
         })?;
         let weights = layer.weights();
         complete(form, &weights).map_err(error)?;
-        let mut known = Known(Vec::with_capacity(weights.len()));
+        let mut known = Known { list: Vec::with_capacity(weights.len()), spares: &self.memory.spares };
         for (name, array) in &weights {
-            known.0.push((name, self.n_weights, *array));
+            known.list.push((name, self.n_weights, *array));
             self.n_weights += array.len();
         }
         let shift = |shift: &Shift<F>, len: usize| -> Result<(Option<Vec<F>>, Option<usize>), String> {
@@ -286,7 +310,7 @@ impl<F: Real> Program<F> {
     /// Working memory, that of an earlier call if there is one; it goes back when the result is dropped.
     pub(crate) fn space(&self) -> Space<'_, F> {
         // a thread that panicked has left the list as it was
-        let kept = self.memory.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.memory.spaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Space { program: self, space: kept.unwrap_or_default() }
     }
 

@@ -3,7 +3,8 @@ use super::lowered::LARGEST;
 use super::recent::Recent;
 use crate::execute::{How, Plan};
 use crate::graph::Graph;
-use crate::{Error, Real, Request};
+use crate::{Error, Layer, Real, Request};
+use ndarray::ArrayD;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The schedules of a network, shared by its copies.
@@ -20,6 +21,10 @@ impl<F> Default for Schedules<F> {
 struct Kept<F> {
     /// The graph of the plans.
     graph: Option<Arc<Graph<F>>>,
+    /// The shapes of the weights of a network whose forward pass is settled: its graph depends on them alone.
+    settled: Option<Vec<Vec<usize>>>,
+    /// Whether the network has no other form.
+    forward: bool,
     plans: Recent<F, Arc<Plan<F>>>,
     /// Whether a schedule is worth taking instead of sweeps over the layers.
     verdicts: Recent<F, bool>,
@@ -27,7 +32,7 @@ struct Kept<F> {
 
 impl<F> Kept<F> {
     fn of(graph: Option<Arc<Graph<F>>>) -> Self {
-        Self { graph, plans: Recent::default(), verdicts: Recent::default() }
+        Self { graph, settled: None, forward: false, plans: Recent::default(), verdicts: Recent::default() }
     }
 }
 
@@ -37,14 +42,44 @@ impl<F: Real> Schedules<F> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This graph, or the one before if that is the same: then its schedules hold.
-    pub fn graph(&self, graph: Arc<Graph<F>>) -> Arc<Graph<F>> {
-        let mut kept = self.lock();
-        if let Some(known) = kept.graph.as_ref().filter(|known| known.same(&graph)) {
-            return known.clone();
+    /// The graph of this network, traced unless it is known to be that before: then its schedules hold.
+    pub fn graph<L: Layer<F> + ?Sized>(
+        &self,
+        layer: &L,
+        weights: &[(String, &ArrayD<F>)],
+    ) -> Result<Arc<Graph<F>>, Error> {
+        let shapes = || weights.iter().map(|(_, w)| w.shape());
+        {
+            let kept = self.lock();
+            if let (Some(graph), Some(settled)) = (&kept.graph, &kept.settled)
+                && shapes().eq(settled.iter().map(|shape| &shape[..]))
+            {
+                return Ok(graph.clone());
+            }
         }
-        *kept = Kept::of(Some(graph.clone()));
-        graph
+        let graph = Arc::new(Graph::of(layer)?);
+        let settled = layer.settled().then(|| shapes().map(<[usize]>::to_vec).collect());
+        let mut kept = self.lock();
+        let graph = match kept.graph.as_ref().filter(|known| known.same(&graph)) {
+            Some(known) => known.clone(),
+            None => {
+                *kept = Kept { forward: kept.forward, ..Kept::of(Some(graph.clone())) };
+                graph
+            }
+        };
+        kept.settled = settled;
+        Ok(graph)
+    }
+
+    /// Whether the network is known to have no other form than its graph, whatever its weights are.
+    pub fn forward(&self) -> bool {
+        let kept = self.lock();
+        kept.forward && kept.settled.is_some()
+    }
+
+    /// Notes that it has none.
+    pub fn is_forward(&self) {
+        self.lock().forward = true;
     }
 
     /// The schedule of a request, compiled unless it is kept.

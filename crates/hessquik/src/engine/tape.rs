@@ -3,6 +3,7 @@ use super::memory::{LINE, prefer_large};
 use crate::Real;
 use ndarray::{Array3, ArrayView2, ArrayView3};
 use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Working memory that grows as needed and starts on a cache line: vectors that straddle two lines cost twice.
 #[derive(Debug, Default)]
@@ -10,6 +11,88 @@ pub(crate) struct Buffer<F> {
     data: Vec<F>,
     start: usize,
     len: usize,
+    /// Where the memory goes when nobody needs it.
+    home: Option<Spares<F>>,
+}
+
+impl<F> Drop for Buffer<F> {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.give(std::mem::take(&mut self.data));
+        }
+    }
+}
+
+impl<F> Buffer<F> {
+    /// Where the memory goes.
+    pub fn home(&self) -> Option<&Spares<F>> {
+        self.home.as_ref()
+    }
+}
+
+/// Memory that held what a network made of its weights, for what it makes of the next: memory new from the system costs
+/// more than to fill it.
+#[derive(Debug)]
+pub(crate) struct Spares<F>(Arc<Mutex<Spare<F>>>);
+
+#[derive(Debug)]
+struct Spare<F> {
+    list: Vec<Vec<F>>,
+    /// Entries on loan, and the most that ever were: no more are kept.
+    lent: usize,
+    most: usize,
+}
+
+impl<F> Clone for Spares<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<F> Default for Spares<F> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Spare { list: Vec::new(), lent: 0, most: 0 })))
+    }
+}
+
+impl<F> Spares<F> {
+    fn lock(&self) -> MutexGuard<'_, Spare<F>> {
+        // nothing that runs under the lock leaves the list half changed
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, data: Vec<F>) {
+        let mut spare = self.lock();
+        spare.lent = spare.lent.saturating_sub(data.len());
+        if spare.list.iter().map(Vec::len).sum::<usize>() + data.len() <= spare.most {
+            spare.list.push(data);
+        }
+    }
+}
+
+impl<F: Real> Spares<F> {
+    /// A buffer of `len` entries; what is in them is not defined.
+    pub fn buffer(&self, len: usize) -> Buffer<F> {
+        /// Below, the allocator has memory at hand.
+        const FEW: usize = 1 << 10;
+        let mut buffer = Buffer::default();
+        if len >= FEW {
+            let mut spare = self.lock();
+            let wanted = len + LINE / size_of::<F>();
+            let fits = |data: &Vec<F>| (wanted..=wanted + wanted / 8).contains(&data.len());
+            if let Some(at) = spare.list.iter().position(fits) {
+                buffer.data = spare.list.swap_remove(at);
+                buffer.settle(len);
+            } else {
+                enlarge(&mut buffer, len);
+            }
+            spare.lent += buffer.data.len();
+            spare.most = spare.most.max(spare.lent);
+            buffer.home = Some(self.clone());
+        }
+        fit(&mut buffer, len);
+        buffer
+    }
 }
 
 impl<F> Deref for Buffer<F> {
@@ -41,9 +124,16 @@ fn enlarge<F: Real>(buffer: &mut Buffer<F>, len: usize) {
     let spare = LINE / size_of::<F>();
     buffer.data = vec![F::zero(); len + spare];
     prefer_large(&mut buffer.data);
-    // a machine that cannot say gets an unaligned buffer, which is slower and as right
-    buffer.start = buffer.data.as_ptr().align_offset(LINE).min(spare);
-    buffer.len = len;
+    buffer.settle(len);
+}
+
+impl<F: Real> Buffer<F> {
+    /// Starts `len` entries on a cache line.
+    fn settle(&mut self, len: usize) {
+        // a machine that cannot say gets an unaligned buffer, which is slower and as right
+        self.start = self.data.as_ptr().align_offset(LINE).min(LINE / size_of::<F>());
+        self.len = len;
+    }
 }
 
 /// At least `len` of what is kept from call to call; there may be more of another call.

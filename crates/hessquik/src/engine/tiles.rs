@@ -89,14 +89,14 @@ impl<F: Real> Call<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Program;
+    use crate::engine::{Memory, Program, Schedules};
     use crate::{Activation, Init, Request, fully_connected};
     use std::sync::Arc;
 
     fn call<F: Real>(width: usize, depth: usize, reverse: bool) -> Call<F> {
         let sizes: Vec<usize> = [2].into_iter().chain(std::iter::repeat_n(width, depth)).chain([1]).collect();
         let network = fully_connected::<F>(&sizes, Activation::Tanh, &mut Init::seed(0)).unwrap();
-        let program = Arc::new(Program::lower(&network).unwrap());
+        let program = Arc::new(Program::lower(&network, Memory::default(), Schedules::default()).unwrap());
         Call::new(program, &Request::new().value().gradient().laplacian(), reverse, false).unwrap()
     }
 

@@ -5,7 +5,7 @@
 //! `tr H = tr(Q H Q^T) + tr((1 - P) H (1 - P))` with `P = Q^T Q`: the first trace is exact, and the second is estimated
 //! from random directions of which P is taken away.
 use super::{BLOCK, Estimate, Moments, Run, draw};
-use crate::{Error, Evaluate, Init, Layer, Network, PointDirections, Prepared, Real, Request};
+use crate::{Error, Init, Layer, Network, PointDirections, Prepared, Real, Request};
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Slice, s};
 
 impl<F: Real, L: Layer<F> + ?Sized> Run<'_, F, L> {

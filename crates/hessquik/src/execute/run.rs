@@ -2,7 +2,7 @@
 use super::lanes::{self, Memory, Scratch};
 use super::memory::{Live, allocate};
 use crate::engine::kernels::lanes as vector;
-use crate::engine::tape::{Buffer as Aligned, fit};
+use crate::engine::tape::{Buffer as Aligned, Spares, fit};
 use crate::graph::Graph;
 use crate::result::Field;
 use crate::schedule::{self, Buffer, Id, List, Moves, Op, Reading, Source, Step, compile, push, reverse};
@@ -235,20 +235,23 @@ impl<F: Real> Plan<F> {
 }
 
 impl<F: Real> GraphCall<F> {
-    /// Binds a plan to weights: what is the same for all samples is computed.
-    pub fn new(plan: Arc<Plan<F>>, theta: &[F]) -> Self {
-        let mut fixed = Aligned::default();
-        let own = fit(&mut fixed, plan.fixed);
-        own.fill(F::zero());
+    /// Binds a plan to weights, in memory of these spares: what is the same for all samples is computed.
+    pub fn new(plan: Arc<Plan<F>>, theta: &[F], spares: &Spares<F>) -> Self {
+        let mut fixed = spares.buffer(plan.fixed);
+        let own = &mut fixed[..];
         for (buffer, &at) in plan.buffers.iter().zip(&plan.offsets).filter(|(b, _)| b.shared) {
             let to = |len: usize| at..at + len;
             match &buffer.source {
                 Source::Weight(from) => own[to(buffer.len())].copy_from_slice(&theta[*from..from + buffer.len()]),
                 Source::Literal(numbers) => own[to(buffer.len())].copy_from_slice(numbers),
                 Source::Units(units) => {
+                    own[to(buffer.len())].fill(F::zero());
                     units.iter().enumerate().for_each(|(row, &i)| own[at + i * buffer.rows + row] = F::one());
                 }
-                Source::Steps | Source::Points | Source::Given => {}
+                // of what tiles add to, and what follows from that, nothing is here
+                Source::Steps | Source::Points | Source::Given => {
+                    own.get_mut(to(buffer.len())).into_iter().for_each(|own| own.fill(F::zero()));
+                }
             }
         }
         let mut scratch = Scratch::default();

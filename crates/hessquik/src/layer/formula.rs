@@ -211,6 +211,9 @@ impl<S: Recipe + Clone + 'static, F: Real> Layer<F> for Formula<S, F> {
         });
         inside.chain(self.weights.list_mut()).collect()
     }
+    fn settled(&self) -> bool {
+        self.inside.iter().all(|(_, layer)| layer.settled())
+    }
     fn forward_pass(&self, u: Var<F>) -> Var<F> {
         self.recipe.forward(u, &self.inside)
     }

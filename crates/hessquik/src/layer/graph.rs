@@ -60,6 +60,9 @@ impl<F: Real> Layer<F> for GraphLayer<F> {
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.weights.list_mut()
     }
+    fn settled(&self) -> bool {
+        true
+    }
     fn forward_pass(&self, u: Var<F>) -> Var<F> {
         u.replay(&self.spec, &self.sizes)
     }

@@ -64,6 +64,9 @@ impl<F: Real> Layer<F> for Icnn<F> {
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.weights.list_mut()
     }
+    fn settled(&self) -> bool {
+        true
+    }
     fn parts(&self) -> Parts<'_, F> {
         let (n, d, p) = (self.in_features.unwrap_or(0), self.input_dim, self.out_features);
         let k = Linear::zero().weight("K", n, 0);

@@ -175,6 +175,12 @@ pub trait Layer<F: Real>: LayerClone<F> + Debug + Send + Sync {
     fn is_network(&self) -> bool {
         false
     }
+
+    /// Whether the forward pass is the same whatever the weights are, so that it need not be traced again when these change.
+    #[doc(hidden)]
+    fn settled(&self) -> bool {
+        false
+    }
 }
 
 /// Cloning of boxed layers; implemented for every layer that is `Clone`.

@@ -47,6 +47,9 @@ impl<F: Real> Layer<F> for Quadratic<F> {
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.weights.list_mut()
     }
+    fn settled(&self) -> bool {
+        true
+    }
     fn parts(&self) -> Parts<'_, F> {
         Parts::Form(
             Form::new(self.in_features, self.rank, 1)

@@ -53,6 +53,9 @@ impl<F: Real> Layer<F> for QuadraticIcnn<F> {
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.weights.list_mut()
     }
+    fn settled(&self) -> bool {
+        true
+    }
     fn parts(&self) -> Parts<'_, F> {
         let n = self.in_features.unwrap_or(0);
         let v = Linear::zero().weight("v", n, 0);

@@ -54,6 +54,9 @@ impl<F: Real> Layer<F> for Resnet<F> {
         self.weights.list_mut()
     }
     // ANCHOR: parts
+    fn settled(&self) -> bool {
+        true
+    }
     fn parts(&self) -> Parts<'_, F> {
         let form = Form::new(self.width, self.width, self.width)
             .m(Linear::zero().weight("layer.K", 0, 0))

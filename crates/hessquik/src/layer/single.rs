@@ -52,6 +52,9 @@ impl<F: Real> Layer<F> for Single<F> {
     fn weights_mut(&mut self) -> Vec<(String, &mut ArrayD<F>)> {
         self.weights.list_mut()
     }
+    fn settled(&self) -> bool {
+        true
+    }
     fn parts(&self) -> Parts<'_, F> {
         let form = Form::new(self.in_features, self.out_features, self.out_features)
             .m(Linear::zero().weight("K", 0, 0))

@@ -262,6 +262,9 @@ macro_rules! smooth_layer {
             fn dim_output(&self) -> usize {
                 SmoothMap::<F>::dim_output(self)
             }
+            fn settled(&self) -> bool {
+                true
+            }
             fn parts(&self) -> Parts<'_, F> {
                 Parts::Smooth(Arc::new(self.clone()))
             }

@@ -12,7 +12,7 @@ fn right_for<F: Real>(tolerance: f64) {
                     let a = Mat::new(&numbers[3..], rows, inner, inner + 1);
                     let a = if transposed { Mat::new(&numbers, inner, rows, rows + 2).t() } else { a };
                     let b = &numbers[100..];
-                    let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3));
+                    let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3), None);
                     let right = if packed { Right::Packed(&of_b, 0) } else { Right::Rows(b, cols + 3) };
                     let stride = cols + 1;
                     let mut c = numbers[7..][..rows * stride].to_vec();
@@ -45,7 +45,7 @@ fn deep_right_for<F: Real>(tolerance: f64) {
     let numbers: Vec<F> = (0..140_000).map(|i| F::of(((i * 37 + 11) % 101) as f64 / 50.0 - 1.0)).collect();
     for (rows, inner, cols) in [(6, 192, 192), (7, 300, 200), (131, 193, 256), (253, 200, 259), (127, 257, 321)] {
         let (x, b, onto) = (&numbers[3..], &numbers[100..], &numbers[50..]);
-        let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3));
+        let of_b = Packed::new(Mat::new(b, inner, cols, cols + 3), None);
         for onto in [Onto::Zero, Onto::Itself, Onto::Row(onto)] {
             let before = numbers[7..][..rows * (cols + 1)].to_vec();
             let mut c = before.clone();
