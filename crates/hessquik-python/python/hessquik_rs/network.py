@@ -16,7 +16,8 @@ from hessquik_rs import _native
 from hessquik_rs._along import Along, check_request, of_points, options_along
 from hessquik_rs._arrays import flat_rates
 from hessquik_rs._files import check_replaceable, claim, is_model, release
-from hessquik_rs._state_dict import State, chain
+from hessquik_rs._state_dict import State
+from hessquik_rs._state_dict import network as network_of
 from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
 from hessquik_rs.architecture import Activation, Architecture, as_json
@@ -188,7 +189,7 @@ class Network:
         """The network of linear layers whose weights are in a state dictionary, as of `torch.nn.Sequential`.
 
         * `state`: weights (outputs, inputs) and biases (outputs) by name, in order of the layers; or a file of them,
-          `.pt`, `.safetensors` or `.npz`
+          `.pt` (which is read without PyTorch), `.safetensors` or `.npz`
         * `act`: the activation between layers, or one for each layer but the last; a state dictionary does not say it
         * `last`: the activation after the last layer
         * `dtype`: that of the weights unless given
@@ -201,8 +202,7 @@ class Network:
         >>> hq.Network.from_state_dict(state, act="tanh")
         Network(2 -> 1, 64 weights, float64)
         """
-        layers, weights, own = chain(state, act, last)
-        return cls._with(layers, weights, own if dtype is None else dtype)
+        return cls._of(network_of(state, act, last, None if dtype is None else _dtype(dtype)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:
