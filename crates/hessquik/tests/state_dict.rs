@@ -1,7 +1,7 @@
 //! State dictionaries: values against those of the modules that they came from, what is refused, and any bytes at all.
 //! `state_dict/make.py` writes the files with PyTorch.
 use hessquik::{
-    Activation, ActivationSpec, Activations, Error, Evaluate, Layer, Network, StateDict, StateDictError, is_state_dict,
+    Activation, ActivationSpec, Activations, Error, Evaluate, Network, StateDict, StateDictError, is_state_dict,
 };
 use ndarray::{Array2, array};
 use std::path::{Path, PathBuf};
