@@ -338,8 +338,8 @@ fn decode<F: Real>(bytes: &[u8], folder: Option<&Path>) -> Result<Network<F>, St
     let contents = Contents::parse(bytes)?;
     let json = contents.architecture().ok_or(
         "the metadata has no key \"architecture\", so that only weights can be read from this file; if these are linear \
-         layers one after another, name their activations: hessquik convert FILE -o model.safetensors --act tanh, or \
-         Network::load_state_dict",
+         layers one after another, name their activations: hessquik convert FILE -o model.safetensors --act tanh, \
+         Network::load_state_dict in Rust, or Network.from_state_dict in Python",
     )?;
     let architecture = Architecture::from_json(json).map_err(|e| e.to_string())?;
     // sizes are checked, and found in the file, before anything of these sizes is made

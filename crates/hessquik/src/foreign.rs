@@ -10,8 +10,8 @@ const FROM_TORCH: &str = "in Python, safetensors.torch.save_file(f.state_dict(),
 
 /// What makes a model file of weights of linear layers.
 #[cfg(feature = "files")]
-const CONVERT: &str = "hessquik convert FILE -o model.safetensors --act tanh, or Network::load_state_dict, makes a network \
-                       of a state dictionary of linear layers";
+const CONVERT: &str = "hessquik convert FILE -o model.safetensors --act tanh (Network::load_state_dict in Rust, \
+                       Network.from_state_dict in Python) makes a network of a state dictionary of linear layers";
 
 /// What a file is that should be a model file, and how to make a model file of it; `None` if nothing is known of it.
 #[cfg(feature = "files")]

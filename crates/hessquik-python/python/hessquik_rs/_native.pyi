@@ -24,9 +24,7 @@ def xla_handlers() -> list[int]:
 def xla_forget(texts: Sequence[str]) -> None:
     """Frees the networks that are kept for these specs."""
 
-def network_of_state_dict(
-    entries: Sequence[tuple[str, Array]], layers: str, same: bool, dtype: str | None
-) -> Network:
+def network_of_state_dict(entries: Sequence[tuple[str, Array]], layers: str, same: bool, dtype: str | None) -> Network:
     """The network of linear layers with these weights; `layers` has the activations."""
 
 def load_state_dict(path: str | PathLike[str], layers: str, same: bool, dtype: str | None) -> Network:

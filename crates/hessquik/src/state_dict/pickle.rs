@@ -32,7 +32,8 @@ pub(super) enum Value {
         elements: &'static str,
         len: u64,
     },
-    Tensor(Tensor),
+    // in a box: most values are small, and there may be millions of them
+    Tensor(Box<Tensor>),
     /// Something that a checkpoint may have beside weights.
     Aside,
 }
@@ -411,7 +412,7 @@ impl<'a> Machine<'a> {
         if shape.len() != strides.len() {
             return Err(wrong());
         }
-        Ok(Value::Tensor(Tensor { storage: *storage, elements, offset, shape, strides, negative }))
+        Ok(Value::Tensor(Box::new(Tensor { storage: *storage, elements, offset, shape, strides, negative })))
     }
 
     /// Whether the settings of a tensor, of which no others are known, give it the other sign.
