@@ -297,7 +297,8 @@ impl<F: Real> Network<F> {
         if acts.len() != wanted {
             return Err(StateDictError::Activations { found: acts.len(), wanted }.into());
         }
-        let (mut layers, mut arrays): (Vec<Box<dyn Layer<F>>>, Vec<ArrayD<F>>) = Default::default();
+        let mut layers: Vec<Box<dyn Layer<F>>> = Vec::new();
+        let mut arrays: Vec<ArrayD<F>> = Vec::new();
         for (layer, act) in chain.iter().zip(acts.into_iter().chain([last])) {
             let Some(weight) = layer.weight else { continue };
             let (outputs, inputs) = layer.widths();
