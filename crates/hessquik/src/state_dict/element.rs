@@ -19,7 +19,6 @@ pub(crate) fn bfloat(bits: u16) -> f64 {
 
 /// A floating-point type.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg(feature = "files")]
 pub(super) enum Element {
     F16,
     BF16,
@@ -27,7 +26,6 @@ pub(super) enum Element {
     F64,
 }
 
-#[cfg(feature = "files")]
 impl Element {
     /// Bytes of a number.
     pub fn size(self) -> usize {

@@ -1,4 +1,5 @@
 //! Networks out of state dictionaries: weights of linear layers by name, with nothing of what comes between them.
+#[cfg(feature = "files")]
 pub(crate) mod element;
 mod error;
 #[cfg(feature = "torch")]
