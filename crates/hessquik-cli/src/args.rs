@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::output::Format as OutputFormat;
 use crate::points::source::Format;
 use crate::request::Wish;
+use crate::state::Chain;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rayon::ThreadPool;
 use std::path::PathBuf;
@@ -273,19 +274,27 @@ pub struct New {
     pub force: bool,
 }
 
-/// Write a model as another kind of file: an ONNX model as .safetensors, or back as .onnx
+/// Write a model as another kind of file: an ONNX model or a state dictionary as .safetensors, or back as .onnx
 #[derive(Args, Debug)]
 #[command(after_help = "\
 An ONNX model has one input (n, d) and one output (n, m), maps each point by itself, and has opset 11 or newer.
 
+A state dictionary has the weights of linear layers one after another by name, as torch.save(model.state_dict(), ...) or \
+safetensors write them, or .npz; it does not say the activations, which --act names. Nothing in a file is executed.
+
 Examples:
   hessquik convert model.onnx -o model.safetensors
+  hessquik convert weights.pt -o model.safetensors --act tanh
+  hessquik convert weights.safetensors -o model.safetensors --act sin,silu --last sigmoid
   hessquik convert model.safetensors --dtype f32 -o small.safetensors
   hessquik convert model.safetensors -o model.onnx
   hessquik convert model.safetensors -o jets.onnx --with gradient,hessian")]
 pub struct Convert {
-    /// The model, a .safetensors or .onnx file; - for standard input
+    /// The model, a .safetensors or .onnx file, or a state dictionary, a .safetensors, .pt, .pth or .npz file; - for standard
+    /// input
     pub model: PathBuf,
+    #[command(flatten)]
+    pub chain: Chain,
     /// Precision of the weights; that of the model by default
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,

@@ -115,6 +115,11 @@ impl Stored {
         fits
     }
 
+    /// Whether these are floating-point numbers.
+    pub fn is_float(self) -> bool {
+        matches!(self.kind, 'f' | 'V')
+    }
+
     /// Whether these are raw bytes, which are taken for bfloat16.
     pub fn is_raw(self) -> bool {
         self.kind == 'V'

@@ -11,6 +11,7 @@ mod points;
 mod progress;
 mod request;
 mod results;
+mod state;
 
 use args::{Arguments, Command};
 use clap::Parser;

@@ -3,7 +3,8 @@ use crate::args::Dtype;
 use crate::failure::Failure;
 use crate::output::owner::{CHECKSUM, KEY, Owner, checksum};
 use crate::points::source;
-use hessquik::{Error, Network, Real};
+use crate::state;
+use hessquik::{Error, Network, Real, StateDict};
 use std::path::{Path, PathBuf};
 
 /// The bytes of a model file.
@@ -35,13 +36,35 @@ impl Model {
         asked.map_or_else(of_weights, Ok)
     }
 
+    /// Whether this is not a model but a state dictionary.
+    pub fn is_state_dict(&self) -> bool {
+        hessquik::is_state_dict(&self.bytes)
+    }
+
+    /// The state dictionary.
+    pub fn state_dict(&self) -> Result<StateDict, Failure> {
+        state::read(&self.path, &self.bytes)
+    }
+
+    /// How to make a model of a state dictionary of linear layers.
+    pub fn advice(&self) -> Option<String> {
+        if self.is_state_dict() { state::described(&self.path, &self.bytes) } else { None }
+    }
+
+    /// Refuses a state dictionary.
+    fn check_model(&self) -> Result<(), Failure> {
+        self.advice().map_or(Ok(()), |message| Err(Failure::file(&self.path, message)))
+    }
+
     /// The type of the weights.
     pub fn dtype(&self) -> Result<&'static str, Failure> {
+        self.check_model()?;
         hessquik::weights_dtype_of_bytes(&self.bytes).map_err(|message| Failure::file(&self.path, message))
     }
 
     /// The network.
     pub fn network<F: Real>(&self) -> Result<Network<F>, Failure> {
+        self.check_model()?;
         Network::from_bytes_of(&self.path, &self.bytes).map_err(|error| match error {
             Error::File { message, .. } => Failure::file(&self.path, message),
             other => other.into(),

@@ -1,5 +1,5 @@
 //! Every error of the library as a named Python exception of `hessquik_rs.errors`.
-use hessquik::Error;
+use hessquik::{Error, StateDictError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -49,6 +49,14 @@ pub fn raise(error: Error) -> PyErr {
         Error::OutOfMemory { .. } => "OutOfMemoryError",
         Error::File { .. } => "ModelFileError",
         Error::Architecture(_) => "ArchitectureError",
+        Error::StateDict(error) => match error {
+            StateDictError::Empty | StateDictError::Inputs { .. } | StateDictError::Bias { .. } => "ShapeError",
+            StateDictError::Elements { .. } => "DtypeError",
+            StateDictError::NotLinear { .. } | StateDictError::NotATensor { .. } | StateDictError::NoWeight { .. } => {
+                "OperationError"
+            }
+            _ => "SettingError",
+        },
         Error::Io { path, source } => {
             let (number, path) = (source.raw_os_error().unwrap_or(0), path.display().to_string());
             let missing = source.kind() == std::io::ErrorKind::NotFound;

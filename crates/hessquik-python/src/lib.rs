@@ -10,6 +10,7 @@ mod network;
 mod pool;
 mod results;
 mod settings;
+mod state_dict;
 mod tangents;
 mod torch;
 mod watch;
@@ -25,6 +26,8 @@ mod _native {
     use crate::network::Network;
     #[pymodule_export]
     use crate::pool::{fail, num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::state_dict::{load_state_dict, network_of_state_dict};
     #[pymodule_export]
     use crate::torch::TorchNetwork;
     #[pymodule_export]

@@ -161,17 +161,11 @@ impl Network {
             None => "float64",
             Some(dtype) => dtype,
         };
-        Ok(Self(match stored {
-            "float32" => {
-                let network = hessquik::Network::<f32>::from_bytes_of(&path, &bytes).map_err(of_file)?;
-                Precision::F32(Shared::new(fitting(network)?))
-            }
-            "float64" => {
-                let network = hessquik::Network::from_bytes_of(&path, &bytes).map_err(of_file)?;
-                Precision::F64(Shared::new(network))
-            }
-            other => return Err(errors::dtype("the network", other, "float32 or float64")),
-        }))
+        match stored {
+            "float32" => Self::single(hessquik::Network::from_bytes_of(&path, &bytes).map_err(of_file)?),
+            "float64" => Ok(Self::double(hessquik::Network::from_bytes_of(&path, &bytes).map_err(of_file)?)),
+            other => Err(errors::dtype("the network", other, "float32 or float64")),
+        }
     }
 
     fn save(&self, path: PathBuf) -> PyResult<()> {
@@ -466,6 +460,18 @@ impl Network {
 
     fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.copy()
+    }
+}
+
+impl Network {
+    /// This network, in double precision.
+    pub fn double(network: hessquik::Network<f64>) -> Self {
+        Self(Precision::F64(Shared::new(network)))
+    }
+
+    /// This network, in single precision, which must hold its settings.
+    pub fn single(network: hessquik::Network<f32>) -> PyResult<Self> {
+        Ok(Self(Precision::F32(Shared::new(fitting(network)?))))
     }
 }
 

@@ -115,3 +115,65 @@ def test_masks_and_negative_bits():
     assert weight.is_neg()
     net = hq.Network.from_state_dict({"0.weight": weight}, act="tanh")
     assert all((w == -1).all() for name, w in net.weights().items() if name.endswith("K"))
+
+
+def test_files_are_read_without_pytorch(tmp_path, monkeypatch):
+    model = sequential(2, 4, 1)
+    torch.save({"model": model.state_dict(), "epoch": 3}, tmp_path / "model.pth")
+    torch.save(model.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    # PyTorch reads its old files itself
+    same(hq.Network.from_state_dict(tmp_path / "old.pt", act="tanh"), model, 2)
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    net = hq.Network.from_state_dict(tmp_path / "model.pth", act="tanh")
+    with pytest.raises(errors.ModelFileError, match="before version 1.6"):
+        hq.Network.from_state_dict(tmp_path / "old.pt", act="tanh")
+    monkeypatch.undo()
+    same(net, model, 2)
+
+
+class Trap:
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path, capsys):
+    torch.save({"0.weight": torch.ones(1, 2), "x": Trap()}, tmp_path / "trap.pt")
+    torch.save(sequential(2, 1), tmp_path / "module.pt")
+    for name, found in ("trap", r"print"), ("module", "torch.nn.modules.container.Sequential"):
+        with pytest.raises(errors.ModelFileError, match=f"{found}.*nothing in a file is executed.*state_dict"):
+            hq.Network.from_state_dict(tmp_path / f"{name}.pt", act="tanh")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_in_files(tmp_path, dtype):
+    from safetensors.torch import save_file
+
+    model = sequential(2, 4, 1).to(dtype)
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    for name in ("model.safetensors", "model.pt"):
+        net = hq.Network.from_state_dict(tmp_path / name, act="tanh")
+        assert net.dtype == np.float32
+        same(hq.Network.from_state_dict(tmp_path / name, act="tanh", dtype="float64"), model.double(), 2)
+        model = model.to(dtype)
+
+
+def test_files_without_an_order(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a.weight": torch.ones(2, 2), "b.weight": torch.eye(2)}, tmp_path / "two.safetensors")
+    with pytest.raises(errors.SettingError, match="a,b or b,a"):
+        hq.Network.from_state_dict(tmp_path / "two.safetensors", act="tanh")
+    with pytest.raises(errors.MissingFileError):
+        hq.Network.from_state_dict(tmp_path / "missing.pt", act="tanh")
+
+
+def test_activations_with_settings_and_unknown_ones():
+    state = {"0.weight": np.ones((3, 2)), "1.weight": np.ones((1, 3))}
+    net = hq.Network.from_state_dict(state, act=[hq.softplus(2.0)], last=hq.softplus(3.0))
+    assert [layer["act"]["beta"] for layer in net.architecture["layers"]] == [2.0, 3.0]
+    with pytest.raises(errors.ArchitectureError, match="tahn"):
+        hq.Network.from_state_dict(state, act="tahn")
+    with pytest.raises(errors.SettingError, match="found 0 activations, expected 1"):
+        hq.Network.from_state_dict(state, act=[])

@@ -1,4 +1,5 @@
 //! The one error type of the library: every variant names what was found and what was expected.
+use crate::StateDictError;
 use std::path::PathBuf;
 
 /// Everything that can go wrong, with the shapes, names and sizes that were found and expected.
@@ -130,6 +131,10 @@ pub enum Error {
     /// A description of an architecture is not valid.
     #[error("architecture: {0}")]
     Architecture(String),
+
+    /// A state dictionary does not become a network.
+    #[error(transparent)]
+    StateDict(#[from] StateDictError),
 }
 
 impl Error {

@@ -336,9 +336,11 @@ fn decode<F: Real>(bytes: &[u8], folder: Option<&Path>) -> Result<Network<F>, St
         return onnx::network(bytes, folder);
     }
     let contents = Contents::parse(bytes)?;
-    let json = contents.metadata.metadata().as_ref().and_then(|m| m.get(ARCHITECTURE));
-    let json =
-        json.ok_or("the metadata has no key \"architecture\", so that only weights can be read from this file")?;
+    let json = contents.architecture().ok_or(
+        "the metadata has no key \"architecture\", so that only weights can be read from this file; if these are linear \
+         layers one after another, name their activations: hessquik convert FILE -o model.safetensors --act tanh, \
+         Network::load_state_dict in Rust, or Network.from_state_dict in Python",
+    )?;
     let architecture = Architecture::from_json(json).map_err(|e| e.to_string())?;
     // sizes are checked, and found in the file, before anything of these sizes is made
     architecture.check().map_err(|e| e.to_string())?;
@@ -349,13 +351,14 @@ fn decode<F: Real>(bytes: &[u8], folder: Option<&Path>) -> Result<Network<F>, St
 }
 
 /// A safetensors file whose header is true to its data.
-struct Contents<'a> {
-    metadata: Metadata,
-    data: &'a [u8],
+pub(crate) struct Contents<'a> {
+    pub metadata: Metadata,
+    pub data: &'a [u8],
 }
 
 impl<'a> Contents<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+    /// The header, checked.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         let (size, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| {
             let hint = kind(bytes).map_or_else(String::new, |kind| format!("; {kind}"));
             format!("not a safetensors file: it has fewer than 8 bytes{hint}")
@@ -379,6 +382,11 @@ impl<'a> Contents<'a> {
             ));
         }
         Ok(Self { metadata, data })
+    }
+
+    /// The description of the network.
+    pub fn architecture(&self) -> Option<&str> {
+        self.metadata.metadata().as_ref()?.get(ARCHITECTURE).map(String::as_str)
     }
 
     /// The tensors that are weights, by the names of weights.

@@ -8,6 +8,11 @@ use std::fmt;
 const FROM_TORCH: &str = "in Python, safetensors.torch.save_file(f.state_dict(), \"model.safetensors\", \
                           metadata={\"architecture\": json}) writes a model file";
 
+/// What makes a model file of weights of linear layers.
+#[cfg(feature = "files")]
+const CONVERT: &str = "hessquik convert FILE -o model.safetensors --act tanh (Network::load_state_dict in Rust, \
+                       Network.from_state_dict in Python) makes a network of a state dictionary of linear layers";
+
 /// What a file is that should be a model file, and how to make a model file of it; `None` if nothing is known of it.
 #[cfg(feature = "files")]
 pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
@@ -15,9 +20,16 @@ pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
     let found = if bytes.is_empty() {
         "the file is empty".into()
     } else if starts(b"PK\x03\x04") {
-        format!("this is a zip archive, such as a PyTorch checkpoint (.pt, .pth) or .npz; {FROM_TORCH}")
+        format!(
+            "this is a zip archive, such as a PyTorch state dictionary or checkpoint (.pt, .pth) or .npz; {CONVERT}; of \
+             hessQuik's networks, {FROM_TORCH}"
+        )
     } else if matches!(bytes, [0x80, 2..=5, ..]) {
-        format!("this is a Python pickle, such as a PyTorch checkpoint (.pt, .pth); {FROM_TORCH}")
+        format!(
+            "this is a Python pickle, such as a checkpoint (.pt, .pth) of PyTorch before version 1.6; save it again with a \
+             newer PyTorch: torch.save(torch.load(\"weights.pt\", weights_only=True), \"new.pt\"); of hessQuik's \
+             networks, {FROM_TORCH}"
+        )
     } else if starts(b"\x93NUMPY") {
         "this is a .npy array".into()
     } else if starts(b"\x1f\x8b") {

@@ -55,6 +55,7 @@
 //! | feature | default | what it is for |
 //! |---|---|---|
 //! | `files` | yes | model files and ONNX: `Network::load` and `Network::save`, and files that are written whole |
+//! | `torch` | no | state dictionaries in PyTorch's own files (`.pt`, `.pth`): `StateDict::load` |
 //! | `rayon` | yes | tiles of points on all cores; without it, evaluation runs on the thread that calls |
 //!
 //! Arrays are those of the crate [`ndarray`], which is exported too.
@@ -92,6 +93,7 @@ mod request;
 mod resolve;
 mod result;
 mod schedule;
+mod state_dict;
 mod summary;
 #[cfg(feature = "files")]
 mod whole;
@@ -120,6 +122,9 @@ pub use prepared::Prepared;
 pub use real::Real;
 pub use request::{IntoAxes, Mode, Request};
 pub use result::Field;
+#[cfg(feature = "files")]
+pub use state_dict::is_state_dict;
+pub use state_dict::{Activations, LinearLayer, StateDict, StateDictError};
 pub use summary::{LayerSummary, WeightSummary};
 #[cfg(feature = "files")]
 pub use whole::{WholeFile, follow, inherit, missing_folder, write_whole};

@@ -317,7 +317,7 @@ impl Binary {
 }
 
 /// The bytes of numbers of this shape, which must be addressable.
-fn bytes_of(path: &Path, shape: &[usize], size: usize) -> Result<u64, Failure> {
+pub fn bytes_of(path: &Path, shape: &[usize], size: usize) -> Result<u64, Failure> {
     let product = |n: usize, len: &usize| n.checked_mul(*len).filter(|n| isize::try_from(*n).is_ok());
     // no array may have such axes, even if one of them is empty
     let addressed = shape.iter().filter(|len| **len > 0).try_fold(1, product);

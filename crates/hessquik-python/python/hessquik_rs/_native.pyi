@@ -24,6 +24,12 @@ def xla_handlers() -> list[int]:
 def xla_forget(texts: Sequence[str]) -> None:
     """Frees the networks that are kept for these specs."""
 
+def network_of_state_dict(entries: Sequence[tuple[str, Array]], layers: str, same: bool, dtype: str | None) -> Network:
+    """The network of linear layers with these weights; `layers` has the activations."""
+
+def load_state_dict(path: str | PathLike[str], layers: str, same: bool, dtype: str | None) -> Network:
+    """The network of linear layers whose weights are in a file."""
+
 @final
 class Network:
     def __new__(cls, architecture: str, dtype: str = "float64", seed: int | None = None) -> Network: ...

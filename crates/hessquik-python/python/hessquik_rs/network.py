@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from hessquik_rs import _native
 from hessquik_rs._evaluations import Evaluations, seed_of
 from hessquik_rs._files import check_replaceable, claim, is_model, release
-from hessquik_rs._state_dict import State, chain
+from hessquik_rs._state_dict import State
+from hessquik_rs._state_dict import network as network_of
 from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
 from hessquik_rs.architecture import Activation, Architecture, as_json
@@ -167,7 +168,7 @@ class Network(Evaluations):
         """The network of linear layers whose weights are in a state dictionary, as of `torch.nn.Sequential`.
 
         * `state`: weights (outputs, inputs) and biases (outputs) by name, in order of the layers; or a file of them,
-          `.pt`, `.safetensors` or `.npz`
+          `.pt` (which is read without PyTorch), `.safetensors` or `.npz`
         * `act`: the activation between layers, or one for each layer but the last; a state dictionary does not say it
         * `last`: the activation after the last layer
         * `dtype`: that of the weights unless given
@@ -180,8 +181,7 @@ class Network(Evaluations):
         >>> hq.Network.from_state_dict(state, act="tanh")
         Network(2 -> 1, 64 weights, float64)
         """
-        layers, weights, own = chain(state, act, last)
-        return cls._with(layers, weights, own if dtype is None else dtype)
+        return cls._of(network_of(state, act, last, None if dtype is None else _dtype(dtype)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], dtype: DTypeLike | None = None) -> Network:

@@ -120,6 +120,11 @@ impl<'a> Call<'a> {
         self.attribute(name).map(|a| a.floats.iter().map(decimal).collect())
     }
 
+    pub fn texts(&self, name: &str) -> Option<Vec<String>> {
+        let text = |t: &&[u8]| String::from_utf8_lossy(t).into_owned();
+        self.attribute(name).map(|a| a.texts.iter().map(text).collect())
+    }
+
     pub fn tensor(&self, name: &str) -> Option<&super::model::Tensor<'a>> {
         self.attribute(name)?.tensor.as_ref()
     }

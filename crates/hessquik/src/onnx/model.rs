@@ -75,6 +75,7 @@ pub(super) struct Attribute<'a> {
     pub graph: Option<Graph<'a>>,
     pub floats: Vec<f32>,
     pub integers: Vec<i64>,
+    pub texts: Vec<&'a [u8]>,
     /// In a function: the setting of its caller that this one is.
     pub refers: &'a str,
 }
@@ -219,6 +220,7 @@ impl<'a> Attribute<'a> {
                 6 => attribute.graph = Some(Graph::read(wire.bytes()?, depth + 1, budget)?),
                 7 => wire.floats(&mut attribute.floats)?,
                 8 => wire.integers(&mut attribute.integers)?,
+                9 => attribute.texts.push(wire.bytes()?),
                 20 => kind = wire.integer()?,
                 21 => attribute.refers = wire.text()?,
                 _ => {}

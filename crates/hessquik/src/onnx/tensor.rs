@@ -1,6 +1,7 @@
 //! Arrays of an ONNX file as numbers in double precision.
 use super::model::Tensor;
 use super::value::Element;
+use crate::state_dict::element::{bfloat, half};
 use ndarray::{ArrayD, IxDyn};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -40,22 +41,6 @@ fn described(kind: i64) -> Result<(i64, &'static str, usize, Element), String> {
         };
         format!("elements are of type {kind} ({name}), expected float, double, float16, bfloat16, bool or integers")
     })
-}
-
-/// Half precision: a sign, 5 bits of exponent, 10 of fraction.
-fn half(bits: u16) -> f64 {
-    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 31, f64::from(bits & 1023));
-    let size = match exponent {
-        0 => fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        e => (1.0 + fraction / 1024.0) * 2f64.powi(i32::from(e) - 15),
-    };
-    if sign == 1 { -size } else { size }
-}
-
-fn bfloat(bits: u16) -> f64 {
-    f64::from(f32::from_bits(u32::from(bits) << 16))
 }
 
 /// The numbers of bytes in little-endian order.

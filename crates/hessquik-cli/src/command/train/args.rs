@@ -201,7 +201,7 @@ pub struct NetworkOptions {
     /// Step h of the residual layers
     #[arg(long, value_name = "H", default_value_t = 0.5)]
     pub step: f64,
-    #[arg(long, value_name = "NAME[:SETTING=X,...]", default_value = "tanh", value_parser = activation, help = activations())]
+    #[arg(long, value_name = "NAME[:SETTING=X,...]", default_value = "tanh", value_parser = crate::state::spec, help = activations())]
     pub activation: ActivationSpec,
 }
 
@@ -217,11 +217,6 @@ fn activations() -> String {
         })
         .collect();
     format!("Activation of the residual layers and the single layer: {}", names.join(", "))
-}
-
-/// An activation of the library by name, `antitanh` by hessQuik's, too.
-fn activation(text: &str) -> Result<ActivationSpec, hessquik::Error> {
-    if text == "antitanh" { Ok(ActivationSpec::AntiTanh) } else { text.parse() }
 }
 
 /// How it is trained.

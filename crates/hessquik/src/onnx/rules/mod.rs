@@ -8,6 +8,7 @@ mod index;
 mod norms;
 mod pairs;
 mod products;
+mod recurrent;
 mod shapes;
 mod sums;
 
@@ -27,6 +28,7 @@ pub(super) fn rule(domain: &str, op: &str) -> Option<Rule> {
             .or_else(|| products::rule(op))
             .or_else(|| conv::rule(op))
             .or_else(|| norms::rule(op))
+            .or_else(|| recurrent::rule(op))
             .or_else(|| constants::rule(op)),
         "ai.onnx.ml" if op == "Scaler" => Some(norms::scaler),
         "com.microsoft" if op == "Gelu" => Some(entries::exact_gelu),
