@@ -90,7 +90,7 @@ mod prepared;
 mod real;
 mod request;
 mod result;
-mod schedule;
+pub mod schedule;
 mod summary;
 #[cfg(feature = "files")]
 mod whole;
