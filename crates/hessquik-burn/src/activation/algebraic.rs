@@ -107,7 +107,7 @@ fn product(z: &Numbers, n: u32) -> Option<Numbers> {
         1 => Some(z.clone()),
         _ => {
             let square = product(z, n / 2).expect("a factor").square();
-            Some(if n % 2 == 0 { square } else { square * z.clone() })
+            Some(if n.is_multiple_of(2) { square } else { square * z.clone() })
         }
     }
 }

@@ -82,7 +82,7 @@ impl<'a> Machine<'a> {
         };
         Ok(match &self.buffers[id].source {
             Source::Points => self.x.clone().unsqueeze_dim(1),
-            Source::Weight(from) => self.theta.clone().narrow(0, *from, n * rows).reshape([1, n, rows]).swap_dims(1, 2),
+            Source::Weight(from) => turned_rows(self.theta.clone().narrow(0, *from, n * rows).reshape([1, n, rows])),
             Source::Literal(numbers) => turned(&|at| numbers[at]),
             Source::Units(units) => turned(&|at| if units[at % rows] == at / rows { 1.0 } else { 0.0 }),
             // what no step has written yet
@@ -116,7 +116,7 @@ impl<'a> Machine<'a> {
             Op::Times { rows: Some(list), .. } | Op::Product { rows: Some(list), .. } if list.is_empty() => {
                 Ok(zeros([1, 1, n], self.x))
             }
-            Op::Move { x, c, blocks, rows } => self.moved(out, *x, *c, (blocks.as_deref(), rows.as_deref())),
+            Op::Move { x, c, blocks, rows } => self.moved([out, *x], *c, blocks.as_deref(), rows.as_deref()),
             Op::Add { s } => Ok(zeros([1, 1, n], self.x) + *s),
             Op::Act { z, act, order } => Ok(self.act(*z, act, &[*order])?.remove(0)),
             Op::Pick { place, x, z, len, inner } => self.picked(*place, *x, *z, [*len, *inner]),
@@ -152,10 +152,10 @@ impl<'a> Machine<'a> {
 
     fn moved(
         &mut self,
-        out: Id,
-        x: Id,
+        [out, x]: [Id; 2],
         c: f64,
-        (blocks, rows): (Option<&[Block]>, Option<&[(usize, usize)]>),
+        blocks: Option<&[Block]>,
+        rows: Option<&[(usize, usize)]>,
     ) -> Result<Tensor<3>, Error> {
         let mut y = self.get(x)?;
         if let Some(blocks) = blocks {
@@ -254,7 +254,7 @@ impl<'a> Machine<'a> {
         let all = self.get(reading.from)?;
         let samples = all.dims()[0];
         // places count features first
-        let all = all.swap_dims(1, 2).reshape([samples, n * rows]);
+        let all = turned_rows(all).reshape([samples, n * rows]);
         let places = &reading.places;
         if places.is_empty() {
             return Ok(zeros([self.x.dims()[0], 0], self.x));
@@ -268,6 +268,12 @@ impl<'a> Machine<'a> {
         };
         Ok(if samples == self.x.dims()[0] { all } else { all.expand([self.x.dims()[0], places.len()]) })
     }
+}
+
+/// Rows and features changed over; what has one of either is the same in memory.
+fn turned_rows(x: Tensor<3>) -> Tensor<3> {
+    let [samples, rows, n] = x.dims();
+    if rows == 1 || n == 1 { x.reshape([samples, n, rows]) } else { x.swap_dims(1, 2) }
 }
 
 /// The same numbers, which gradients do not pass.

@@ -72,10 +72,9 @@ pub(crate) fn jets(
     if !on_gpu(x) {
         return None;
     }
-    let Some(rows) = rows(request, d) else { return None };
-    let Some(forms) = forms() else { return None };
-    let formulas: Option<Vec<_>> = forms.iter().map(|f| Formula::of(&f.act)).collect();
-    let Some(formulas) = formulas else { return None };
+    let rows = rows(request, d)?;
+    let forms = forms()?;
+    let formulas = forms.iter().map(|f| Formula::of(&f.act)).collect::<Option<Vec<_>>>()?;
     let mut all = start(x, rows, request.directions.as_ref());
     for (form, (formula, numbers)) in forms.iter().zip(formulas) {
         all = through(form, Layer { rows, formula, numbers, step: None }, all);
