@@ -3,6 +3,7 @@
 mod algebraic;
 mod curves;
 mod exponential;
+mod known;
 mod pieces;
 #[cfg(test)]
 mod tests;
@@ -12,8 +13,8 @@ pub(crate) use pieces::Bend;
 pub(crate) use pieces::{ERFC, FAR, FAR_SQUARE};
 
 use crate::Error;
-use burn::tensor::Tensor;
 use hessquik::Activation;
+use known::known;
 use pieces::{Numbers, level};
 
 /// `act` and its derivatives up to `order` at `z`.
@@ -28,30 +29,8 @@ pub(crate) fn jet(act: &Activation, z: Numbers, order: usize) -> Result<Vec<Numb
     if !z.is_tracked() {
         return derivatives(act, z, order);
     }
-    let z0 = z.clone().inner();
-    let rows = derivatives(act, z0.clone(), order + 1)?;
-    // f(z0) + f'(z0) (z - z0): the value of f, and its derivative, to the last bit
-    let infinite = Tensor::from_inner(z0.clone().is_inf());
-    let step = (z - Tensor::from_inner(z0)).mask_fill(infinite, 0.0);
-    let slope = |f: &Numbers| match unbounded(act) {
-        // infinity times zero would be no number, and the value lost
-        true => f.clone().clamp(-f64::from(f32::MAX), f64::from(f32::MAX)),
-        false => f.clone(),
-    };
-    let know =
-        |pair: &[Numbers]| Tensor::from_inner(pair[0].clone()) + Tensor::from_inner(slope(&pair[1])) * step.clone();
-    Ok(rows.windows(2).map(know).collect())
-}
-
-/// Whether there are points, possibly infinite ones, at which derivatives are infinite.
-fn unbounded(act: &Activation) -> bool {
-    use Activation as A;
-    match act {
-        A::Scaled { act, .. } => unbounded(act),
-        A::Quadratic | A::Square | A::Power { .. } => true,
-        A::Exp | A::Log | A::Sqrt | A::Reciprocal => true,
-        _ => false,
-    }
+    let rows = derivatives(act, z.clone().inner(), order + 1)?;
+    Ok(rows.windows(2).map(|pair| known(&z, pair[0].clone(), pair[1].clone())).collect())
 }
 
 /// The value and the derivatives up to `order`, and no operation for others.

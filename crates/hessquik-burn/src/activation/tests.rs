@@ -188,7 +188,7 @@ fn gradients_are_the_next_derivative() {
                 let close =
                     |a: f64, b: f64| a == b || (a - b).abs() <= 1e-13 * b.abs().max(1.0) || a.is_nan() && b.is_nan();
                 assert!(close(found[i], value), "{act:?} order {order} at {}: {} for {value}", z[i], found[i]);
-                if z[i].is_finite() && value.is_finite() && slope.is_finite() {
+                if !(value.is_nan() || slope.is_nan()) {
                     let found = slopes.as_ref().map_or(0.0, |s| s[i]);
                     assert!(close(found, slope), "{act:?} order {order} at {}: slope {found} for {slope}", z[i]);
                 }

@@ -144,8 +144,12 @@ impl<'a> Machine<'a> {
         let samples = if shared { 1 } else { self.x.dims()[0] };
         let term = if shared && term.dims()[0] > 1 { term.sum_dim(0) } else { term };
         let term = if rows == 1 && term.dims()[1] > 1 { term.sum_dim(1) } else { term };
-        let term = if term.dims() == [samples, rows, n] { term } else { term.expand([samples, rows, n]) };
-        let value = if step.onto { self.get(step.out)? + term } else { term };
+        let value = match step.onto {
+            // one row or sample meets all that are there
+            true => self.get(step.out)? + term,
+            false if term.dims() == [samples, rows, n] => term,
+            false => term.expand([samples, rows, n]),
+        };
         self.values[step.out] = Some(value);
         Ok(())
     }

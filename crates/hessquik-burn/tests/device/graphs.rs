@@ -370,3 +370,13 @@ fn a_step_downhill() {
     let last: f32 = loss(&flat).into_scalar();
     assert!(last < 0.5 * first, "{first} to {last}");
 }
+
+/// A layer that is no module of its own, in words that say what to do.
+#[test]
+fn other_layers_are_flat_networks() {
+    let json = r#"{"type": "attention", "tokens": 2, "features": 2}"#;
+    let (network, _) = example(&Architecture::from_json(json).unwrap(), 1);
+    let found =
+        hessquik_burn::Network::from_library(&network.cast::<f32>().unwrap(), &device()).unwrap_err().to_string();
+    assert!(found.contains("Attention") && found.contains("FlatNetwork"), "{found}");
+}
