@@ -232,39 +232,50 @@ impl Layout {
         each_field!(find)
     }
 
+    /// Whether there are no results.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// The results as tensors, views of the flat one.
     pub(crate) fn jets(&self, samples: usize, flat: Tensor<1>) -> Jets {
-        let (mut jets, mut start) = (Jets::default(), 0);
-        for (field, shape) in &self.fields {
-            let len = samples * shape.iter().product::<usize>();
-            let now = if len == 0 { flat.clone() } else { flat.clone().narrow(0, start, len) };
+        let mut start = 0;
+        self.gathered(samples, |_, len| {
             start += len;
+            if len == 0 { flat.clone() } else { flat.clone().narrow(0, start - len, len) }
+        })
+    }
+
+    /// The results from the entries of each, so many in the order of their axes in memory.
+    pub(crate) fn gathered<const D: usize>(
+        &self,
+        samples: usize,
+        mut entries: impl FnMut(Field, usize) -> Tensor<D>,
+    ) -> Jets {
+        let mut jets = Jets::default();
+        for (field, shape) in &self.fields {
+            let now = entries(*field, samples * shape.iter().product::<usize>());
+            let two = || now.clone().reshape([samples, shape[0]]);
+            let three = || now.clone().reshape([samples, shape[0], shape[1]]).permute([0, 2, 1]);
+            let four = || now.clone().reshape([samples, shape[0], shape[1], shape[2]]).permute([0, 2, 3, 1]);
             match field {
-                Field::Value => jets.value = Some(now.reshape([samples, shape[0]])),
-                Field::Laplacian => jets.laplacian = Some(now.reshape([samples, shape[0]])),
-                Field::Operator => jets.operator = Some(now.reshape([samples, shape[0]])),
-                Field::Gradient => jets.gradient = Some(tensor3(now, samples, shape)),
-                Field::Packed => jets.packed = Some(tensor3(now, samples, shape)),
-                Field::Diagonal => jets.diagonal = Some(tensor3(now, samples, shape)),
-                Field::Partials => jets.partials = Some(tensor3(now, samples, shape)),
-                Field::Hessian => jets.hessian = Some(tensor4(now, samples, shape)),
-                Field::Products => jets.products = Some(tensor4(now, samples, shape)),
-                Field::Block => jets.block = Some(tensor4(now, samples, shape)),
-                Field::Directional => jets.directional = Some(tensor4(now, samples, shape)),
-                Field::Bilaplacian => jets.bilaplacian = Some(now.reshape([samples, shape[0]])),
+                Field::Value => jets.value = Some(two()),
+                Field::Laplacian => jets.laplacian = Some(two()),
+                Field::Operator => jets.operator = Some(two()),
+                Field::Bilaplacian => jets.bilaplacian = Some(two()),
+                Field::Gradient => jets.gradient = Some(three()),
+                Field::Packed => jets.packed = Some(three()),
+                Field::Diagonal => jets.diagonal = Some(three()),
+                Field::Partials => jets.partials = Some(three()),
+                Field::Hessian => jets.hessian = Some(four()),
+                Field::Products => jets.products = Some(four()),
+                Field::Block => jets.block = Some(four()),
+                Field::Directional => jets.directional = Some(four()),
                 _ => unreachable!("no layout has others"),
             }
         }
         jets
     }
-}
-
-fn tensor3(flat: Tensor<1>, samples: usize, shape: &[usize]) -> Tensor<3> {
-    flat.reshape([samples, shape[0], shape[1]]).permute([0, 2, 1])
-}
-
-fn tensor4(flat: Tensor<1>, samples: usize, shape: &[usize]) -> Tensor<4> {
-    flat.reshape([samples, shape[0], shape[1], shape[2]]).permute([0, 2, 3, 1])
 }
 
 /// Axes (n_s, q, ...) in memory, (n_s, ..., q) in the view.

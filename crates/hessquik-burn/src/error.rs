@@ -28,7 +28,17 @@ pub enum Error {
         wanted: String,
     },
 
-    /// Not expressible by tensor operations: user-defined layers and activations, softmax, log-sum-exp.
+    /// A layer that is not a module of its own: a network with it is a [`FlatNetwork`](crate::FlatNetwork).
+    #[error(
+        "the layer {layer} does not fit the one form and is not a module of its own: make the network a FlatNetwork, which \
+         has the weights of any network in one vector"
+    )]
+    NoModule {
+        /// The layer, by its name in [`hessquik::Architecture`].
+        layer: String,
+    },
+
+    /// Not expressible by tensor operations: user-defined layers and activations.
     #[error("{what} cannot be evaluated by tensor operations: {message}")]
     Unsupported {
         /// The layer or activation.

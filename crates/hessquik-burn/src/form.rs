@@ -1,9 +1,8 @@
-//! One layer in the one form, with tensors for its blocks: `z = u M + b`, `u' = u S + act(z) W + c`.
-use crate::product::product;
+//! One layer in the one form, for the kernels: `z = u M + b`, `u' = u S + act(z) W + c`, with tensors for its blocks.
 use crate::tensors::{constant, rows_times, zeros};
 use burn::tensor::Tensor;
 use hessquik::layer::Piece;
-use hessquik::{Activation, Form, Linear, Shift};
+use hessquik::{Activation, Architecture, Form, Layer, Linear, Network, Parts, Shift};
 
 /// A structured matrix, the sum of its blocks; none is the zero map.
 pub(crate) struct Blocks {
@@ -31,8 +30,18 @@ pub(crate) struct TensorForm {
 }
 
 impl TensorForm {
+    /// The forms of a network's layers in order, with weights in the order of the network; none if a layer has another form.
+    pub(crate) fn all(network: &Network<f64>, weights: &[Tensor<2>], like: &Tensor<2>) -> Option<Vec<Self>> {
+        let names: Vec<String> = network.weights().into_iter().map(|(name, _)| name).collect();
+        let find = |name: &str| {
+            weights[names.iter().position(|n| n == name).expect("a form names weights of its layer")].clone()
+        };
+        let mut forms = Vec::new();
+        collect(network, "", &find, like, &mut forms).then_some(forms)
+    }
+
     /// The form with weights that `weight` finds by their names, in tensors like `like`.
-    pub(crate) fn new(form: &Form<f64>, weight: &dyn Fn(&str) -> Tensor<2>, like: &Tensor<2>) -> Self {
+    fn new(form: &Form<f64>, weight: &dyn Fn(&str) -> Tensor<2>, like: &Tensor<2>) -> Self {
         let [n, p, out] = form.dims;
         let blocks = |linear, rows, cols| Blocks::new(linear, rows, cols, weight, like);
         let shift = |shift: &Shift<f64>| match shift {
@@ -59,17 +68,7 @@ impl TensorForm {
         self.s.cols
     }
 
-    /// `z` at the state `u`.
-    pub(crate) fn z(&self, u: Tensor<2>) -> Tensor<2> {
-        let z = product(u, self.m.clone());
-        match &self.b {
-            Some(b) => z + b.clone(),
-            None => z,
-        }
-    }
-
     /// What the layer is where it is no more than `act(z)`, added to `u` or not.
-    #[cfg(feature = "kernels")]
     pub(crate) fn step(&self) -> Option<Step> {
         let whole = |blocks: &Blocks| match blocks.blocks[..] {
             [Block::Copy { from: 0, to: 0, len, scale }] if [len, len] == [blocks.rows, blocks.cols] => Some(scale),
@@ -81,22 +80,9 @@ impl TensorForm {
             _ => None,
         }
     }
-
-    /// `u'` from the state `u` and `act(z)`.
-    pub(crate) fn next(&self, u: Tensor<2>, act: Tensor<2>) -> Tensor<2> {
-        let (samples, out) = (u.dims()[0], self.width());
-        let next = sum(self.s.times(&u), self.w.times(&act));
-        match (next, &self.c) {
-            (Some(next), Some(c)) => next + c.clone(),
-            (Some(next), None) => next,
-            (None, Some(c)) => c.clone().expand([samples, out]),
-            (None, None) => zeros([samples, out], &u),
-        }
-    }
 }
 
 /// `u' = act(z)`, or `u' = u + h act(z)`.
-#[cfg(feature = "kernels")]
 pub(crate) enum Step {
     Plain,
     Residual(f64),
@@ -160,17 +146,31 @@ impl Blocks {
         };
         self.blocks.iter().map(one).reduce(|a, b| a + b)
     }
+}
 
-    /// `x B^T` along the last axis, `None` being zero.
-    pub(crate) fn adjoint<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
-        let one = |block: &Block| match block {
-            Block::Dense { matrix, row, col } => {
-                let part = part(x.clone(), *col, matrix.dims()[1]);
-                place(rows_times(part, matrix.clone().transpose()), *row, self.rows)
-            }
-            Block::Copy { from, to, len, scale } => place(scaled(part(x.clone(), *to, *len), *scale), *from, self.rows),
-        };
-        self.blocks.iter().map(one).reduce(|a, b| a + b)
+/// The forms of a layer and those inside it, in order; whether all have one.
+fn collect(
+    layer: &dyn Layer<f64>,
+    prefix: &str,
+    weight: &dyn Fn(&str) -> Tensor<2>,
+    like: &Tensor<2>,
+    out: &mut Vec<TensorForm>,
+) -> bool {
+    match layer.parts() {
+        Parts::Form(form) => {
+            let named = |name: &str| weight(&format!("{prefix}{name}"));
+            out.push(TensorForm::new(&form, &named, like));
+            true
+        }
+        Parts::Chain(layers) => {
+            // a network of one bare layer has no positions in its names
+            let bare = layer.architecture().is_some_and(|a| !matches!(a, Architecture::Network { .. }));
+            layers.iter().enumerate().all(|(i, inner)| {
+                let inner_prefix = if bare { prefix.to_string() } else { format!("{prefix}{i}.") };
+                collect(&**inner, &inner_prefix, weight, like, out)
+            })
+        }
+        Parts::Smooth(_) | Parts::Forward => false,
     }
 }
 
@@ -202,6 +202,5 @@ fn place<const D: usize>(x: Tensor<D>, start: usize, width: usize) -> Tensor<D> 
 /// softplus of a weight (beta = 1).
 fn softplus(w: Tensor<2>) -> Tensor<2> {
     let act = Activation::Softplus { beta: 1.0, threshold: f64::INFINITY };
-    let [value, ..] = crate::activation::jet(&act, w, 0).expect("built in");
-    value.expect("asked for")
+    crate::activation::jet(&act, w.unsqueeze_dim(0), 0).expect("built in").remove(0).squeeze_dim(0)
 }

@@ -24,9 +24,10 @@
 //! # How it is computed
 //! On the device `cpu` an evaluation is one operation of Burn that calls the engine of `hessquik`; its backward pass is
 //! the engine's pullback. On GPUs, if the mode is `Auto` or `Forward` and a point has few derivatives (up to eight
-//! directions for a Hessian), it is forward mode with one kernel per layer and its own backward pass. Otherwise the
-//! evaluation follows the same plan as on the CPU in batched tensor operations (one product for all samples, tangents
-//! and weights of a layer; nothing of size width^2 per sample), and gradients are Burn's.
+//! directions for a Hessian), it is forward mode with one kernel per layer of hessQuik's and its own backward pass.
+//! Otherwise the steps of the library's schedule ([`hessquik::schedule`]) run as batched tensor operations (one product
+//! for all samples, tangents and weights; nothing of size width^2 per sample): any layer, any result and order. Gradients
+//! are Burn's.
 //! All are tested to agree with hessQuik's numbers and with each other.
 //!
 //! # Devices
@@ -41,17 +42,23 @@ mod activation;
 mod device;
 mod engine;
 mod error;
+mod factored;
+#[cfg(feature = "kernels")]
 mod form;
 mod jets;
 #[allow(non_snake_case)] // K, L, A: the names of the mathematics, of hessQuik and of model files
 mod module;
 mod product;
-mod sites;
+mod steps;
 mod structure;
 #[cfg(feature = "kernels")]
 mod taylor;
 mod tensors;
 pub mod train;
+
+// where the plain executor of the library, to which the steps are compared, looks for them
+#[cfg(test)]
+use hessquik::{Real, schedule};
 
 pub use device::{DEVICES, device, supports};
 pub use error::Error;

@@ -55,12 +55,12 @@ pub trait Evaluate {
     /// Computes the results of `request` at points `x` (n_s, d) on the device of the weights.
     ///
     /// On the CPU device the engine of `hessquik` computes them, forward and backward; elsewhere batched tensor
-    /// operations do, by the same plan. If the weights or the points are on an autodiff device, the results are
-    /// differentiable once with respect to them.
+    /// operations do, by the steps of the library's schedule. If the weights or the points are on an autodiff device, the
+    /// results are differentiable once with respect to them.
     ///
     /// # Errors
     /// Points whose width, precision or device does not match the weights; a request that is invalid for the network
-    /// ([`hessquik::Error`]); layers without the one form, on devices other than the CPU.
+    /// ([`hessquik::Error`]).
     fn evaluate(&self, x: Tensor<2>, request: &Request<f64>) -> Result<Jets, Error> {
         self.shared()?.evaluate(self.flat(), x, request)
     }
@@ -212,8 +212,24 @@ pub struct Network {
     shared: Shared,
 }
 
-/// A network with all its weights in one parameter, one after another: an optimiser then makes one update of one long
-/// vector instead of a dozen short ones, and the engine reads it in place.
+/// A network of any layers that have a description, with all its weights in one parameter, one after another: an optimiser
+/// then makes one update of one long vector instead of a dozen short ones, and the engine reads it in place.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use hessquik::{Architecture, Init, Request};
+/// use hessquik_burn::{Evaluate, FlatNetwork};
+///
+/// let json = r#"{"type": "attention", "tokens": 2, "features": 3}"#;
+/// let library = Architecture::from_json(json)?.build::<f32>(&mut Init::seed(0))?;
+/// let device = Device::flex().autodiff();
+/// let network = FlatNetwork::from_library(&library, &device)?;
+/// let x = Tensor::<2>::ones([5, 6], &device);
+/// let jets = network.evaluate(x, &Request::new().value().bilaplacian())?;
+/// let gradients = jets.bilaplacian.unwrap().square().mean().backward();
+/// assert_eq!(network.theta.val().grad(&gradients).unwrap().dims(), network.theta.val().dims());
+/// # Ok::<(), hessquik_burn::Error>(())
+/// ```
 #[derive(Module, Debug)]
 pub struct FlatNetwork {
     /// The weights, in the order of [`Architecture::weight_shapes`].
@@ -332,11 +348,9 @@ impl Layer {
                 Self::Network(Network { layers, bare: false, shared })
             }
             ref other => {
-                return Err(Error::Unsupported {
-                    what: format!("the layer {other:?}"),
-                    message: "it does not fit the one form and is not available as a module; use the library itself"
-                        .into(),
-                });
+                let layer = format!("{other:?}");
+                let layer = layer.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().into();
+                return Err(Error::NoModule { layer });
             }
         })
     }
@@ -369,7 +383,8 @@ impl Network {
     /// The same network as a module on a device, with gradients if it is an autodiff device.
     ///
     /// # Errors
-    /// User-defined layers or activations, softmax and log-sum-exp; a device without the precision `F`.
+    /// User-defined layers or activations, and layers that do not fit the one form, such as softmax and attention, for which
+    /// there is [`FlatNetwork`]; a device without the precision `F`.
     pub fn from_library<F: Real>(library: &hessquik::Network<F>, device: &Device) -> Result<Self, Error> {
         use hessquik::Layer as _;
         supported(device, dtype::<F>())?;
@@ -420,7 +435,7 @@ impl FlatNetwork {
     /// The same network with its weights in one parameter, on a device.
     ///
     /// # Errors
-    /// As for [`Network::from_library`], but softmax and log-sum-exp are allowed (on the CPU device only).
+    /// User-defined layers or activations; a device without the precision `F`.
     pub fn from_library<F: Real>(library: &hessquik::Network<F>, device: &Device) -> Result<Self, Error> {
         supported(device, dtype::<F>())?;
         let structure = Arc::new(Structure::new(&described(library)?)?);

@@ -26,11 +26,6 @@ pub(crate) fn constant<const D: usize>(matrix: &Array2<f64>, like: &Tensor<D>) -
     of_numbers(matrix.iter().copied(), [matrix.nrows(), matrix.ncols()], &like.device(), like.dtype())
 }
 
-/// The identity of `n` features, on the device and in the precision of `like`.
-pub(crate) fn identity<const D: usize>(n: usize, like: &Tensor<D>) -> Tensor<2> {
-    constant(&Array2::eye(n), like)
-}
-
 /// Zeros, on the device and in the precision of `like`.
 pub(crate) fn zeros<const N: usize, const D: usize>(shape: [usize; N], like: &Tensor<D>) -> Tensor<N> {
     Tensor::zeros(shape, (&like.device(), like.dtype()))

@@ -92,7 +92,7 @@ mod real;
 mod request;
 mod resolve;
 mod result;
-mod schedule;
+pub mod schedule;
 mod state_dict;
 mod summary;
 #[cfg(feature = "files")]

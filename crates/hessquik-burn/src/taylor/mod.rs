@@ -6,8 +6,8 @@
 //! X' = X S + Y W (+ c on the first row)
 //! ```
 //!
-//! The sums over sites of `sites.rs` take fewer operations on numbers, but hundreds of operations of Burn, each launched
-//! by the host: for small networks, that is all the time there is. Results are the rows of the last X.
+//! Schedules (`steps/`) take fewer operations on numbers, but hundreds of operations of Burn, each launched by the host:
+//! for small networks, that is all the time there is. Results are the rows of the last X.
 mod derivatives;
 mod kernel;
 mod layer;
@@ -29,6 +29,10 @@ const ROWS: usize = 45;
 /// The rows of a request; none if it is not for this way.
 fn rows(request: &Request<f64>, d: usize) -> Option<Rows> {
     let forward = matches!(request.mode, Mode::Auto | Mode::Forward) && !request.factored;
+    let other = request.partials.iter().flatten().any(|axes| axes.len() != 2);
+    if other || request.directional.is_some() || request.bilaplacian || request.terms.is_some() {
+        return None;
+    }
     // vectors beside directions would be tangents of their own
     let vectors = request.products.as_ref().is_none_or(|v| request.directions.is_none() && v.nrows() > 0);
     let blocks = request.block.as_ref().is_none_or(|(left, right)| !left.is_empty() && !right.is_empty());
@@ -57,21 +61,20 @@ fn rows(request: &Request<f64>, d: usize) -> Option<Rows> {
     (rows.len() <= ROWS).then_some(rows)
 }
 
-/// What `request` asks for at points `x` (n_s, d); none where this way does not lead: on the CPU, in other modes,
-/// with more rows than a thread keeps, with activations of the user's own.
+/// What `request` asks for at points `x` (n_s, d); none where this way does not lead: on the CPU, in other modes, for other
+/// orders, with more rows than a thread keeps, with layers or activations that the kernels do not have.
 pub(crate) fn jets(
-    forms: impl FnOnce() -> Result<Vec<TensorForm>, crate::Error>,
+    forms: impl FnOnce() -> Option<Vec<TensorForm>>,
     x: &Tensor<2>,
     request: &Request<f64>,
-) -> Result<Option<Jets>, crate::Error> {
+) -> Option<Jets> {
     let [_, d] = x.dims();
     if !on_gpu(x) {
-        return Ok(None);
+        return None;
     }
-    let Some(rows) = rows(request, d) else { return Ok(None) };
+    let rows = rows(request, d)?;
     let forms = forms()?;
-    let formulas: Option<Vec<_>> = forms.iter().map(|f| Formula::of(&f.act)).collect();
-    let Some(formulas) = formulas else { return Ok(None) };
+    let formulas = forms.iter().map(|f| Formula::of(&f.act)).collect::<Option<Vec<_>>>()?;
     let mut all = start(x, rows, request.directions.as_ref());
     for (form, (formula, numbers)) in forms.iter().zip(formulas) {
         all = through(form, Layer { rows, formula, numbers, step: None }, all);
@@ -79,7 +82,7 @@ pub(crate) fn jets(
     if let Some(outputs) = &request.outputs {
         all = rows_times(all.clone(), constant(outputs, &all));
     }
-    Ok(Some(results(all, rows, request)))
+    Some(results(all, rows, request))
 }
 
 /// `[x; V; 0]` (n_s, rows, d)

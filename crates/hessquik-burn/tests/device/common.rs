@@ -81,7 +81,7 @@ pub fn pairs(jets: &Jets, jet: &Jet<f64>) -> Vec<(&'static str, ArrayD<f64>, Arr
             }
         )*};
     }
-    pair!(value gradient hessian packed diagonal laplacian operator products block partials);
+    pair!(value gradient hessian packed diagonal laplacian operator products block partials directional bilaplacian);
     if let (Some(found), Some(wanted)) = (&jets.factored, &jet.factored) {
         out.push(("outer", array(&found.outer), wanted.outer.clone().into_dyn()));
         out.push(("core", array(&found.core), wanted.core.clone().into_dyn()));

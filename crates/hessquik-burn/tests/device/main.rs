@@ -6,5 +6,6 @@ mod common;
 mod golden;
 mod golden_files;
 mod gradients;
+mod graphs;
 mod modules;
 mod requests;

@@ -122,15 +122,6 @@ impl Activation {
         }
     }
 
-    /// The derivative of this order at `z`, for the executor that tests compare with.
-    #[cfg(test)]
-    pub(crate) fn derivative<F: Real>(&self, order: usize, z: F) -> F {
-        let mut all = [F::zero(); MAX_ORDER + 1];
-        let mut slices = all.each_mut().map(std::slice::from_mut);
-        self.derivatives_into(&[z], &mut slices[..=order]);
-        all[order]
-    }
-
     /// The derivatives of orders 0 (the value) up to `order`, at most 3, at every entry of `z`: an array or view of any
     /// shape and strides. Each result has the shape of `z`.
     ///

@@ -14,11 +14,14 @@ use crate::{Error, Mode, Real, Request};
 
 /// Where a result is: entry `e` of a sample is feature and row `places[e]` of a buffer, `i * rows + row`.
 #[derive(Clone, Debug)]
-pub(crate) struct Reading {
+pub struct Reading {
+    /// Which result.
     pub field: Field,
-    /// (q, ..), in memory order.
+    /// Its shape for one sample, with the outputs first: (q, ..).
     pub shape: Vec<usize>,
+    /// The buffer.
     pub from: Id,
+    /// Where each entry is in it, in C order of `shape`.
     pub places: Vec<usize>,
 }
 

@@ -20,11 +20,11 @@ use crate::Activation;
 use std::sync::Arc;
 
 /// The place of a buffer in a schedule.
-pub(crate) type Id = usize;
+pub type Id = usize;
 
 /// A buffer (n, rows, samples).
 #[derive(Clone, Debug)]
-pub(crate) struct Buffer<F> {
+pub struct Buffer<F> {
     /// Features.
     pub n: usize,
     /// Rows: 1 for values, one for each direction or output.
@@ -35,6 +35,7 @@ pub(crate) struct Buffer<F> {
     pub source: Source<F>,
 }
 
+#[allow(clippy::len_without_is_empty)] // none is
 impl<F> Buffer<F> {
     /// Entries for each sample, or in all where it is shared.
     pub fn len(&self) -> usize {
@@ -44,7 +45,8 @@ impl<F> Buffer<F> {
 
 /// Where the numbers of a buffer come from.
 #[derive(Clone, Debug)]
-pub(crate) enum Source<F> {
+#[non_exhaustive]
+pub enum Source<F> {
     /// The steps that write it.
     Steps,
     /// The points of the tile: `d` features.
@@ -61,18 +63,25 @@ pub(crate) enum Source<F> {
 
 /// Features `from .. from + len` go to `to .. to + len`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Block {
+pub struct Block {
+    /// The first feature of the operand.
     pub from: usize,
+    /// The first feature of the result.
     pub to: usize,
+    /// How many.
     pub len: usize,
 }
 
 /// Row `a` of the first operand and row `b` of the second go to row `y` of the result, with a factor.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Triple<F> {
+pub struct Triple<F> {
+    /// The row of the result.
     pub y: usize,
+    /// The row of the first operand.
     pub a: usize,
+    /// The row of the second operand.
     pub b: usize,
+    /// The factor.
     pub c: F,
 }
 
@@ -80,11 +89,11 @@ pub(crate) struct Triple<F> {
 ///
 /// `None` in place of a list: all three have as many rows, except that an operand of one row meets every row, and a
 /// result of one row sums over them.
-pub(crate) type Triples<F> = Option<Arc<[Triple<F>]>>;
+pub type Triples<F> = Option<Arc<[Triple<F>]>>;
 
 /// The place of a product `Y = A B` with respect to which its step is the derivative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// `Y += A B`; the operands are A and B.
     Y,
     /// `A += Y B^T`; the operands are Y and B.
@@ -95,7 +104,7 @@ pub(crate) enum Place {
 
 /// The place of a [`Op::Dot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DotPlace {
+pub enum DotPlace {
     /// `d[r, e] += sum_i g[i, r] t[i, e]`, with `d` of `q * k` features `r * k + e` and one row; the operands are g and t.
     D,
     /// `g[i, r] += sum_e d[r, e] t[i, e]`; the operands are d and t.
@@ -106,7 +115,7 @@ pub(crate) enum DotPlace {
 
 /// The place of a [`Op::Gram`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GramPlace {
+pub enum GramPlace {
     /// The Hessian, `q * k * k` features `(r * k + a) * k + b` and one row; the operands are c, s and t.
     H,
     /// The coefficients (n, q rows); the operands are h, s and t.
@@ -117,7 +126,7 @@ pub(crate) enum GramPlace {
 
 /// The place of a [`Op::Pick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PickPlace {
+pub enum PickPlace {
     /// `y[g] += x[i(g)]`.
     Y,
     /// `x[i(g)] += y[g]`.
@@ -126,33 +135,103 @@ pub(crate) enum PickPlace {
 
 /// What a step computes from its operands.
 #[derive(Clone, Debug)]
-pub(crate) enum Op<F> {
+#[non_exhaustive]
+pub enum Op<F> {
     /// `y[to + j, ry] += c x[from + j, rx]` for each block, or for all features in their places; rows by pairs (ry, rx),
     /// or as [`Triples`] says of `None`.
-    Move { x: Id, c: F, blocks: Option<Arc<[Block]>>, rows: Option<Arc<[(usize, usize)]>> },
+    Move {
+        /// The operand.
+        x: Id,
+        /// The factor.
+        c: F,
+        /// Which features go where; several may go to the same place, where they add up.
+        blocks: Option<Arc<[Block]>>,
+        /// Pairs of a row of the result and a row of the operand.
+        rows: Option<Arc<[(usize, usize)]>>,
+    },
     /// `y += s` at every entry.
-    Add { s: F },
+    Add {
+        /// The number.
+        s: F,
+    },
     /// `y = act^(order)(z)` entry by entry.
-    Act { z: Id, act: Activation, order: usize },
+    Act {
+        /// The operand.
+        z: Id,
+        /// The activation.
+        act: Activation,
+        /// The order of the derivative: 0 for the value.
+        order: usize,
+    },
     /// One entry of each group: entry `j` of group `g` is `(g / inner) * len * inner + j * inner + g % inner`, of `len`, and
     /// the one picked is where `z`, of one row, is largest (the first such, or where it is no number).
-    Pick { place: PickPlace, x: Id, z: Id, len: usize, inner: usize },
+    Pick {
+        /// Whether entries are picked, or put where they were picked from.
+        place: PickPlace,
+        /// The operand.
+        x: Id,
+        /// What decides, of one row.
+        z: Id,
+        /// Entries of a group.
+        len: usize,
+        /// Entries between neighbours of a group.
+        inner: usize,
+    },
     /// `y += x`, whose derivative is taken to be zero.
-    Frozen { x: Id },
+    Frozen {
+        /// The operand.
+        x: Id,
+    },
     /// `y += c a . b` entry by entry.
-    Times { a: Id, b: Id, c: F, rows: Triples<F> },
+    Times {
+        /// The first operand.
+        a: Id,
+        /// The second operand.
+        b: Id,
+        /// The factor.
+        c: F,
+        /// Which rows meet.
+        rows: Triples<F>,
+    },
     /// Products of `dims[0]` pairs of matrices (dims 1, dims 2) (dims 2, dims 3); features are `(g, i, j)` in C order.
-    Product { place: Place, a: Id, b: Id, dims: [usize; 4], rows: Triples<F> },
+    Product {
+        /// Which of the three matrices is computed from the other two.
+        place: Place,
+        /// The first operand.
+        a: Id,
+        /// The second operand.
+        b: Id,
+        /// The number of products, and their sizes.
+        dims: [usize; 4],
+        /// Which rows meet.
+        rows: Triples<F>,
+    },
     /// Sums over the features of products of rows, each row of `g` with each of `t`.
-    Dot { place: DotPlace, a: Id, b: Id },
+    Dot {
+        /// Which of the three is computed from the other two.
+        place: DotPlace,
+        /// The first operand.
+        a: Id,
+        /// The second operand.
+        b: Id,
+    },
     /// `h[r, a, b] += c/2 sum_i C[i, r] (s[i, a] t[i, b] + t[i, a] s[i, b])`, a sum over sites.
-    Gram { place: GramPlace, operands: [Id; 3], c: F },
+    Gram {
+        /// Which of the four is computed from the other three.
+        place: GramPlace,
+        /// These three.
+        operands: [Id; 3],
+        /// The factor.
+        c: F,
+    },
 }
 
 /// One entry of the list: `out` gets, or has added, what `op` computes.
 #[derive(Clone, Debug)]
-pub(crate) struct Step<F> {
+pub struct Step<F> {
+    /// What is computed.
     pub op: Op<F>,
+    /// The buffer that gets it.
     pub out: Id,
     /// Whether it is added to what is there; else `out` is set, all of it.
     pub onto: bool,

@@ -118,8 +118,7 @@ x = -5, 5, u_x at x = 5; the solution is c/2 sech^2(sqrt(c)/2 (x - c (t - 1/2)))
 beam      u_xxxx = 384 for x in [0, 1], u = u_x = 0 at both ends, where the beam is clamped; the solution is \
 16 x^2 (1 - x)^2
 
-The relative error is that of u against the known solution, on a grid of 100 x 100 points (of 1000 for beam). kdv and \
-beam need derivatives above the second and thus the device cpu.
+The relative error is that of u against the known solution, on a grid of 100 x 100 points (of 1000 for beam).
 
 Examples:
   hessquik train pinn poisson
