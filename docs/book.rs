@@ -16,6 +16,7 @@ pages! {
     derivations_modes "derivations/modes.md",
     derivations_plan "derivations/plan.md",
     howto_bring_onnx "howto/bring-onnx.md",
+    howto_bring_torch "howto/bring-torch.md",
     howto_check "howto/check.md",
     howto_gpu "howto/gpu.md",
     howto_layer "howto/layer.md",
