@@ -57,7 +57,7 @@ impl Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Eval(Eval),
+    Eval(Box<Eval>),
     New(New),
     Convert(Convert),
     Info(Info),

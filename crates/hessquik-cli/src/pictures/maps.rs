@@ -63,6 +63,7 @@ pub enum Place {
         high: [f64; 2],
     },
     /// At these points (n, 2).
+    #[cfg_attr(not(feature = "train"), allow(dead_code))] // the fits of training have points
     Points(Array2<f64>),
 }
 
