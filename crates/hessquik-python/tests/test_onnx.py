@@ -409,11 +409,15 @@ EVERY = {
 }
 
 
+# ONNX's reference computes these in single precision, whatever the precision of the model
+SINGLE = ("all erf", "all gelu", "all tanh_gelu")
+
+
 def made(name, dtype):
-    """A network; one of logarithms or roots with weights that are not negative."""
+    """A network; one of logarithms or roots with weights so large that these are above zero."""
     net = hq.Network((SAVED.get(name) or EVERY[name])(), seed=1, dtype=dtype)
     if name in ("all log", "all sqrt"):
-        net.set_weights({key: np.abs(w) for key, w in net.weights().items()})
+        net.set_weights({key: 2.0 + np.abs(w) for key, w in net.weights().items()})
     return net
 
 
@@ -432,7 +436,8 @@ def test_saved_derivatives_are_evaluated_by_onnx(name, tmp_path):
     double.save_onnx(tmp_path / "double.onnx", request)
     found = ReferenceEvaluator(onnx.load(tmp_path / "double.onnx")).run(names, {"x": x})
     for ours, theirs in zip(double.evaluate(x, request), found, strict=True):
-        close(theirs, ours, 1e-11)
+        assert np.isfinite(ours).all()
+        close(theirs, ours, 1e-6 if name in SINGLE else 1e-11)
 
 
 def test_other_results_are_not_saved(tmp_path):
