@@ -1,6 +1,6 @@
 //! Networks: layers one after another. A network is itself a layer.
 use crate::architecture::Architecture;
-use crate::engine::{Lowered, Memory, Program, Schedules};
+use crate::engine::{Lowered, Memory, Program, Schedules, flatten};
 use crate::layer::{Init, Parts};
 use crate::{Activation, Error, Icnn, Layer, Real, Resnet, Single};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
@@ -104,7 +104,10 @@ impl<F: Real> Network<F> {
     /// All weights as one flat vector (n_weights), layer by layer in the order of [`Layer::weights`]
     /// (hessQuik's `extract_data`).
     pub fn flat_weights(&self) -> Array1<F> {
-        self.weights().iter().flat_map(|(_, w)| w.iter().copied().collect::<Vec<_>>()).collect()
+        let weights = self.weights();
+        let mut flat = vec![F::zero(); weights.iter().map(|(_, w)| w.len()).sum()];
+        flatten(&weights, &mut flat);
+        flat.into()
     }
 
     /// Sets all weights from one flat vector (hessQuik's `insert_data`).

@@ -1,5 +1,6 @@
 //! Bells and their integrals, waves, and algebraic curves.
 use super::pieces::{FAR_SQUARE, Numbers, bell, bells, horner, level, upper_tail, within};
+use hessquik::activation::{ATAN_TAIL, ERF_TAIL};
 use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, PI, SQRT_2};
 
 /// z Phi(z) with the normal distribution Phi and its density phi, Phi + z phi, and z phi^(j-1) + j phi^(j-2).
@@ -21,21 +22,6 @@ pub(super) fn gelu(z: Numbers, order: usize) -> Vec<Numbers> {
 pub(super) fn gaussian(z: Numbers, order: usize) -> Vec<Numbers> {
     bells(&within(z, FAR_SQUARE), 1.0, order)
 }
-
-/// (erf z / z - 2/sqrt(pi))/z^2 in powers of z^2, for |z| <= 1.
-const ERF_TAIL: [f64; 11] = [
-    -0.3761263890318375,
-    0.11283791670954388,
-    -0.026866170644835378,
-    0.005223977620813342,
-    -0.0008548326651491142,
-    0.00012055315509827725,
-    -1.4925137231361603e-05,
-    1.6452392414415235e-06,
-    -1.624658795725963e-07,
-    1.3884625209147687e-08,
-    -8.101869549660952e-10,
-];
 
 /// erf z, and 2/sqrt(pi) times the bell and its derivatives.
 pub(super) fn erf(z: Numbers, order: usize) -> Vec<Numbers> {
@@ -62,30 +48,6 @@ pub(super) fn wave(f: Numbers, slope: Numbers, order: usize) -> Vec<Numbers> {
     };
     (0..=order).map(turn).collect()
 }
-
-/// (atan z / z - 1)/z^2 in powers of z^2, for |z| <= 1.
-const ATAN_TAIL: [f64; 20] = [
-    -0.3333333333333333,
-    0.1999999999999753,
-    -0.14285714285384132,
-    0.11111111093490827,
-    -0.09090908590891934,
-    0.07692298971033217,
-    -0.06666564699289104,
-    0.05881506877793656,
-    -0.052579733342841106,
-    0.04737749579527779,
-    -0.04260356632601652,
-    0.03749486812535247,
-    -0.031277189066996385,
-    0.023696731580048622,
-    -0.015535152475414177,
-    0.008368931178450162,
-    -0.0034958859739163094,
-    0.0010496035084968515,
-    -0.00019996189377901382,
-    1.806195461861215e-05,
-];
 
 /// atan z, r = 1/(1 + z^2), and (1 + z^2) f' = 1 differentiated; beyond |z| = 1 all in w = 1/z, so that nothing overflows.
 pub(super) fn atan(z: Numbers, order: usize) -> Vec<Numbers> {

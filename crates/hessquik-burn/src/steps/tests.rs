@@ -1,4 +1,6 @@
 //! Every kind of step beside the library's plain executor, with every combination of rows and of what samples share.
+#[path = "../../tests/device/numbers.rs"]
+mod numbers;
 #[path = "../../../hessquik/src/execute/plain.rs"]
 mod plain;
 
@@ -6,22 +8,9 @@ use super::Machine;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use hessquik::Activation;
 use hessquik::schedule::{Block, Buffer, DotPlace, GramPlace, Op, PickPlace, Place, Source, Step, Triple};
+use numbers::Numbers;
 use plain::Plain;
 use std::sync::Arc;
-
-/// Numbers that repeat themselves nowhere in a test.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n
-    }
-
-    fn real(&mut self) -> f64 {
-        f64::from((self.below(2001) as f64 / 1000.0 - 1.0) as f32)
-    }
-}
 
 fn buffer(n: usize, rows: usize, shared: bool) -> Buffer<f64> {
     Buffer { n, rows, shared, source: Source::Steps }

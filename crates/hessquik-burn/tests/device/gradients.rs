@@ -1,8 +1,8 @@
 //! Gradients of losses of every result, to weights and points, against the engine's pullback.
-use crate::common::{WAYS, Way, architectures, array, device, distance, example, has, tensor};
+use crate::common::{WAYS, Way, architectures, array, cotangent, device, distance, example, has, tensor};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
-use hessquik::{Evaluate as _, Jet, Mode, Real, Request};
+use hessquik::{Evaluate as _, Mode, Real, Request};
 use hessquik_burn::{FlatNetwork, Network};
 use ndarray::{Array1, Array2, array};
 
@@ -39,20 +39,6 @@ fn requests(d: usize) -> Vec<Request<f64>> {
         Request::new().value().laplacian(),
         Request::new().diagonal().laplacian(),
     ]
-}
-
-fn cotangent(jet: &Jet<f64>) -> Jet<f64> {
-    let mut bar = Jet::default();
-    macro_rules! set {
-        ($($member:ident)*) => {$(
-            bar.$member = jet.$member.as_ref().map(|array| {
-                let mut i = 0.0;
-                array.map(|_| { i += 1.0; f64::from((i * 0.7f64).sin() as f32) })
-            });
-        )*};
-    }
-    set!(value gradient hessian packed diagonal laplacian operator products block partials);
-    bar
 }
 
 fn gradients<F: Real>(tolerance: f64) {

@@ -1,29 +1,15 @@
 //! Networks of any layer, and random graphs, with results of orders 0 to 4: by tensor operations against the library's own
 //! evaluation, and gradients by Burn's autodiff against its pullback.
-use crate::common::{Way, array, device, distance, has, tensor};
+use crate::common::{Way, array, cotangent, device, distance, each_result, has, tensor};
+use crate::numbers::Numbers;
 use burn::tensor::Tensor;
 use hessquik::activation::ActivationKind;
 use hessquik::{
-    ActivationSpec, Architecture, Evaluate as _, GraphSpec, Init, Jet, Layer as _, Mode, Network, NodeSpec, Real,
-    Request, TermSpec, WeightSpec,
+    ActivationSpec, Architecture, Evaluate as _, GraphSpec, Init, Layer as _, Mode, Network, NodeSpec, Real, Request,
+    TermSpec, WeightSpec,
 };
 use hessquik_burn::{Evaluate as _, FlatNetwork, Jets};
 use ndarray::{Array1, Array2, ArrayD};
-
-/// Numbers that repeat themselves nowhere in a test.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n
-    }
-
-    /// Between -1 and 1, and exact in both precisions.
-    fn real(&mut self) -> f64 {
-        f64::from((self.below(2001) as f64 / 1000.0 - 1.0) as f32)
-    }
-}
 
 /// Layers that are their forward pass, around others and one after another.
 fn layers() -> Vec<String> {
@@ -214,26 +200,6 @@ fn requests(d: usize, m: usize) -> Vec<Request<f64>> {
         Request::new().laplacian().bilaplacian(),
         Request::new().operator_terms(&[(vec![0], 1.5), (vec![0, 0, last], -0.5), (vec![last; 4], 2.0)]),
     ]
-}
-
-macro_rules! each_result {
-    ($call:ident) => {
-        $call!(value gradient hessian packed diagonal laplacian operator products block partials directional bilaplacian)
-    };
-}
-
-fn cotangent(jet: &Jet<f64>) -> Jet<f64> {
-    let mut bar = Jet::default();
-    macro_rules! set {
-        ($($member:ident)*) => {$(
-            bar.$member = jet.$member.as_ref().map(|array| {
-                let mut i = 0.0;
-                array.map(|_| { i += 1.0; f64::from((i * 0.7f64).sin() as f32) })
-            });
-        )*};
-    }
-    each_result!(set);
-    bar
 }
 
 fn scaled_distance(found: &ArrayD<f64>, wanted: &ArrayD<f64>, what: &str) -> f64 {

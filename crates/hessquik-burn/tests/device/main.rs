@@ -8,4 +8,5 @@ mod golden_files;
 mod gradients;
 mod graphs;
 mod modules;
+mod numbers;
 mod requests;

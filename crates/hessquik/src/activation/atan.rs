@@ -20,7 +20,7 @@ const QUARTER: [f64; 2] = [std::f64::consts::FRAC_PI_2, 6.123233995736766e-17];
 const FAR: f64 = 1e120;
 
 /// (atan z / z - 1)/z^2 in powers of z^2, for |z| <= 1.
-const TAIL: [f64; 20] = [
+pub const TAIL: [f64; 20] = [
     -0.3333333333333333,
     0.1999999999999753,
     -0.14285714285384132,

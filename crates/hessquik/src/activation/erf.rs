@@ -20,7 +20,7 @@ pub(super) struct Erf;
 const SLOPE: [f64; 2] = [std::f64::consts::FRAC_2_SQRT_PI, 1.533545961316588e-17];
 
 /// (erf z / z - 2/sqrt(pi))/z^2 in powers of z^2, for |z| <= 1.
-const TAIL: [f64; 11] = [
+pub const TAIL: [f64; 11] = [
     -0.3761263890318375,
     0.11283791670954388,
     -0.026866170644835378,

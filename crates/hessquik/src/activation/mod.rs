@@ -43,6 +43,11 @@ mod wide;
 mod zero;
 
 pub(crate) use elementary::Elementary;
+// for the tensors of `hessquik-burn`
+#[doc(hidden)]
+pub use atan::TAIL as ATAN_TAIL;
+#[doc(hidden)]
+pub use erf::TAIL as ERF_TAIL;
 pub use list::{Activation, ActivationKind, ActivationSpec, PlainActivationSpec};
 pub use pointwise::Pointwise;
 pub use table::MAX_ORDER;

@@ -50,7 +50,7 @@ pub use lanes::Lanes;
 pub use lowered::Lowered;
 pub(crate) use memory::{prefer_large, unwritten};
 pub use program::Program;
-pub(crate) use program::{Memory, Stage};
+pub(crate) use program::{Memory, Stage, flatten};
 pub(crate) use schedules::Schedules;
 pub(crate) use sizes::{StageSizes, Work};
 pub(crate) use start::spared;

@@ -82,6 +82,18 @@ pub(crate) struct Memory<F> {
     pub spares: Spares<F>,
 }
 
+/// Writes weights one after another, as many entries as they have.
+pub(crate) fn flatten<F: Real>(weights: &[(String, &ArrayD<F>)], mut to: &mut [F]) {
+    for (_, w) in weights {
+        let (these, rest) = to.split_at_mut(w.len());
+        match w.as_slice() {
+            Some(w) => these.copy_from_slice(w),
+            None => these.iter_mut().zip(w.iter()).for_each(|(to, &w)| *to = w),
+        }
+        to = rest;
+    }
+}
+
 impl<F> Memory<F> {
     /// The same spares, and working memory of its own: for the same weights in another form.
     pub fn apart(&self) -> Self {
@@ -184,15 +196,7 @@ impl<F: Real> Program<F> {
         let weights = layer.weights();
         let graph = schedules.graph(layer, &weights)?;
         let mut theta = memory.spares.buffer(weights.iter().map(|(_, w)| w.len()).sum());
-        let mut rest = &mut theta[..];
-        for (_, w) in &weights {
-            let (to, after) = rest.split_at_mut(w.len());
-            match w.as_slice() {
-                Some(w) => to.copy_from_slice(w),
-                None => to.iter_mut().zip(w.iter()).for_each(|(to, &w)| *to = w),
-            }
-            rest = after;
-        }
+        flatten(&weights, &mut theta);
         let (n_weights, names) = (theta.len(), vec![layer.name()]);
         Ok(Self { n_weights, names, memory, schedules, graph: Some((graph, theta)), ..Self::empty() })
     }

@@ -8,6 +8,9 @@ use std::f64::consts::LN_2;
 /// The version of the operators that are written.
 const OPSET: i64 = 20;
 
+/// The lambda and alpha of SELU.
+pub(super) const SELU: (f64, f64) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
+
 /// A node of the graph as it was written: rows of `n` numbers, one for each point or a single one.
 #[derive(Clone)]
 struct Written {
@@ -402,7 +405,7 @@ impl<F: Real> Writer<F> {
             A::Elu { alpha } => self.elu(z, alpha, 1.0),
             A::Celu { alpha } => self.elu(z, alpha, alpha),
             A::Selu => {
-                let (lambda, ratio) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
+                let (lambda, ratio) = SELU;
                 let elu = self.elu(z, ratio, 1.0);
                 self.scaled(&elu, lambda)
             }

@@ -1,5 +1,6 @@
 //! The first and second derivatives of each activation, in nodes of a graph.
 use super::derivatives::Nodes;
+use super::export::SELU;
 use crate::ActivationSpec::{self as A, *};
 use crate::softplus_cut;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
@@ -108,7 +109,7 @@ pub(super) fn slopes(nodes: &mut Nodes, act: &A, z: usize, y: usize) -> (Option<
         Elu { alpha } => elu(nodes, z, [1.0, alpha, alpha], 1.0),
         Celu { alpha } => elu(nodes, z, [1.0, 1.0, 1.0 / alpha], alpha),
         Selu => {
-            let (lambda, ratio) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
+            let (lambda, ratio) = SELU;
             elu(nodes, z, [lambda, lambda * ratio, lambda * ratio], 1.0)
         }
         Scaled { act, a, b } => {
