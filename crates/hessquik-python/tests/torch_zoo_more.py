@@ -153,6 +153,18 @@ class Memory(nn.Module):
         return self.out(last[0])
 
 
+class RandomRectifiers(nn.Module):
+    """Rectifiers whose slopes are random in training, and means of these slopes afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.rectifier, self.out = nn.Linear(3, 4), nn.RReLU(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        h = self.first(x)
+        return self.out(torch.tanh(h) * self.rectifier(h) + F.rrelu(h, 0.1, 0.3))
+
+
 ZOO = {
     "KAN with Chebyshev polynomials": (ChebyshevKan, 2),
     "FINER": (Finer, 2),
@@ -163,4 +175,5 @@ ZOO = {
     "rational spline": (RationalSpline, 2),
     "U-Net": (Unet, 8),
     "memory": (Memory, 3),
+    "random rectifiers": (RandomRectifiers, 3),
 }

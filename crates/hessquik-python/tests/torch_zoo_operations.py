@@ -79,7 +79,6 @@ class Many(nn.Module):
             torch.maximum(h, h.roll(1, 1))
             + torch.clamp(h, -0.7, 0.4)
             + F.leaky_relu(h, 0.2)
-            + F.rrelu(h, 0.1, 0.3)
             + F.hardtanh(h)
             + F.relu6(h)
         )
