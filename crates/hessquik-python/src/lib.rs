@@ -9,6 +9,7 @@ mod lend;
 mod network;
 mod pool;
 mod results;
+mod schedule;
 mod settings;
 mod state_dict;
 mod tangents;

@@ -6,6 +6,7 @@ use crate::errors::{self, raise};
 use crate::estimates::{self, Draw};
 use crate::pool;
 use crate::results::views;
+use crate::schedule;
 use crate::settings::fit;
 use crate::tangents::{self, Rates};
 use crate::wish::Wish;
@@ -399,6 +400,17 @@ impl Network {
             let explanation = py.detach(|| model.network.explain(points, &request)).map_err(raise)?;
             Ok((explanation.to_string(), checks::json(&explanation)?))
         })
+    }
+
+    /// The steps of a request, as dictionaries.
+    #[pyo3(signature = (request = None, **options))]
+    fn schedule<'py>(
+        &self,
+        py: Python<'py>,
+        request: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        with!(self, shared => schedule::of::<F>(py, &shared.get().network, Wish::parse(request, options)?))
     }
 
     /// Number of points, whole tiles of them, whose results take about 16 MiB.

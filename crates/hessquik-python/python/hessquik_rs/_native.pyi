@@ -121,6 +121,19 @@ class Network:
         partials: Pairs | None = None,
         directional: int | None = None,
     ) -> tuple[Array, Array]: ...
+    def schedule(
+        self,
+        request: Names | None = None,
+        *,
+        directions: ArrayLike | None = None,
+        outputs: ArrayLike | None = None,
+        mode: Mode | None = None,
+        operator: ArrayLike | Terms | None = None,
+        products: ArrayLike | None = None,
+        block: Block | None = None,
+        partials: Pairs | None = None,
+        directional: int | None = None,
+    ) -> dict[str, Any]: ...
     def explain(
         self,
         points: int,

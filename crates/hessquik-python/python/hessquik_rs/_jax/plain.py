@@ -1,4 +1,4 @@
-"""Evaluation, tangents and pullbacks of networks in JAX's operations.
+"""Evaluation, tangents and pullbacks of networks by the steps of the engine as JAX's operations.
 
 They are for devices that the engine does not know, forward mode, and second derivatives of jets.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from hessquik_rs._jax import by_jax
+from hessquik_rs._jax import steps
 from hessquik_rs._jax.spec import Spec
 
 Arrays = Sequence[Any]
@@ -28,7 +28,7 @@ def _jet(spec: Spec, names: Sequence[str], lead: Lead) -> Callable[..., tuple[An
     """The results as a function of points and weights that have all leading axes."""
 
     def once(x: Any, *theta: Any) -> tuple[Any, ...]:
-        return tuple(by_jax.evaluated(lambda p: spec.plain(p, theta), x, names, spec.options))
+        return tuple(steps.results(spec.program(tuple(names)), x, theta))
 
     def batched(x: Any, *theta: Any) -> tuple[Any, ...]:
         flat = [a.reshape(math.prod(lead), *a.shape[len(lead) :]) for a in (x, *theta)]

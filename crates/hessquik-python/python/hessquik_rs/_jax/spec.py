@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from hessquik_rs import _native
 from hessquik_rs._arrays import indices, terms
-from hessquik_rs._jax import layers
+from hessquik_rs._steps.program import Program
 from hessquik_rs.errors import RequestError
 from hessquik_rs.network import Network
 from hessquik_rs.request import Names, Options
@@ -26,7 +26,7 @@ class Spec:
     networks ready by these texts; when a spec is garbage, so are they.
     """
 
-    __slots__ = ("__weakref__", "_description", "_key", "_plain", "_texts", "names", "shapes", "weights")
+    __slots__ = ("__weakref__", "_description", "_key", "_options", "_programs", "_texts", "names", "shapes", "weights")
 
     names: tuple[str, ...]
     """The results, in the order of the request."""
@@ -56,22 +56,19 @@ class Spec:
         if not isinstance(found["mode"], str):
             found["mode"] = indices(found["mode"])
         self._description: dict[str, Any] = {"architecture": network.architecture, **found}
-        self._plain: Callable[[Any, Sequence[Any]], Any] | None = None
+        self._options = {k: v for k, v in options.items() if v is not None}
+        self._programs: dict[tuple[str, ...], Program] = {}
         self._texts: dict[tuple[str, ...], str] = {}
         self._key = self.text(self.names)
         weakref.finalize(self, _forget, self._texts)
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What the request says beside the names of its results."""
-        return self._description
-
-    @property
-    def plain(self) -> Callable[[Any, Sequence[Any]], Any]:
-        """The network in JAX's operations, a function of one point and weights in order."""
-        if self._plain is None:
-            self._plain = layers.plain(self._description["architecture"], tuple(self.weights))
-        return self._plain
+    def program(self, names: tuple[str, ...]) -> Program:
+        """The steps that compute these results."""
+        if names not in self._programs:
+            network = _native.Network(json.dumps(self._description["architecture"]), "float64", 0)
+            options = {k: v for k, v in self._options.items() if k not in _NEEDS_ARGUMENT or k in names}
+            self._programs[names] = Program(network.schedule(names, **options))
+        return self._programs[names]
 
     def text(self, names: tuple[str, ...]) -> str:
         """What the engine is to compute; of what needs an argument, only what is among `names`."""

@@ -15,11 +15,12 @@ from torch.autograd import forward_ad
 
 from .. import _native
 from .._along import check_request, check_shape, options_along
+from .._steps.program import Program
 from ..errors import DtypeError, OperationError, RequestError, SettingError, ShapeError
 from ..jet import Jet
 from ..request import Names, Options
 from . import by_torch
-from .replay import Replay
+from .steps import results as in_tensors
 from .trace import Traced, across, called, exported, line_of, own, trace
 
 HALF = (torch.float16, torch.bfloat16)
@@ -33,7 +34,7 @@ class Call:
         self.traced, self.request, self.options = traced, request, options
         self.description = json.dumps(traced.graph)
         self.networks: dict[torch.dtype, _native.Network] = {}
-        self.replay: Replay | None = None
+        self.program: Program | None = None
         d = traced.graph["inputs"]
         # the engine says what is wrong with a request, and which results it has
         sample = self.network(torch.float64).evaluate(np.zeros((1, d)), request, **options)
@@ -54,11 +55,10 @@ class Call:
         return self.network(dtype).with_weights([w.detach().numpy() for w in weights])
 
     def in_torch(self, x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The results in torch operations."""
-        if self.replay is None:
-            self.replay = Replay(self.traced.graph)
-        replay = self.replay
-        return tuple(by_torch.evaluated(lambda p: replay(p, weights), x, self.names, self.options))
+        """The results by the steps of the engine as operations on tensors."""
+        if self.program is None:
+            self.program = Program(self.network(torch.float64).schedule(self.request, **self.options))
+        return tuple(in_tensors(self.program, x, weights))
 
     def __call__(self, x: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
         """The results at points (n, d), on the engine where it can read the tensors."""
@@ -223,24 +223,24 @@ def pointwise(module: nn.Module, d: int) -> Traced:
         weights = [w.detach() for w in traced.weights(module)] if not traced.changed else None
         if weights is None:
             return traced  # whose buffers change from call to call
-        replay = Replay(traced.graph)
-        found = torch.stack([replay(p, weights) for p in x])
+        program = Program(_native.Network(json.dumps(traced.graph), "float64", 0).schedule("value"))
+        found = in_tensors(program, x, weights)[0]
     expected = expected.reshape(3, -1) if expected.numel() == found.numel() else expected
     tolerance = {torch.float64: 1e-8, torch.float32: 1e-3}.get(dtype, 0.1)
     if found.shape == expected.shape and torch.allclose(found, expected, tolerance, tolerance, equal_nan=True):
         if dtype not in HALF:
-            check_derivatives(module, traced, replay, x)
+            check_derivatives(module, traced, program, x)
         return traced
     raise mixing(module, d, dtype, x)
 
 
-def check_derivatives(module: nn.Module, traced: Traced, replay: Replay, x: Tensor) -> None:
+def check_derivatives(module: nn.Module, traced: Traced, program: Program, x: Tensor) -> None:
     """That torch's first derivatives are those of the operations: a function may have a backward of its own."""
     wanted = [p for p in module.parameters() if p.requires_grad and p.is_floating_point()]
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()
         weights = traced.weights(module)
-        ours = torch.stack([replay(p, weights) for p in x])
+        ours = in_tensors(program, x, weights)[0]
         try:
             theirs = module(x).reshape(ours.shape)
             by_torch_alone = slopes(theirs, x, wanted)

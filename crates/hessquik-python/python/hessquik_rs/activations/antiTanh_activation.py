@@ -37,7 +37,7 @@ class antiTanhActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name of this function without its offset."""
-        return Pointwise("anti_tanh")
+        return Pointwise({"type": "anti_tanh"})
 
     def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
         """Value and derivatives up to `order`, at most 2."""

@@ -22,7 +22,7 @@ class gaussianActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name of this function."""
-        return Pointwise("gaussian")
+        return Pointwise({"type": "gaussian"})
 
     def architecture(self) -> dict[str, Any]:
         """The name of this activation in model files."""

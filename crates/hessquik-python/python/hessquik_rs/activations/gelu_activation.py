@@ -22,7 +22,7 @@ class geluActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name of this function."""
-        return Pointwise("gelu")
+        return Pointwise({"type": "gelu"})
 
     def architecture(self) -> dict[str, Any]:
         """The name of this activation in model files."""

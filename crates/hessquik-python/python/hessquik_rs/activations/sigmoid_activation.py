@@ -24,7 +24,7 @@ class sigmoidActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name of this function."""
-        return Pointwise("sigmoid")
+        return Pointwise({"type": "sigmoid"})
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
         """The value, the argument of `compute_derivatives`."""

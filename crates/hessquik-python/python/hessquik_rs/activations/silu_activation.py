@@ -22,7 +22,7 @@ class siluActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name of this function."""
-        return Pointwise("silu")
+        return Pointwise({"type": "silu"})
 
     def architecture(self) -> dict[str, Any]:
         """The name of this activation in model files."""

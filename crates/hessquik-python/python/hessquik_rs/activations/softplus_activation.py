@@ -35,7 +35,7 @@ class softplusActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name and the settings of this function."""
-        return Pointwise("softplus", float(self.beta), float(self.threshold))
+        return Pointwise(self.architecture())
 
     def jet(self, x: Tensor, order: int) -> tuple[Tensor, ...]:
         """Value and derivatives up to `order`, at most 2."""
@@ -43,7 +43,7 @@ class softplusActivation(knownActivation):
             return super().jet(x, order)
         # of the softplus with beta = 1, so that derivatives with respect to beta follow
         beta = self.beta.to(x.dtype)
-        value, *rest = derivatives(Pointwise("softplus", 1.0, float(self.threshold)), beta * x, order)
+        value, *rest = derivatives(Pointwise({"type": "softplus", "beta": 1.0, "threshold": float(self.threshold)}), beta * x, order)
         return (value / beta, *rest[:1], *[beta * second for second in rest[1:]])
 
     def extra_repr(self) -> str:

@@ -24,7 +24,7 @@ class tanhActivation(knownActivation):
 
     def pointwise(self) -> Pointwise:
         """The name of this function."""
-        return Pointwise("tanh")
+        return Pointwise({"type": "tanh"})
 
     def saves(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
         """The value, the argument of `compute_derivatives`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-
 # coefficients, constant first, and how many of them do in single precision
 Coefficients = tuple[tuple[float, ...], int]
 
@@ -164,4 +162,23 @@ SQRT_2 = (1.4142135623730951, -9.667293313452913e-17)
 SQRT_HALF = (0.7071067811865476, -4.833646656726457e-17)
 
 # ln 2 in two parts, of which the first has so few digits that subtracting it rounds nothing away that matters
-LN_2 = {torch.float32: (0.69314575, 1.428606765330187e-06), torch.float64: (0.6931471805598903, 5.497923018708371e-14)}
+LN_2_SINGLE = (0.69314575, 1.428606765330187e-06)
+LN_2_DOUBLE = (0.6931471805598903, 5.497923018708371e-14)
+
+# (erf z - 2 z / sqrt(pi)) / z^3, in z^2, below 1: that of the library, whose source says where it is from
+ERF: Coefficients = (
+    (
+        -0.3761263890318375,
+        0.11283791670954388,
+        -0.026866170644835378,
+        0.005223977620813342,
+        -0.0008548326651491142,
+        0.00012055315509827725,
+        -1.4925137231361603e-05,
+        1.6452392414415235e-06,
+        -1.624658795725963e-07,
+        1.3884625209147687e-08,
+        -8.101869549660952e-10,
+    ),
+    8,
+)

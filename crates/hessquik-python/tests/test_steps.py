@@ -1,0 +1,218 @@
+"""Schedules on tensors and on JAX's arrays: the same results as the engine's, for every kind of request and network; and
+the formulas of activations behind them, against mpmath."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jax_zoo
+import numpy as np
+import pytest
+import torch
+import torch_zoo
+import torch_zoo_more
+from safetensors.numpy import load_file
+
+import hessquik_rs as hq
+from hessquik_rs._jax import steps as in_jax
+from hessquik_rs._steps.activations import jet
+from hessquik_rs._steps.program import Program
+from hessquik_rs._torch import steps as in_torch
+from hessquik_rs._torch.jets import Call, pointwise
+from hessquik_rs._torch.pointwise import Pointwise, derivatives
+
+jax.config.update("jax_enable_x64", True)
+MPMATH = load_file(Path(__file__).resolve().parents[3] / "tests" / "activations" / "taylor.safetensors")
+# names of the reference without the number of their setting
+SETTING = {
+    "power": "p",
+    "elu": "alpha",
+    "celu": "alpha",
+    "leaky_relu": "slope",
+    "softplus": "beta",
+    "squareplus": "b",
+}
+SCALED = {
+    "scaled_gelu": {"type": "scaled", "act": {"type": "gelu"}, "a": -0.7, "b": 1.3},
+    "scaled_tanh": {"type": "scaled", "act": {"type": "tanh"}, "a": 1.7159, "b": 2.0 / 3.0},
+}
+
+
+def settings(name):
+    """An activation of the reference as model files describe it."""
+    kind, _, number = name.rpartition("_")
+    if kind in SETTING and number.lstrip("-").replace(".", "").isdigit():
+        return {"type": kind, SETTING[kind]: float(number)}
+    return SCALED.get(name, {"type": name})
+
+
+NAMES = sorted({name[:-2] for name in MPMATH})
+
+
+@pytest.mark.parametrize("xp", [np, torch, jnp], ids=["numpy", "torch", "jax"])
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_of_activations_are_those_of_mpmath(name, xp):
+    z, d = MPMATH[f"{name}.z"], MPMATH[f"{name}.d"]
+    with np.errstate(all="ignore"):
+        found = jet(xp, settings(name), torch.from_numpy(z) if xp is torch else xp.asarray(z), 6)
+    for j, row in enumerate(found):
+        wanted = d[:, j]
+        # of the derivative, or of a tenth of what it grows by from 0 to z or over 1, if that is more: next to its zeros
+        size = np.maximum(abs(wanted), 0.1 * np.minimum(abs(z), 1.0) * abs(d[:, j + 1]))
+        row = np.asarray(row)
+        with np.errstate(all="ignore"):
+            there = (size >= 1e-305) | (abs(row) >= 2e-305)
+            there &= (wanted != 0) | (row != 0)
+            error = abs(row - wanted) / size
+        assert not (error[there] > 1e-13).any(), (j, z[there & (error > 1e-13)])
+
+
+# smooth at the points below, and one with a threshold on one side of which it is linear
+SMOOTH = [settings(name) for name in NAMES] + [{"type": "softplus", "beta": 2.0, "threshold": 1.0}]
+
+
+@pytest.mark.parametrize("activation", SMOOTH, ids=json.dumps)
+def test_activations_know_their_derivatives(activation):
+    z = np.array([0.3, 0.9, 2.1])
+    rows = [np.asarray(row) for row in jet(np, activation, z, 6)]
+
+    t = torch.tensor(z, requires_grad=True)
+    g = derivatives(Pointwise(activation), t, 2)[2]
+    for order in (3, 4, 5, 6):  # the second derivative, differentiated four times
+        (g,) = torch.autograd.grad(g.sum(), t, create_graph=True, allow_unused=True)
+        np.testing.assert_allclose(g.detach(), rows[order], rtol=1e-9, atol=1e-9)
+
+    def second(x):
+        return in_jax._jet(json.dumps(activation), 2, x)[2]
+
+    h = second
+    for order in (3, 4, 5):
+        h = jax.grad(lambda x, h=h: h(x))
+        np.testing.assert_allclose(jax.vmap(h)(jnp.asarray(z)), rows[order], rtol=1e-9, atol=1e-9)
+
+
+def requests(d, m):
+    """Requests of every kind, for networks of d inputs and m outputs."""
+    rng = np.random.default_rng(d)
+    axes = [(0,), (d - 1, 0), (0, 0, d - 1)]
+    return [
+        ("value", {}),
+        ("gradient", {}),
+        ("value,gradient,hessian", {}),
+        ("laplacian,diagonal", {}),
+        ("packed", {"directions": rng.normal(size=(2, d))}),
+        ("hessian", {"outputs": rng.normal(size=(m, 2))}),
+        ("gradient", {"operator": rng.normal(size=(d, d))}),
+        ("value", {"products": rng.normal(size=(2, d))}),
+        ("laplacian", {"block": ([0], list(range(d)))}),
+        ("gradient", {"partials": axes}),
+        ("laplacian", {"partials": [(0, 0, 0)], "directions": rng.normal(size=(1, d))}),
+        ("value", {"directional": 4, "directions": rng.normal(size=(2, d))}),
+        ("bilaplacian", {}),
+        ("gradient", {"operator": {(0,): 2.0, (0, 0, 0): -1.0}}),
+        ("hessian,laplacian", {"mode": "forward"}),
+        ("hessian,laplacian", {"mode": "backward"}),
+        ("value,partials", {"partials": []}),
+    ]
+
+
+def same(found, wanted, name):
+    scale = max(1.0, float(abs(wanted).max())) if wanted.size else 1.0
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-10 * scale, err_msg=name)
+
+
+NETWORKS = [*torch_zoo.ZOO, *torch_zoo_more.ZOO]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tensors_give_what_the_engine_gives(name):
+    model, d = torch_zoo.make(name)
+    traced = pointwise(model, d)
+    weights = [w.detach() for w in traced.weights(model)]
+    x = torch.rand(3, d, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 0.8 + 0.1
+    net = hq.Network(traced.graph, seed=0)
+    # a few for each network, all of them in turn
+    for names, options in requests(d, net.dim_output)[NETWORKS.index(name) % 4 :: 4]:
+        call = Call(traced, names, options)
+        bound = call.bound(torch.float64, weights)
+        wanted = bound.evaluate(x.numpy(), names, **options)
+        found = call.in_torch(x, weights)
+        assert len(found) == len(call.names) == len(wanted)
+        for key, result in zip(call.names, found, strict=True):
+            assert tuple(result.shape) == wanted[key].shape
+            same(result.numpy(), wanted[key], f"{names} {options}")
+
+
+@pytest.mark.parametrize("name", ["modified MLP", "causal attention", "DeepONet", "sparse experts"])
+def test_pullbacks_of_tensors_are_the_engines(name):
+    model, d = torch_zoo.make(name)
+    traced = pointwise(model, d)
+    weights = [w.detach().clone().requires_grad_() for w in traced.weights(model)]
+    x = torch.rand(3, d, dtype=torch.float64, requires_grad=True)
+    for names in ("value,gradient,hessian", "laplacian", "bilaplacian"):
+        call = Call(traced, names, {})
+        results = call.in_torch(x, weights)
+        bars = [torch.randn(r.shape, dtype=torch.float64) for r in results]
+        loss = sum((b * r).sum() for b, r in zip(bars, results, strict=True))
+        to_x, *to_weights = torch.autograd.grad(loss, [x, *weights], allow_unused=True)
+        bound = call.bound(torch.float64, weights)
+        given = {key: bar.numpy() for key, bar in zip(call.names, bars, strict=True)}
+        flat, to_points = bound.pullback(x.detach().numpy(), None, given)
+        same(to_x.numpy(), to_points, names)
+        parts = [torch.zeros_like(w) if g is None else g for g, w in zip(to_weights, weights, strict=True)]
+        same(torch.cat([g.reshape(-1) for g in parts]).numpy(), flat, names)
+
+
+LAYERS = {
+    "fully connected": hq.fully_connected([3, 6, 5, 2], act="gelu", last="identity"),
+    "resnet": [hq.single(3, 4, "tanh"), hq.resnet(4, 2, "sin", h=0.3)],
+    "icnn": hq.icnn(3, [5, 4]),
+    "softmax": [hq.single(3, 4), {"type": "network", "layers": [hq.single(4, 5), hq.softmax(5)]}],
+    "log-sum-exp": [hq.single(3, 4, hq.softplus(2.0, 1.0)), hq.log_sum_exp(4)],
+    "quadratic": hq.quadratic(3, 2),
+    "quadratic icnn": [hq.icnn(3, [4]), hq.quadratic_icnn(3, 4, 2)],
+    "attention": [hq.single(3, 8, "silu"), hq.attention(2, 4, 2), hq.layer_norm(8), hq.single(8, 1)],
+    "deeponet": hq.deeponet(hq.single(2, 4, "tanh"), hq.single(1, 4, "cos")),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_networks_of_layers(name, library):
+    net = hq.Network(LAYERS[name], seed=1)
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    weights = list(net.weights().values())
+    # JAX takes seconds to compile
+    every = slice(None) if library == "torch" else slice(list(LAYERS).index(name), None, len(LAYERS))
+    for names, options in requests(3, net.dim_output)[every]:
+        wanted = net.evaluate(x, names, **options)
+        program = Program(net._engine.schedule(names, **options))
+        if library == "torch":
+            found = in_torch.results(program, torch.tensor(x), [torch.tensor(w) for w in weights])
+        else:
+            arrays = [jnp.asarray(w) for w in weights]
+            found = [jnp.moveaxis(r, 1, -1) for r in in_jax.results(program, jnp.asarray(x), arrays)]
+        for key, result in zip(program.readings, found, strict=True):
+            same(np.asarray(result), getattr(wanted, key), f"{names} {options}")
+        # no points, and one
+        for n in (0, 1):
+            arrays = [torch.tensor(w) for w in weights]
+            none = in_torch.results(program, torch.tensor(x[:n]), arrays)
+            assert [len(r) for r in none] == [n] * len(none)
+
+
+@pytest.mark.parametrize("name", list(jax_zoo.ZOO))
+def test_jax_without_the_engine(name):
+    apply, params, d = jax_zoo.make(name)
+    x = np.random.default_rng(0).uniform(0.1, 0.9, size=(3, d))
+    net = hq.Network.from_jax(apply, params, d)
+    weights = [jnp.asarray(w) for w in net.weights().values()]
+    # one for each network, all of them in turn: JAX takes seconds to compile
+    all_of_them = requests(d, net.dim_output)
+    for names, options in [all_of_them[list(jax_zoo.ZOO).index(name) % len(all_of_them)]]:
+        wanted = net.evaluate(x, names, **options)
+        program = Program(net._engine.schedule(names, **options))
+        compiled = jax.jit(lambda x, w, program=program: in_jax.results(program, x, w))
+        for key, result in zip(program.readings, compiled(jnp.asarray(x), weights), strict=True):
+            same(np.moveaxis(result, 1, -1), getattr(wanted, key), f"{names} {options}")
