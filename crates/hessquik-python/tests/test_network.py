@@ -279,7 +279,9 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("act", "formula"), [*ACTIVATIONS.items(), *SETTINGS], ids=range(len(ACTIVATIONS) + len(SETTINGS)))
+@pytest.mark.parametrize(
+    ("act", "formula"), [*ACTIVATIONS.items(), *SETTINGS], ids=range(len(ACTIVATIONS) + len(SETTINGS))
+)
 def test_activations_against_their_formulas(act, formula):
     net = hq.Network([hq.single(1, 1, act, bias=False)], seed=0)
     net.set_weights({"0.K": np.ones((1, 1))})

@@ -70,6 +70,7 @@ def test_spawned_processes_get_pickled_networks():
 
 INTERRUPTED = """
     import os, signal, sys, threading, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
     import hessquik_rs as hq, numpy as np
     net = hq.Network(hq.fully_connected([20, 128, 128, 128, 1], last="identity"), seed=0)
     x = np.zeros((3_000_000, 20))
@@ -282,6 +283,7 @@ def test_weights_by_name_from_several_threads_are_all_set():
 
 SLOW = """
     import os, signal, sys, threading, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
     import hessquik_rs as hq, numpy as np
     net = hq.Network(hq.fully_connected([2000, 2000, 2000, 2000, 1], last="identity"), seed=0)
     x, hessian = np.zeros((2, 2000)), np.empty((2, 2000, 2000, 1))

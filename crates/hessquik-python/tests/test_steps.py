@@ -1,5 +1,6 @@
-"""Schedules on tensors and on JAX's arrays: the same results as the engine's, for every kind of request and network; and
-the formulas of activations behind them, against mpmath."""
+"""Schedules on tensors and JAX's arrays: the engine's results, for requests and networks of every kind.
+
+The formulas of activations behind them are held against mpmath."""
 
 import json
 from pathlib import Path

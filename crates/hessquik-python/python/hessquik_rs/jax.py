@@ -164,7 +164,7 @@ def jet(
     del network
 
     of_arrays = jax.jit(partial(at_points, spec))
-    description, seeds = spec.options["architecture"], {}
+    description, seeds = spec.architecture, {}
 
     def seeded(k: int) -> Any:
         """The same along `k` directions of each point."""

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch_cases import ours
 
-from hessquik_rs._torch.pointwise import CUT, Pointwise, derivatives, formulas
+from hessquik_rs._steps.activations.logistic import CUT
+from hessquik_rs._torch.pointwise import Pointwise, derivatives, formulas
 
 REFERENCE = Path(__file__).resolve().parents[4] / "tests" / "activations" / "reference.safetensors"
 NAMES = [
@@ -27,7 +28,7 @@ ACTS = ["tanh", "sigmoid", "silu", "gelu", "gaussian", "softplus", "antiTanh"]
 
 def pointwise(name):
     kind, _, beta = name.partition("softplus_")
-    return Pointwise("softplus", float(beta)) if beta else Pointwise(kind)
+    return Pointwise({"type": "softplus", "beta": float(beta)} if beta else {"type": kind})
 
 
 def act(name):

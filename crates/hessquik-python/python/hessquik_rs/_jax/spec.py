@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -62,12 +62,17 @@ class Spec:
         self._key = self.text(self.names)
         weakref.finalize(self, _forget, self._texts)
 
+    @property
+    def architecture(self) -> Any:
+        """The description of the network."""
+        return self._description["architecture"]
+
     def program(self, names: tuple[str, ...]) -> Program:
         """The steps that compute these results."""
         if names not in self._programs:
-            network = _native.Network(json.dumps(self._description["architecture"]), "float64", 0)
-            options = {k: v for k, v in self._options.items() if k not in _NEEDS_ARGUMENT or k in names}
-            self._programs[names] = Program(network.schedule(names, **options))
+            network = _native.Network(json.dumps(self.architecture), "float64", 0)
+            options: Any = {k: v for k, v in self._options.items() if k not in _NEEDS_ARGUMENT or k in names}
+            self._programs[names] = Program(network.schedule(cast(Any, names), **options))
         return self._programs[names]
 
     def text(self, names: tuple[str, ...]) -> str:

@@ -25,7 +25,7 @@ class _Ops:
     def constant(self, numbers: NDArray[Any], like: Any) -> Any:
         if jnp.issubdtype(like.dtype, jnp.floating):
             # numbers that the precision does not have are its largest
-            most = float(jnp.finfo(like.dtype).max)
+            most = float(np.finfo(like.dtype).max)
             numbers = np.clip(numbers, -most, most)
         return jnp.asarray(numbers, like.dtype)
 

@@ -1,7 +1,7 @@
 """Runs the steps of a schedule, one function for each kind.
 
-A buffer of `n` features and `rows` rows is an array (samples, rows, n), with one sample where it is the same for all: the
-product of all samples and rows with a weight is then one product of a tall matrix.
+A buffer of `n` features and `rows` rows is an array (samples, rows, n), with one sample where it is the same for all:
+the product of all samples and rows with a weight is then one product of a tall matrix.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ class softplusActivation(knownActivation):
             return super().jet(x, order)
         # of the softplus with beta = 1, so that derivatives with respect to beta follow
         beta = self.beta.to(x.dtype)
-        value, *rest = derivatives(Pointwise({"type": "softplus", "beta": 1.0, "threshold": float(self.threshold)}), beta * x, order)
+        value, *rest = derivatives(
+            Pointwise({"type": "softplus", "beta": 1.0, "threshold": float(self.threshold)}), beta * x, order
+        )
         return (value / beta, *rest[:1], *[beta * second for second in rest[1:]])
 
     def extra_repr(self) -> str:

@@ -85,7 +85,7 @@ def _product(z: Array, n: int) -> Array | None:
     """z^n by squaring; none of no factors."""
     if n < 2:
         return z if n else None
-    half = _product(z, n // 2)
+    half: Array = _product(z, n // 2)
     return half * half * z if n % 2 else half * half
 
 

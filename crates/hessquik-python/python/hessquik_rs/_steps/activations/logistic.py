@@ -43,7 +43,9 @@ def anti_tanh(xp: Any, z: Array, order: int) -> Jet:
 def sigmoid(xp: Any, z: Array, order: int) -> Jet:
     """s and s (1 - s) with its derivatives."""
     g = Logistic(xp, xp.abs(z))
-    rows = [xp.where(z < 0, g.c * g.scale, g.s)]
+    # PyTorch's own, where it keeps its digits: hessQuik's values bit by bit
+    own = xp.sigmoid(z) if hasattr(xp, "sigmoid") else xp.where(z < 0, g.c * g.scale, g.s)
+    rows = [xp.where(z < -30, g.c * g.scale, own)]
     if order > 0:
         p, h = g.p * g.scale, xp.tanh(0.5 * z)
         rows += [p, -h * g.p * g.scale, *bumps(p, h, order - 1)[2:]]
@@ -51,7 +53,8 @@ def sigmoid(xp: Any, z: Array, order: int) -> Jet:
 
 
 def softplus(xp: Any, z: Array, order: int, beta: float = 1.0, threshold: float = 20.0) -> Jet:
-    """ln(1 + exp y)/beta with y = beta z, s(y), and beta^(j-1) s^(j-1)(y); the identity past a threshold below `CUT`."""
+    """ln(1 + exp y)/beta with y = beta z, s(y), and beta^(j-1) s^(j-1)(y); past a threshold below `CUT` the
+    identity."""
     # beta z = y + low, the rest having no meaning where exp(-|y|) is zero
     y, low = times(xp, z, beta)
     low = xp.where(xp.abs(y) < end(xp, z), low, 0.0)

@@ -29,8 +29,10 @@ def within(xp: Any, z: Array, far: float) -> Array:
 
 
 def leibniz(n: int, a: Sequence[Array], b: Sequence[Array]) -> Array:
-    """The n-th derivative of the product of two functions, `a` and `b` holding their derivatives of orders 0 to n: the sum
-    over i of (n over i) a^(i) b^(n - i). Rows that `b` lacks are zero."""
+    """The n-th derivative of the product of two functions, `a` and `b` holding their derivatives of orders 0 to n.
+
+    It is the sum over i of (n over i) a^(i) b^(n - i); rows that `b` lacks are zero.
+    """
     total: Array = None
     for i in range(n + 1):
         if n - i < len(b):

@@ -1,6 +1,6 @@
 //! Every mode gives the Hessian where it is finite, though one of them overflows on its way there.
-mod as_graph;
-use as_graph::AsGraph;
+
+use crate::as_graph::AsGraph;
 use hessquik::{Activation, Evaluate, Init, Jet, Layer, Mode, Network, Real, Request, Resnet, Single};
 use ndarray::{Array2, ArrayD};
 
