@@ -16,6 +16,10 @@ import torch_zoo_more
 from safetensors.numpy import load_file
 
 import hessquik_rs as hq
+import hessquik_rs.torch as ht
+from hessquik_rs import activations as act
+from hessquik_rs import layers as lay
+from hessquik_rs import networks
 from hessquik_rs._jax import steps as in_jax
 from hessquik_rs._steps.activations import jet
 from hessquik_rs._steps.program import Program
@@ -91,6 +95,74 @@ def test_activations_know_their_derivatives(activation):
     for order in (3, 4, 5):
         h = jax.grad(lambda x, h=h: h(x))
         np.testing.assert_allclose(jax.vmap(h)(jnp.asarray(z)), rows[order], rtol=1e-9, atol=1e-9)
+
+
+def forwards(f):
+    """The derivative of a function of one number by forward mode."""
+    return lambda z: torch.func.jvp(f, (z,), (torch.ones_like(z),))[1]
+
+
+def duals(f):
+    """The same by dual numbers."""
+
+    def derivative(z):
+        with torch.autograd.forward_ad.dual_level():
+            both = f(torch.autograd.forward_ad.make_dual(z, torch.ones_like(z)))
+            return torch.autograd.forward_ad.unpack_dual(both).tangent
+
+    return derivative
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus_3", "gelu", "mish"])
+def test_forward_mode_within_forward_mode(name):
+    z, grad = torch.tensor([-1.2, 0.4, 2.0], dtype=torch.float64), torch.func.grad
+    rows = jet(torch, settings(name), z, 4)
+
+    def f(z):
+        return derivatives(Pointwise(settings(name)), z, 0)[0]
+
+    def second(z):
+        return derivatives(Pointwise(settings(name)), z, 2)[2]
+
+    for nested, order in (
+        (forwards(forwards(f)), 2),
+        (forwards(forwards(forwards(f))), 3),
+        (forwards(forwards(second)), 4),
+        (duals(f), 1),
+        (duals(second), 3),
+    ):
+        torch.testing.assert_close(nested(z), rows[order], rtol=1e-12, atol=1e-13)
+    for nested, order in ((forwards(grad(f)), 2), (grad(forwards(f)), 2), (forwards(grad(forwards(second))), 5)):
+        found = torch.func.vmap(nested)(z)
+        torch.testing.assert_close(found, jet(torch, settings(name), z, 5)[order], rtol=1e-12, atol=1e-13)
+
+
+def test_forward_mode_of_jets():
+    model, d = torch_zoo.make("modified MLP")
+    x, v = torch.rand(4, d, dtype=torch.float64), torch.rand(4, d, dtype=torch.float64)
+    jets = ht.jet(model, "laplacian")
+
+    def loss(x):
+        return jets(x).laplacian
+
+    step = 1e-4
+    once = torch.func.jvp(loss, (x,), (v,))[1]
+    torch.testing.assert_close(once, (loss(x + step * v) - loss(x - step * v)) / (2 * step), rtol=1e-5, atol=1e-6)
+    with torch.autograd.forward_ad.dual_level():
+        both = loss(torch.autograd.forward_ad.make_dual(x, v))
+        torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(both).tangent, once)
+
+    def directional(x):
+        return torch.func.jvp(loss, (x,), (v,))[1]
+
+    twice = torch.func.jvp(directional, (x,), (v,))[1]
+    differences = (directional(x + step * v) - directional(x - step * v)) / (2 * step)
+    torch.testing.assert_close(twice, differences, rtol=1e-5, atol=1e-5)
+    # of second derivatives of the network itself, evaluated in torch operations
+    net = networks.NN(lay.singleLayer(d, 5, act=act.tanhActivation())).double()
+    twice = torch.func.jvp(lambda x: torch.func.jvp(lambda y: net(y)[0], (x,), (v,))[1], (x,), (v,))[1]
+    full = net(x, do_gradient=True, do_Hessian=True)[2]
+    torch.testing.assert_close(twice, torch.einsum("sa,sabr,sb->sr", v, full, v))
 
 
 def requests(d, m):

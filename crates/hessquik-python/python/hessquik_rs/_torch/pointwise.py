@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from .._steps.activations import Settings, jet
 
@@ -40,7 +41,7 @@ def derivatives(f: Pointwise, z: Tensor, order: int) -> Jet:
     if torch.compiler.is_compiling():
         found: Jet = _Traced.apply(z, f, order)
     elif not torch._C._are_functorch_transforms_active() and not (
-        z.requires_grad and torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+        z.requires_grad and torch.is_grad_enabled() or forward_ad._current_level >= 0
     ):
         return formulas(f, z, order)
     else:
@@ -76,5 +77,8 @@ class _Differentiable(_Traced):
 
     @staticmethod
     def jvp(ctx, tangent, *_):  # type: ignore[no-untyped-def]
-        (z,) = ctx.saved_tensors
-        return tuple(d * tangent for d in derivatives(ctx.f, z, ctx.order + 1)[1:])
+        # PyTorch has forward mode off here, for outer calls of jvp too, which would get zeros; what it differentiates
+        # now must not be differentiated once more
+        with forward_ad._set_fwd_grad_enabled(True):
+            z, tangent = (forward_ad.unpack_dual(t, level=0).primal for t in (*ctx.saved_tensors, tangent))
+            return tuple(d * tangent for d in derivatives(ctx.f, z, ctx.order + 1)[1:])
