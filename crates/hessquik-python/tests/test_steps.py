@@ -165,6 +165,56 @@ def test_forward_mode_of_jets():
     torch.testing.assert_close(twice, torch.einsum("sa,sabr,sb->sr", v, full, v))
 
 
+def nested(d):
+    """Transforms of functions (n, d) to (n, 2), which give such functions again."""
+    v, w = torch.rand(3, d, dtype=torch.float64) - 0.5, torch.rand(3, 2, dtype=torch.float64) - 0.5
+    return {
+        "jvp": lambda f: lambda x: torch.func.jvp(f, (x,), (v,))[1],
+        "grad": lambda f: lambda x: torch.func.grad(lambda y: (w * f(y)).sum())(x)[:, :2],
+        "vjp": lambda f: lambda x: torch.func.vjp(f, x)[1](w)[0][:, :2],
+        "vmap": lambda f: torch.func.vmap(lambda p: f(p[None].expand(3, d))[0]),
+        "linearize": lambda f: lambda x: torch.func.linearize(f, x)[1](v),
+    }
+
+
+PAIRS = [(a, b) for a in nested(3) for b in nested(3)]
+THREE = [("jvp", "jvp", "jvp"), ("jvp", "grad", "jvp"), ("vmap", "jvp", "jvp"), ("jvp", "jvp", "grad")]
+
+
+@pytest.mark.parametrize("transforms", [*PAIRS, *THREE], ids="-".join)
+def test_transforms_within_transforms(transforms):
+    """Of jets and of a module in torch operations, against the same of PyTorch's own operations."""
+    torch.manual_seed(0)
+    d = 3
+    theirs = torch.nn.Sequential(torch.nn.Linear(d, 5), torch.nn.SiLU(), torch.nn.Linear(5, 2)).double()
+    ours = networks.NN(
+        lay.singleLayer(d, 5, act=act.siluActivation()), lay.singleLayer(5, 2, act=act.identityActivation())
+    )
+    ours.double()
+    with torch.no_grad():
+        for layer, linear in zip(ours, theirs[::2], strict=True):
+            layer.K.copy_(linear.weight.T)
+            layer.b.copy_(linear.bias)
+    jets = ht.jet(theirs, "value,laplacian")
+
+    def laplacian(x):
+        return torch.func.vmap(torch.func.jacfwd(torch.func.jacrev(theirs)))(x).diagonal(0, 2, 3).sum(-1)
+
+    x, every = torch.rand(3, d, dtype=torch.float64), nested(d)
+    for ours_, wanted in (
+        (lambda x: ours(x)[0], theirs),
+        (lambda x: jets(x).value, theirs),
+        (lambda x: jets(x).laplacian, laplacian),
+    ):
+        for name in transforms:
+            ours_, wanted = every[name](ours_), every[name](wanted)
+        try:
+            wanted = wanted(x)
+        except RuntimeError:
+            continue  # what PyTorch cannot nest itself
+        torch.testing.assert_close(ours_(x), wanted, rtol=1e-9, atol=1e-11)
+
+
 def requests(d, m):
     """Requests of every kind, for networks of d inputs and m outputs."""
     rng = np.random.default_rng(d)

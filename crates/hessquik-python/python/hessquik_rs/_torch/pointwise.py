@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch._C._functorch import TransformType
+from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 
 from .._steps.activations import Settings, jet
@@ -44,6 +46,8 @@ def derivatives(f: Pointwise, z: Tensor, order: int) -> Jet:
         z.requires_grad and torch.is_grad_enabled() or forward_ad._current_level >= 0
     ):
         return formulas(f, z, order)
+    elif _forward_mode():
+        found = _Nested.apply(z, f, order)
     else:
         found = _Differentiable.apply(z, f, order)
     return found
@@ -77,8 +81,31 @@ class _Differentiable(_Traced):
 
     @staticmethod
     def jvp(ctx, tangent, *_):  # type: ignore[no-untyped-def]
-        # PyTorch has forward mode off here, for outer calls of jvp too, which would get zeros; what it differentiates
-        # now must not be differentiated once more
+        (z,) = ctx.saved_tensors
+        return tuple(d * tangent for d in derivatives(ctx.f, z, ctx.order + 1)[1:])
+
+
+class _Nested(_Traced):
+    """The same, with a forward mode within which others may be.
+
+    PyTorch has forward mode off in a function of this kind, also for outer calls of `torch.func.jvp`, which would get
+    zeros. It is on here, for numbers without the inner derivative; batches are taken apart before, since what removes
+    that derivative has no rule for them.
+    """
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def vmap(info, in_dims, z, f, order):  # type: ignore[no-untyped-def]
+        return _Nested.apply(z, f, order), (in_dims[0],) * (order + 1)
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):  # type: ignore[no-untyped-def]
         with forward_ad._set_fwd_grad_enabled(True):
             z, tangent = (forward_ad.unpack_dual(t, level=0).primal for t in (*ctx.saved_tensors, tangent))
             return tuple(d * tangent for d in derivatives(ctx.f, z, ctx.order + 1)[1:])
+
+
+def _forward_mode() -> bool:
+    """Whether a `torch.func.jvp` is under way."""
+    return any(i.key() == TransformType.Jvp for i in retrieve_all_functorch_interpreters())
