@@ -3,9 +3,8 @@ use crate::array::Float;
 use crate::errors::raise;
 use crate::wish::Wish;
 use hessquik::Graph;
-use hessquik::schedule::{Buffer, DotPlace, GramPlace, Op, PickPlace, Place, Schedule, Source, Step, Triples};
+use hessquik::schedule::{Buffer, Op, PickPlace, Schedule, Source, Step, Triples};
 use numpy::PyArray1;
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -57,80 +56,65 @@ fn step<'py, F: Float>(py: Python<'py>, step: &Step<F>) -> PyResult<Bound<'py, P
     let d = PyDict::new(py);
     d.set_item("out", step.out)?;
     d.set_item("onto", step.onto)?;
-    let set = |key: &str, value: Bound<'py, PyAny>| d.set_item(key, value);
     let kind = match &step.op {
         Op::Move { x, c, blocks, rows } => {
-            set("x", x.into_bound_py_any(py)?)?;
-            set("c", c.as_f64().into_bound_py_any(py)?)?;
+            d.set_item("x", x)?;
+            d.set_item("c", c.as_f64())?;
             let blocks: Option<Vec<_>> = blocks.as_ref().map(|b| b.iter().map(|b| (b.from, b.to, b.len)).collect());
-            set("blocks", blocks.into_bound_py_any(py)?)?;
-            set("rows", rows.as_ref().map(|r| r.to_vec()).into_bound_py_any(py)?)?;
+            d.set_item("blocks", blocks)?;
+            d.set_item("rows", rows.as_ref().map(|r| r.to_vec()))?;
             "move"
         }
         Op::Add { s } => {
-            set("s", s.as_f64().into_bound_py_any(py)?)?;
+            d.set_item("s", s.as_f64())?;
             "add"
         }
         Op::Act { z, act, order } => {
             let settings = act.describe().and_then(|a| serde_json::to_string(&a).ok());
             let unknown = || PyTypeError::new_err(format!("the activation {} has no description", act.name()));
-            set("z", z.into_bound_py_any(py)?)?;
-            set("act", settings.ok_or_else(unknown)?.into_bound_py_any(py)?)?;
-            set("order", order.into_bound_py_any(py)?)?;
+            d.set_item("z", z)?;
+            d.set_item("act", settings.ok_or_else(unknown)?)?;
+            d.set_item("order", order)?;
             "act"
         }
         Op::Pick { place, x, z, len, inner } => {
-            set("back", (*place == PickPlace::X).into_bound_py_any(py)?)?;
-            set("x", x.into_bound_py_any(py)?)?;
-            set("z", z.into_bound_py_any(py)?)?;
-            set("len", len.into_bound_py_any(py)?)?;
-            set("inner", inner.into_bound_py_any(py)?)?;
+            d.set_item("back", *place == PickPlace::X)?;
+            d.set_item("x", x)?;
+            d.set_item("z", z)?;
+            d.set_item("len", len)?;
+            d.set_item("inner", inner)?;
             "pick"
         }
         Op::Frozen { x } => {
-            set("x", x.into_bound_py_any(py)?)?;
+            d.set_item("x", x)?;
             "frozen"
         }
         Op::Times { a, b, c, rows } => {
-            set("a", a.into_bound_py_any(py)?)?;
-            set("b", b.into_bound_py_any(py)?)?;
-            set("c", c.as_f64().into_bound_py_any(py)?)?;
-            set("rows", triples(rows).into_bound_py_any(py)?)?;
+            d.set_item("a", a)?;
+            d.set_item("b", b)?;
+            d.set_item("c", c.as_f64())?;
+            d.set_item("rows", triples(rows))?;
             "times"
         }
+        // a place is known by the letter that it has in the form
         Op::Product { place, a, b, dims, rows } => {
-            let place = match place {
-                Place::Y => "Y",
-                Place::A => "A",
-                Place::B => "B",
-            };
-            set("place", place.into_bound_py_any(py)?)?;
-            set("a", a.into_bound_py_any(py)?)?;
-            set("b", b.into_bound_py_any(py)?)?;
-            set("dims", dims.to_vec().into_bound_py_any(py)?)?;
-            set("rows", triples(rows).into_bound_py_any(py)?)?;
+            d.set_item("place", format!("{place:?}"))?;
+            d.set_item("a", a)?;
+            d.set_item("b", b)?;
+            d.set_item("dims", dims.to_vec())?;
+            d.set_item("rows", triples(rows))?;
             "product"
         }
         Op::Dot { place, a, b } => {
-            let place = match place {
-                DotPlace::D => "D",
-                DotPlace::G => "G",
-                DotPlace::T => "T",
-            };
-            set("place", place.into_bound_py_any(py)?)?;
-            set("a", a.into_bound_py_any(py)?)?;
-            set("b", b.into_bound_py_any(py)?)?;
+            d.set_item("place", format!("{place:?}"))?;
+            d.set_item("a", a)?;
+            d.set_item("b", b)?;
             "dot"
         }
         Op::Gram { place, operands, c } => {
-            let place = match place {
-                GramPlace::H => "H",
-                GramPlace::C => "C",
-                GramPlace::S => "S",
-            };
-            set("place", place.into_bound_py_any(py)?)?;
-            set("operands", operands.to_vec().into_bound_py_any(py)?)?;
-            set("c", c.as_f64().into_bound_py_any(py)?)?;
+            d.set_item("place", format!("{place:?}"))?;
+            d.set_item("operands", operands.to_vec())?;
+            d.set_item("c", c.as_f64())?;
             "gram"
         }
         other => return Err(PyTypeError::new_err(format!("a step of a schedule, {other}"))),

@@ -72,7 +72,9 @@ class _Machine:
         return found
 
     def constant(self, numbers: NDArray[Any]) -> Array:
-        return self.ops.constant(np.ascontiguousarray(numbers), self.x)
+        """Numbers of the precision of the points; those that it does not have are its largest."""
+        most = float(self.ops.xp.finfo(self.x.dtype).max)
+        return self.ops.constant(np.ascontiguousarray(np.clip(numbers, -most, most)), self.x)
 
     def together(self, steps: Sequence[Step]) -> None:
         """Runs steps that are derivatives of one activation at one place, or one step of another kind."""

@@ -23,10 +23,6 @@ class _Ops:
     xp: Any = torch
 
     def constant(self, numbers: NDArray[Any], like: Tensor) -> Tensor:
-        if like.is_floating_point():
-            # numbers that the precision does not have are its largest
-            most = torch.finfo(like.dtype).max
-            numbers = np.clip(numbers, -most, most)
         return torch.as_tensor(numbers, dtype=like.dtype, device=like.device)
 
     def take(self, x: Tensor, entries: NDArray[np.int64], axis: int) -> Tensor:
