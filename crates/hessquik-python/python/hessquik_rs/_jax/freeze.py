@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hessquik_rs._jax.trace import Apply, Parameters, trace
+from hessquik_rs._jax.trace import Apply, Parameters, traced
 from hessquik_rs.errors import SettingError
 from hessquik_rs.jet import Array
 
@@ -20,9 +20,9 @@ def frozen(apply: Apply, params: Any, d: int) -> tuple[dict[str, Any], dict[str,
         raise SettingError("the parameters are traced: call Network.from_jax outside of jit, grad and vmap")
     floats = parameters.floats()
     dtype = jnp.result_type(*floats) if floats else jnp.result_type(float)
-    traced = trace(apply, parameters, d, dtype)
-    if traced.borrows:
+    graph, parameters = traced(apply, params, parameters, d, dtype)
+    if graph.borrows:
         raise SettingError("the function uses arrays that are traced: call Network.from_jax outside of jit, grad, vmap")
-    weights = traced.weights(parameters.leaves)
-    values: dict[str, Array] = {name: np.asarray(w, np.float64) for name, w in zip(traced.names, weights, strict=True)}
-    return traced.graph, values, "float64" if dtype == jnp.float64 else "float32"
+    weights = graph.weights(parameters.leaves)
+    values: dict[str, Array] = {name: np.asarray(w, np.float64) for name, w in zip(graph.names, weights, strict=True)}
+    return graph.graph, values, "float64" if dtype == jnp.float64 else "float32"

@@ -15,7 +15,7 @@ from hessquik_rs._arrays import readable
 from hessquik_rs._jax import by_jax, primitives
 from hessquik_rs._jax.arrays import array_of
 from hessquik_rs._jax.spec import Spec
-from hessquik_rs._jax.trace import Apply, Parameters, Traced, trace
+from hessquik_rs._jax.trace import Apply, Parameters, Traced, traced
 from hessquik_rs.errors import DtypeError, OperationError, SettingError, ShapeError, SlowerWarning
 from hessquik_rs.jet import Jet
 from hessquik_rs.network import Network
@@ -63,10 +63,11 @@ class Jets:
         self._compiled: dict[Any, Compiled] = {}
         self._seeded: dict[tuple[int, int], Jets] = {}
         self._warned = False
+        self._settled = False  # whether the function needs to know numbers of Python's among its parameters
 
     def __call__(self, params: Any, x: Any, directions: Any = None) -> Jet:
         """The jet at points (.., d), along directions (.., k, d) of each if they are given."""
-        parameters = Parameters.of(params)
+        parameters = Parameters.of(params, self._settled)
         points = _points(x, parameters)
         if directions is not None:
             check_request(None, self._options.get("directions"))
@@ -74,12 +75,12 @@ class Jets:
             check_shape(v.shape, points.shape)
             dtype = jnp.result_type(points, v)
             return self._along(v.shape[-2], v.shape[-1])(params, beside(points.astype(dtype), v.astype(dtype)))
-        key = (parameters.key(), points.shape[-1], points.dtype, jnp.result_type(float))
-        compiled = self._compiled.get(key)
+        kind = points.shape[-1], points.dtype, jnp.result_type(float)
+        compiled = self._compiled.get((parameters.key(), *kind))
         if compiled is None:
-            compiled, kept = self._made(parameters, points.shape[-1], points.dtype)
+            compiled, kept, parameters = self._made(params, parameters, points.shape[-1], points.dtype)
             if kept:
-                self._compiled[key] = compiled
+                self._compiled[(parameters.key(), *kind)] = compiled
         return compiled(parameters.leaves, points)
 
     def _along(self, k: int, d: int) -> Jets:
@@ -95,18 +96,19 @@ class Jets:
             self._seeded[k, d] = Jets(along, self._request, self._unsupported, options)
         return self._seeded[k, d]
 
-    def _made(self, parameters: Parameters, d: int, dtype: Any) -> tuple[Compiled, bool]:
-        """The jet for such parameters and points, and whether it can be kept."""
+    def _made(self, params: Any, parameters: Parameters, d: int, dtype: Any) -> tuple[Compiled, bool, Parameters]:
+        """The jet for such parameters and points, whether it can be kept, and the parameters taken apart for it."""
         try:
-            traced = trace(self._apply, parameters, d, dtype)
+            graph, given = traced(self._apply, params, parameters, d, dtype)
         except OperationError as error:
             if self._unsupported == "error":
                 raise
             if not self._warned:
                 warnings.warn(f"computed by JAX's derivatives, not by the engine: {error}", SlowerWarning, stacklevel=4)
                 self._warned = True
-            return self._by_jax(parameters), True
-        return self._by_engine(traced), not traced.borrows
+            return self._by_jax(parameters), True, parameters
+        self._settled = self._settled or given is not parameters
+        return self._by_engine(graph), not graph.borrows, given
 
     def _by_engine(self, traced: Traced) -> Compiled:
         spec = Spec(Network(traced.graph, seed=0), self._request, self._options)

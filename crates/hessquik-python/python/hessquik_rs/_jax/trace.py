@@ -33,25 +33,29 @@ class Parameters:
     - **names** where these stand in the tree
     - **rest** by their places among all leaves: functions, settings, indices, which a graph is made for
     - **tree** the structure
+    - **numbers** whether numbers of Python's are among the leaves, and not in the rest
     """
 
     leaves: list[Any]
     names: list[str]
     rest: dict[int, Any]
     tree: Any
+    numbers: bool
 
     @classmethod
-    def of(cls, params: Any) -> Parameters:
-        """Takes a pytree apart."""
+    def of(cls, params: Any, settled: bool = False) -> Parameters:
+        """Takes a pytree apart; `settled` says that numbers of Python's are settings."""
         listed, tree = jax.tree_util.tree_flatten_with_path(params)
-        leaves, names, rest = [], [], {}
+        leaves, names, rest, numbers = [], [], {}, False
         for i, (path, leaf) in enumerate(listed):
-            if _changes(leaf):
+            number = isinstance(leaf, float | complex) and not isinstance(leaf, np.generic)
+            if _changes(leaf) and not (settled and number):
+                numbers = numbers or number
                 leaves.append(array_of(leaf))
                 names.append(jax.tree_util.keystr(path, simple=True, separator=".") or "params")
             else:
                 rest[i] = leaf
-        return cls(leaves, names, rest, tree)
+        return cls(leaves, names, rest, tree, numbers)
 
     def key(self) -> Any:
         """What a graph is made for; equal keys have equal graphs."""
@@ -146,6 +150,24 @@ def trace(apply: Apply, parameters: Parameters, d: int, dtype: Any) -> Traced:
     names = [w["name"] for w in graph["weights"]]
     slots = [translation.slots[name] for name in names]
     return Traced(graph, names, out.ndim == 0, out.dtype, translation.borrows, translation.program, slots)
+
+
+def traced(apply: Apply, params: Any, parameters: Parameters, d: int, dtype: Any) -> tuple[Traced, Parameters]:
+    """The graph for parameters taken apart, or taken apart anew where the function needs to know numbers of Python's.
+
+    Modules that are parameters as they are hold such numbers as settings: `if self.p == 0`.
+    """
+    try:
+        return trace(apply, parameters, d, dtype), parameters
+    except Exception:
+        if not parameters.numbers:
+            raise
+        settled = Parameters.of(params, settled=True)
+        try:
+            return trace(apply, settled, d, dtype), settled
+        except Exception:  # what was wrong at first says more
+            pass
+        raise
 
 
 def _called(apply: Apply) -> str:
