@@ -91,6 +91,60 @@ def model(case, kind=TensorProto.DOUBLE, points="n", constants=False):
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
+def _by_order():
+    float_again = (("CastLike", ["x"], {}),)
+    yield "TopK", Case("TopK", (3, 5), ("x", ints(2)), outputs=2)
+    yield "TopK least", Case("TopK", (4, 3), ("x", ints(3)), dict(axis=1, largest=0), outputs=2)
+    yield "TopK places", Case("TopK", (3, 5), ("x", ints(3)), outputs=2, pick=1, also=float_again)
+    yield "ArgMax", Case("ArgMax", (3, 5), attributes=dict(axis=2), also=float_again)
+    yield "ArgMin", Case("ArgMin", (4, 3), attributes=dict(axis=1, keepdims=0), also=float_again)
+    largest = (("ArgMax", ["x"], ["m"], dict(axis=1, keepdims=0)), ("Mul", ["m", np.array(1)], ["i"], {}))
+    yield "Gather at the largest", Case("Gather", (5,), (array(5, 3), "i"), dict(axis=0), nodes=largest)
+    yield "Gather of columns", Case("Gather", (5,), (array(2, 5, 3), "i"), dict(axis=1), nodes=largest,
+                                    also=(("Transpose", [], dict(perm=[1, 0, 2])),))  # fmt: skip
+    sort = (("TopK", ["x", ints(3)], ["v", "i"], dict(axis=1)), ("Exp", ["x"], ["e"], {}))
+    yield "GatherElements in order", Case("GatherElements", (4, 2), ("e", "i"), dict(axis=1), nodes=sort)
+    whole = (*largest, ("Sub", ["i", np.array(5)], ["d"], {}), ("Max", ["d", np.array(-3)], ["j"], {}))
+    yield "Gather from the end", Case("Gather", (5,), (array(5, 3), "k"), dict(axis=0), nodes=(
+        *whole, ("Cast", ["j"], ["k"], dict(to=TensorProto.INT64)),
+    ))  # fmt: skip
+    yield "OneHot", Case("OneHot", (5,), ("i", np.array(5), array(2)), nodes=largest)
+    yield "OneHot before", Case("OneHot", (3, 4), ("m", np.array(4), array(2)), dict(axis=1), nodes=(
+        ("ArgMax", ["x"], ["m"], dict(axis=2, keepdims=0)),
+    ))  # fmt: skip
+
+
+def _scattered():
+    turned = (
+        ("Transpose", ["x"], ["t"], dict(perm=[1, 0])),
+        ("Gather", ["t", ints(0, 4, 2)], ["g"], {}),
+        ("Exp", ["g"], ["u"], {}),
+    )
+    back = (("Transpose", [], dict(perm=[1, 0])),)
+    for reduction in ("none", "add"):
+        inputs = ("t", np.array([[1], [3], [-5]]), "u")
+        yield f"ScatterND {reduction}", Case("ScatterND", (5,), inputs, dict(reduction=reduction), turned, also=back)
+        index = rng.permuted(np.tile(np.arange(5), (1, 4, 1)), axis=2).transpose(0, 2, 1)[:, :3]
+        nodes = (
+            ("Shape", ["x"], ["n"], dict(end=1)),
+            ("Concat", ["n", ints(3, 4)], ["s"], dict(axis=0)),
+            ("Expand", [index, "s"], ["i"], {}),
+            ("Slice", ["x", ints(0), ints(3), ints(1)], ["p3"], {}),
+            ("Sin", ["p3"], ["u"], {}),
+        )
+        attributes = dict(axis=1, reduction=reduction)
+        yield f"ScatterElements {reduction}", Case("ScatterElements", (5, 4), ("x", "i", "u"), attributes, nodes)
+    places = (("NonZero", [ints(0, 1, 0, 3, 1)], ["z"], {}), ("Squeeze", ["z", ints(0)], ["w"], {}))
+    yield "NonZero", Case("Gather", (5, 4), ("x", "w"), dict(axis=1), nodes=places)
+    for op in ("IsNaN", "IsInf"):
+        yield op, Case("Where", inputs=("c", np.array(0.5), "x"), nodes=((op, ["x"], ["c"], {}),))
+    beside = (("Reshape", ["x", ints(1, 1, -1, 6)], ["r"], {}),)
+    behind = (("Transpose", [], dict(perm=[2, 0, 1, 3])),)
+    yield "Conv beside the points", Case("Conv", (6,), ("r", array(2, 1, 1, 3), array(2)), nodes=beside, also=behind)
+    yield "MaxPool beside the points", Case("MaxPool", (6,), ("r",), dict(kernel_shape=[1, 2], strides=[1, 2]), beside,
+                                            also=behind)  # fmt: skip
+
+
 def _cases():
     away = dict(low=0.3, high=1.5)
     entries = "Neg Exp Erf Sin Cos Tan Atan Sinh Cosh Asinh Tanh Sigmoid Softplus Softsign Relu Mish LeakyRelu Elu Celu"
@@ -232,6 +286,8 @@ def _cases():
             ),
         ),
     )
+    yield from _by_order()
+    yield from _scattered()
     yield "Trilu", Case("Trilu", (4, 5), attributes=dict(upper=0))
     yield "Trilu up", Case("Trilu", (4, 5), ("x", np.array(1)))
     for mode in ("constant", "edge", "reflect", "wrap"):

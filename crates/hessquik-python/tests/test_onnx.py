@@ -324,6 +324,88 @@ def test_branches_and_functions(tmp_path):
     refused(graph([("f", ["x"], ["y"], dict(domain="mine"))], functions=[endless]), tmp_path, "nested")
 
 
+def body(nodes, inputs, outputs, stored=(), kinds=None):
+    """The body of a loop."""
+
+    def port(name):
+        # numbers of turns and conditions are scalars
+        of = (kinds[name], []) if kinds and name in kinds else (TensorProto.DOUBLE, None)
+        return helper.make_tensor_value_info(name, *of)
+
+    return helper.make_graph(
+        [helper.make_node(op, i, o, **a) for op, i, o, a in nodes],
+        "body",
+        [port(name) for name in inputs],
+        [port(name) for name in outputs],
+        [numpy_helper.from_array(a, name) for name, a in dict(stored).items()],
+    )
+
+
+KINDS = {"i": TensorProto.INT64, "c": TensorProto.BOOL, "go": TensorProto.BOOL}
+STEP = [("Transpose", ["w"], ["t"], {}), ("MatMul", ["h", "t"], ["z"], {}), ("Add", ["z", "b"], ["s"], {})]
+
+
+def looped(nodes, condition=(("Identity", ["c"], ["go"], {}),), turns=3, batch="n"):
+    inner = body([*nodes, *condition], ["i", "c", "h"], ["go", "next", "row"], {"b": W[0]}, KINDS)
+    nodes = [
+        ("Loop", ["turns", "yes", "x"], ["last", "rows"], dict(body=inner)),
+        ("ReduceMean", ["rows", "first"], ["mean"], dict(keepdims=0)),
+        ("Add", ["last", "mean"], ["y"], {}),
+    ]
+    stored = {"turns": np.array(turns), "yes": np.array(True), "w": W, "first": ints(0), "two": np.array(2)}
+    return graph(nodes, stored, shape=(batch, 4))
+
+
+def by_onnxruntime(proto, x):
+    return onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})[0]
+
+
+def test_loops_are_written_out(tmp_path):
+    """Loops of a known number of turns, or while a known condition holds; weights are the same in each turn."""
+    x = array(5, 4)
+    inner = [*STEP, ("Tanh", ["s"], ["next"], {}), ("Sin", ["next"], ["row"], {})]
+    for batch in ("n", 5, 1):
+        proto, given = looped(inner, batch=batch), x[:1] if batch == 1 else x
+        net = loaded(proto, tmp_path)
+        close(net(given), by_onnxruntime(proto, given), 1e-14)
+        assert len(net.weight_names()) == 2
+        differences(net, given)
+    # while the number of the turn is less than two, which makes three turns
+    proto = looped(inner, [("Less", ["i", "two"], ["go"], {})], turns=10)
+    close(loaded(proto, tmp_path)(x), by_onnxruntime(proto, x), 1e-14)
+    refused(looped(inner, turns=0), tmp_path, "Loop", "no turns")
+    refused(looped(inner, turns=10**12), tmp_path, "more than")
+    sums = [("ReduceSum", ["next"], ["q"], dict(keepdims=0)), ("Less", ["q", "zero"], ["go"], {})]
+    nothing = [("Sub", ["b", "b"], ["b0"], {}), ("ReduceSum", ["b0"], ["zero"], dict(keepdims=0))]
+    single = looped([*inner, *nothing], sums, batch=1)
+    refused(single, tmp_path, "Loop", "number of turns depends on the points")
+
+
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_scans_are_written_out(backwards, tmp_path):
+    x = array(5, 6)
+    inner = [("MatMul", ["e", "v"], ["z"], {}), ("Add", ["z", "h"], ["s"], {}), ("Tanh", ["s"], ["next"], {}),
+             ("Mul", ["next", "k"], ["row"], {})]  # fmt: skip
+    inner = body(inner, ["h", "e", "k"], ["next", "row"], {"v": W[:2]})
+    settings = dict(num_scan_inputs=2, scan_input_axes=[1, 0], scan_input_directions=[backwards, 0])
+    settings |= dict(scan_output_axes=[-2], scan_output_directions=[backwards], body=inner)
+    nodes = [
+        ("Reshape", ["x", "shape"], ["r"], {}),
+        ("Slice", ["x", "from", "to", "axis"], ["start"], {}),
+        ("Scan", ["start", "r", "factors"], ["last", "rows"], settings),
+        ("Flatten", ["rows"], ["f"], {}),
+        ("Concat", ["f", "last"], ["y"], dict(axis=1)),
+    ]
+    stored = {"shape": ints(-1, 3, 2), "factors": array(3, 4), "from": ints(0), "to": ints(4), "axis": ints(1)}
+    proto = graph(nodes, stored, shape=("n", 6))
+    net = loaded(proto, tmp_path)
+    close(net(x), by_onnxruntime(proto, x), 1e-14)
+    assert sorted(net.weight_names()) == ["factors", "v"]
+    differences(net, x)
+    settings["scan_input_axes"] = [0, 0]
+    refused(graph(nodes, stored, shape=("n", 6)), tmp_path, "Scan", "on which the points are")
+
+
 def test_numbers_in_two_precisions(tmp_path):
     proto = model(CASES["Gemm"], TensorProto.FLOAT)
     x = points(CASES["Gemm"])

@@ -1,6 +1,6 @@
 //! A model as a graph: its operators one after another, each by its rule.
 use super::call::{Call, Desk, LARGEST, Outcome};
-use super::model::{Attribute, Function, Graph, Length, Model, Node, Port};
+use super::model::{Attribute, Graph, Length, Model, Node, Port};
 use super::rules::rule;
 use super::tensor::element;
 use super::value::{Batch, Data, Element, Value, Weight, count};
@@ -16,8 +16,6 @@ use std::rc::Rc;
 const ANY: usize = (1 << 31) - 1;
 /// The versions of the main operators whose rules are known.
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=28;
-/// Bodies of branches and functions within one another at most.
-const DEEPEST: usize = 32;
 /// Operators that are read at most, counting those of a function at each of its calls.
 const OPERATORS: usize = 1 << 18;
 
@@ -35,10 +33,10 @@ pub(super) struct Imported {
 }
 
 /// Arrays by name: those of a graph, and behind them those of the graph around it.
-struct Scope<'s> {
-    values: HashMap<String, Value>,
-    outside: Option<&'s Scope<'s>>,
-    depth: usize,
+pub(super) struct Scope<'s> {
+    pub values: HashMap<String, Value>,
+    pub outside: Option<&'s Scope<'s>>,
+    pub depth: usize,
 }
 
 impl Scope<'_> {
@@ -48,9 +46,9 @@ impl Scope<'_> {
 }
 
 /// What all graphs of a model share.
-struct Reader<'m, 'a> {
-    model: &'m Model<'a>,
-    desk: &'m Desk,
+pub(super) struct Reader<'m, 'a> {
+    pub model: &'m Model<'a>,
+    pub desk: &'m Desk,
     folder: Option<&'m Path>,
     operators: Cell<usize>,
 }
@@ -81,7 +79,7 @@ pub(super) fn import(model: &Model, folder: Option<&Path>) -> Result<Imported, S
 }
 
 /// The version of the main operators.
-fn main_version(opsets: &[(&str, i64)]) -> Result<i64, String> {
+pub(super) fn main_version(opsets: &[(&str, i64)]) -> Result<i64, String> {
     let found = opsets.iter().find(|(domain, _)| domain.is_empty()).map_or(1, |(_, version)| *version);
     match OPSETS.contains(&found) {
         true => Ok(found),
@@ -198,7 +196,13 @@ fn finish(desk: Desk, output: &Value) -> Result<Imported, String> {
 
 impl<'a> Reader<'_, 'a> {
     /// The initialisers and the operators of a graph.
-    fn body(&self, graph: &Graph<'a>, opset: i64, scope: &mut Scope) -> Result<(), String> {
+    pub fn body(&self, graph: &Graph<'a>, opset: i64, scope: &mut Scope) -> Result<(), String> {
+        self.initialisers(graph, scope)?;
+        self.nodes(&graph.nodes, &[], &self.model.opsets, opset, scope)
+    }
+
+    /// The initialisers of a graph.
+    pub fn initialisers(&self, graph: &Graph<'a>, scope: &mut Scope) -> Result<(), String> {
         if graph.sparse {
             return Err("an initialiser is stored as a sparse array: store it densely".into());
         }
@@ -214,10 +218,18 @@ impl<'a> Reader<'_, 'a> {
             }
             scope.values.insert(tensor.name.into(), value);
         }
-        self.nodes(&graph.nodes, &[], &self.model.opsets, opset, scope)
+        Ok(())
     }
 
-    fn nodes(
+    /// Counts an operator, or a turn of a loop.
+    pub fn count(&self) -> Result<(), String> {
+        let left = self.operators.get().checked_sub(1);
+        self.operators.set(left.ok_or_else(|| format!("more than {OPERATORS} operators"))?);
+        Ok(())
+    }
+
+    /// Operators one after another.
+    pub fn nodes(
         &self,
         nodes: &[Node<'a>],
         settings: &[Attribute<'a>],
@@ -226,8 +238,7 @@ impl<'a> Reader<'_, 'a> {
         scope: &mut Scope,
     ) -> Result<(), String> {
         for node in nodes {
-            let left = self.operators.get().checked_sub(1);
-            self.operators.set(left.ok_or_else(|| format!("more than {OPERATORS} operators"))?);
+            self.count()?;
             let version = opsets.iter().find(|(domain, _)| *domain == node.domain).map_or(opset, |(_, v)| *v);
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for name in &node.inputs {
@@ -238,14 +249,7 @@ impl<'a> Reader<'_, 'a> {
                 });
             }
             let attributes = settled(&node.attributes, settings);
-            let known = inputs.iter().flatten().all(|v| !v.varies());
-            let weights = inputs.iter().flatten().filter(|v| v.weight().is_some());
-            let small = weights.clone().all(|v| count(&v.shape) <= LARGEST) && weights.count() > 0;
-            // with a fixed number of points an array may have one for each of them, which must be known to be equal
-            let whole = self.desk.points.is_some() && !self.desk.any;
-            let folding = known && (whole || !small || !node.domain.is_empty() || !PARTS.contains(&node.op));
-            let call = Call { desk: self.desk, node, attributes: &attributes, opset: version, inputs, folding };
-            let outputs = self.operator(&call, scope)?;
+            let outputs = self.applied(node, &attributes, version, inputs, scope)?;
             for (name, value) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 scope.values.insert((*name).into(), value);
             }
@@ -253,12 +257,33 @@ impl<'a> Reader<'_, 'a> {
         Ok(())
     }
 
-    /// What an operator gives, by its rule, its branch or its function.
+    /// What an operator gives of these inputs.
+    pub fn applied(
+        &self,
+        node: &Node,
+        attributes: &[Attribute],
+        opset: i64,
+        inputs: Vec<Option<Value>>,
+        scope: &Scope,
+    ) -> Outcome {
+        let known = inputs.iter().flatten().all(|v| !v.varies());
+        let weights = inputs.iter().flatten().filter(|v| v.weight().is_some());
+        let small = weights.clone().all(|v| count(&v.shape) <= LARGEST) && weights.count() > 0;
+        // with a fixed number of points an array may have one for each of them, which must be known to be equal
+        let whole = self.desk.points.is_some() && !self.desk.any;
+        let folding = known && (whole || !small || !node.domain.is_empty() || !PARTS.contains(&node.op));
+        self.operator(&Call { desk: self.desk, node, attributes, opset, inputs, folding }, scope)
+    }
+
+    /// What an operator gives, by its rule, its body or its function.
     fn operator(&self, call: &Call<'_>, scope: &Scope) -> Outcome {
         let node = call.node;
         let explained = |message: String| explain(call, &message);
-        if let ("If", "") = (node.op, node.domain) {
-            return self.branch(call, scope).map_err(explained);
+        match (node.op, node.domain) {
+            ("If", "") => return self.branch(call, scope).map_err(explained),
+            ("Loop", "") => return self.looped(call, scope).map_err(explained),
+            ("Scan", "") => return self.scanned(call, scope).map_err(explained),
+            _ => {}
         }
         let function = self.model.functions.iter().find(|f| f.name == node.op && f.domain == node.domain);
         if let Some(function) = function {
@@ -291,39 +316,6 @@ impl<'a> Reader<'_, 'a> {
         }
         Ok(values)
     }
-
-    /// The branch that a known condition takes.
-    fn branch(&self, call: &Call<'_>, scope: &Scope) -> Outcome {
-        let Ok(Some(condition)) = call.scalar(0) else {
-            return Err("the condition depends on the points; use Where, which computes both branches".into());
-        };
-        let name = if condition != 0.0 { "then_branch" } else { "else_branch" };
-        let graph = call.graph(name).ok_or_else(|| format!("{name} is missing"))?;
-        if scope.depth >= DEEPEST {
-            return Err(format!("branches and functions are nested more than {DEEPEST} deep"));
-        }
-        let mut inner = Scope { values: HashMap::new(), outside: Some(scope), depth: scope.depth + 1 };
-        self.body(graph, call.opset, &mut inner)?;
-        graph.outputs.iter().map(|port| given(&inner, port.name)).collect()
-    }
-
-    /// The operators of a function at its call.
-    fn function(&self, function: &Function<'a>, call: &Call<'_>, depth: usize) -> Outcome {
-        if depth >= DEEPEST {
-            return Err(explain(call, &format!("branches and functions are nested more than {DEEPEST} deep")));
-        }
-        let mut inner = Scope { values: HashMap::new(), outside: None, depth: depth + 1 };
-        for (name, value) in function.inputs.iter().zip(&call.inputs) {
-            if let Some(value) = value {
-                inner.values.insert((*name).into(), value.clone());
-            }
-        }
-        let mut settings: Vec<Attribute> = call.attributes.to_vec();
-        settings.extend(function.defaults.iter().cloned());
-        let opset = main_version(&function.opsets)?;
-        self.nodes(&function.nodes, &settings, &function.opsets, opset, &mut inner)?;
-        function.outputs.iter().map(|name| given(&inner, name)).collect()
-    }
 }
 
 /// Settings with those of a function's caller in the place of their names.
@@ -343,7 +335,7 @@ fn trainable(numbers: &ArrayD<f64>) -> bool {
     !numbers.is_empty() && numbers.iter().all(|n| n.is_finite())
 }
 
-fn given(scope: &Scope, name: &str) -> Result<Value, String> {
+pub(super) fn given(scope: &Scope, name: &str) -> Result<Value, String> {
     scope.get(name).cloned().ok_or_else(|| format!("no operator gives {name:?}"))
 }
 
@@ -358,7 +350,7 @@ fn title(node: &Node, opset: i64) -> String {
 }
 
 /// A message with the operator and the shapes of its inputs.
-fn explain(call: &Call, message: &str) -> String {
+pub(super) fn explain(call: &Call, message: &str) -> String {
     let points = call.desk.any.then_some(call.desk.points).flatten();
     let shown = |(name, value): (&&str, &Option<Value>)| {
         value.as_ref().map_or("nothing".into(), |value| format!("{} {}", name.escape_debug(), value.shown(points)))

@@ -1,10 +1,11 @@
 //! Networks out of ONNX files: a reader of the file (`wire`, `model`, `tensor`), and rules that turn its operators into
-//! nodes of a graph (`import`, `call`, `rules`). And back: networks as ONNX models (`export`, `write`), and their derivatives
+//! nodes of a graph (`import`, `bodies`, `call`, `rules`). And back: networks as ONNX models (`export`, `write`), and their derivatives
 //! (`derivatives`, `slopes`).
 //!
 //! The model is read at one point of a batch. Each array carries, beside its shape, the axis on which the points are
 //! (`value::Batch`), so that an operation across points is found, whatever shapes it goes through. What depends on
 //! constants alone is computed at once. Initialisers that meet the points are the weights of the network.
+mod bodies;
 mod call;
 mod derivatives;
 mod export;

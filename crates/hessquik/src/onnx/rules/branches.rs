@@ -1,6 +1,6 @@
 //! Operators with branches, which are constant near a point: comparisons, choices, the larger of two.
 use super::super::call::{Call, Outcome};
-use super::super::value::{Data, Element, Value};
+use super::super::value::{Data, Element, Value, count};
 use super::Rule;
 use super::pairs::{Together, together};
 use crate::{Activation, Var};
@@ -21,6 +21,12 @@ pub(super) fn rule(op: &str) -> Option<Rule> {
         "Max" => |call| extreme(call, f64::max, |a, b| greater(&(a - b))),
         "Min" => |call| extreme(call, f64::min, |a, b| greater(&(b - a))),
         "Clip" => clip,
+        "IsNaN" => |call| rare(call, |_, v| v.is_nan()),
+        "IsInf" => |call| {
+            rare(call, |call, v| {
+                v.is_infinite() && call.integer(if v > 0.0 { "detect_positive" } else { "detect_negative" }, 1) == 1
+            })
+        },
         _ => return None,
     })
 }
@@ -69,6 +75,18 @@ fn not(call: &Call) -> Outcome {
     let mut made = call.alike(value, |v| 1.0 - v)?;
     made[0].element = Element::Bool;
     Ok(made)
+}
+
+/// What holds for numbers that are not finite: never where there are derivatives.
+fn rare(call: &Call, holds: fn(&Call, f64) -> bool) -> Outcome {
+    let value = call.input(0)?;
+    let n = count(&value.local());
+    call.known_room(n)?;
+    let numbers = match value.numbers() {
+        Some(numbers) => numbers.iter().map(|&v| f64::from(u8::from(holds(call, v)))).collect(),
+        None => vec![0.0; n],
+    };
+    Ok(vec![Value::known_at(&value.shape, value.batch, numbers, Element::Bool)])
 }
 
 fn choose(call: &Call) -> Outcome {
@@ -121,7 +139,9 @@ fn extreme(call: &Call, f: fn(f64, f64) -> f64, first: fn(&Var<f64>, &Var<f64>) 
         }
         let vars = pair.vars(call)?;
         let out = where_else(&first(&vars[0], &vars[1]), &vars[0], &vars[1]);
+        let element = best.element;
         best = call.made(&out, pair.shape, pair.batch)?;
+        best.element = element;
     }
     if let (Data::Known { weight, .. }, true) = (&mut best.data, operands.len() > 1) {
         *weight = None;

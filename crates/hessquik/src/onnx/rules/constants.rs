@@ -10,6 +10,7 @@ pub(super) fn rule(op: &str) -> Option<Rule> {
         "ConstantOfShape" => filled,
         "Range" => range,
         "EyeLike" => eye,
+        "NonZero" => non_zero,
         _ => return None,
     })
 }
@@ -64,6 +65,17 @@ fn range(call: &Call) -> Outcome {
     call.known_room(n as usize)?;
     let numbers: Vec<f64> = (0..n as usize).map(|i| start + i as f64 * step).collect();
     Ok(vec![Value::known_at(&[numbers.len()], None, numbers, call.input(0)?.element)])
+}
+
+/// The places of what is not zero, by axis.
+fn non_zero(call: &Call) -> Outcome {
+    let value = call.input(0)?;
+    let numbers = value.numbers().filter(|_| value.batch.is_none());
+    let numbers = numbers.ok_or("the places of what is not zero depend on the points; use Where")?;
+    let found: Vec<_> = numbers.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(place, _)| place).collect();
+    call.known_room(found.len().saturating_mul(value.rank()))?;
+    let places = (0..value.rank()).flat_map(|axis| found.iter().map(move |place| place[axis] as f64)).collect();
+    Ok(vec![Value::known_at(&[value.rank(), found.len()], None, places, Element::Int)])
 }
 
 fn eye(call: &Call) -> Outcome {

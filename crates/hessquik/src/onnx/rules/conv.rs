@@ -2,15 +2,16 @@
 use super::super::call::{Call, Outcome};
 use super::super::value::{Batch, Value, count, local};
 use super::Rule;
+use super::shapes::permuted;
 use crate::Var;
 use ndarray::{ArrayD, IxDyn};
 
 pub(super) fn rule(op: &str) -> Option<Rule> {
     Some(match op {
-        "Conv" => conv,
+        "Conv" => |call| aside(call, conv),
         "ConvTranspose" => transposed,
-        "AveragePool" => average,
-        "MaxPool" => largest,
+        "AveragePool" => |call| aside(call, average),
+        "MaxPool" => |call| aside(call, largest),
         "GlobalAveragePool" => |call| global(call, |v| v.mean(1)),
         "GlobalMaxPool" => |call| global(call, |v| v.max(1)),
         _ => return None,
@@ -108,6 +109,30 @@ impl Window {
         let all = ArrayD::from_shape_vec(IxDyn(&shape), all).expect("as many as there are");
         all.permuted_axes(IxDyn(&order)).iter().copied().collect()
     }
+}
+
+/// A rule of windows, where the points may also be on an axis along which each window holds one entry.
+fn aside(call: &Call, rule: Rule) -> Outcome {
+    let value = call.input(0)?;
+    let Some(axis) = value.batch.map(|b| b.axis).filter(|&axis| axis >= 2 && value.shape[0] == 1) else {
+        return rule(call);
+    };
+    let at = |list: Option<Vec<i64>>, i: usize, usual: i64| list.map_or(Some(usual), |list| list.get(i).copied());
+    let (n, i) = (value.rank() - 2, axis - 2);
+    let kernel = match call.list("kernel_shape") {
+        Some(list) => list.get(i).copied(),
+        None => call.input(1)?.shape.get(axis).map(|&k| k as i64),
+    };
+    let pads = [i, i + n].map(|i| at(call.list("pads"), i, 0));
+    if kernel != Some(1) || at(call.list("strides"), i, 1) != Some(1) || pads != [Some(0); 2] {
+        return rule(call);
+    }
+    let mut order: Vec<usize> = (0..value.rank()).collect();
+    order.swap(0, axis);
+    let mut inputs = call.inputs.clone();
+    inputs[0] = Some(permuted(call, value, &order)?);
+    let moved = Call { inputs, ..*call };
+    rule(&moved)?.iter().map(|value| permuted(call, value, &order)).collect()
 }
 
 /// Images (n, channels, ..) at one point: how many there are, and their channels.

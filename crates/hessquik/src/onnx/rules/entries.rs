@@ -113,7 +113,11 @@ fn arithmetic(call: &Call, f: fn(f64, f64) -> f64) -> Outcome {
             }
         }
     };
-    Ok(vec![call.made(&out, pair.shape, pair.batch)?])
+    let mut made = call.made(&out, pair.shape, pair.batch)?;
+    if [a, b].iter().all(|v| v.element == Element::Int) {
+        made.element = Element::Int;
+    }
+    Ok(vec![made])
 }
 
 /// A whole number that may depend on how many points there are, and cannot be told.

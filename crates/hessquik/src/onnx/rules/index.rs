@@ -2,7 +2,9 @@
 use super::super::call::{Call, Outcome};
 use super::super::value::{Batch, Value, count, local};
 use super::Rule;
-use super::shapes::places_of;
+use super::branches::greater;
+use super::order::chosen;
+use super::shapes::{permuted, places_of};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 pub(super) fn rule(op: &str) -> Option<Rule> {
@@ -67,7 +69,7 @@ fn taken(start: i64, end: i64, step: i64, len: usize) -> Result<impl ExactSizeIt
 }
 
 /// Indices, which may count from the end, of an axis.
-fn counted(call: &Call, i: usize, len: usize) -> Result<Vec<usize>, String> {
+pub(super) fn counted(call: &Call, i: usize, len: usize) -> Result<Vec<usize>, String> {
     let index = call.integers(i)?.ok_or("indices are missing")?;
     let one = |&at: &i64| {
         let at = if at < 0 { at.saturating_add(len as i64) } else { at };
@@ -80,7 +82,7 @@ fn gather(call: &Call) -> Outcome {
     let (value, indices) = (call.input(0)?, call.input(1)?);
     let axis = call.axis(call.integer("axis", 0), value.rank())?;
     call.apart(value, axis)?;
-    let index = counted(call, 1, value.shape[axis])?;
+    let index = if indices.varies() { Vec::new() } else { counted(call, 1, value.shape[axis])? };
     let replaced = |shape: &[usize], by: &[usize]| [&shape[..axis], by, &shape[axis + 1..]].concat();
     let shape = replaced(&value.shape, &indices.shape);
     let moved = |batch: Batch, by: usize| Batch { axis: batch.axis + by, ..batch };
@@ -93,13 +95,34 @@ fn gather(call: &Call) -> Outcome {
         (None, Some(theirs)) => Some(moved(theirs, axis)),
     };
     let inside = local(&shape, batch);
-    if value.varies() {
+    if value.varies() || indices.varies() {
         call.roomy(count(&inside))?
     } else {
         call.known_room(count(&inside))?
     }
+    if indices.varies() {
+        return gathered(call, axis, shape, batch);
+    }
     let places = places_of(call, value)?.select(Axis(axis), &index);
     Ok(vec![call.moved(value, places.iter().copied(), shape, batch)?])
+}
+
+/// The entries of an axis at indices that vary, to this shape.
+fn gathered(call: &Call, axis: usize, shape: Vec<usize>, batch: Option<Batch>) -> Outcome {
+    let (value, indices) = (call.input(0)?, call.input(1)?);
+    let n = value.shape[axis];
+    let order: Vec<usize> = [axis].into_iter().chain((0..value.rank()).filter(|&i| i != axis)).collect();
+    let table = call.var(&permuted(call, value, &order)?)?;
+    let rest = table.len() / n.max(1);
+    let index = call.var(indices)?.flatten();
+    // an index below zero counts from the end
+    let index = &index + greater(&(-&index)) * n as f64;
+    let found = chosen(call, &index, n)?.matmul(&table.reshape(&[n, rest]));
+    let (before, after) = (count(&value.local()[..axis]), count(&value.local()[axis + 1..]));
+    let found = found.reshape(&[index.len(), before, after]).permute(&[1, 0, 2]);
+    let mut made = call.made(&found, shape, batch)?;
+    made.element = value.element;
+    Ok(vec![made])
 }
 
 fn gather_elements(call: &Call) -> Outcome {
@@ -112,6 +135,9 @@ fn gather_elements(call: &Call) -> Outcome {
     }
     if let (Some(batch), None) = (value.batch, indices.batch) {
         indices = call.of_one(&indices, batch.axis, batch)?;
+    }
+    if indices.varies() {
+        return gathered_along(call, indices, axis);
     }
     let index = counted(call, 1, value.shape[axis])?;
     let Some(numbers) = indices.numbers().filter(|n| indices.batch == value.batch && n.len() <= index.len()) else {
@@ -128,6 +154,34 @@ fn gather_elements(call: &Call) -> Outcome {
     };
     let picked: Vec<usize> = numbers.indexed_iter().map(|(place, index)| at((place, index))).collect();
     Ok(vec![call.moved(value, picked, indices.shape.clone(), value.batch)?])
+}
+
+/// The entry of an axis for each entry of an index that varies.
+fn gathered_along(call: &Call, indices: Value, axis: usize) -> Outcome {
+    let mut value = call.input(0)?.clone();
+    if let (Some(batch), None) = (indices.batch, value.batch) {
+        value = call.of_one(&value, batch.axis, batch)?;
+    }
+    if indices.batch != value.batch {
+        return Err("brings different points together".into());
+    }
+    if value.shape.iter().zip(&indices.shape).enumerate().any(|(i, (a, b))| i != axis && a != b) {
+        return Err("indices reach over a part of the array only".into());
+    }
+    let (n, k, last) = (value.shape[axis], indices.shape[axis], value.rank() - 1);
+    let mut order: Vec<usize> = (0..=last).collect();
+    order.swap(axis, last);
+    let v = call.var(&permuted(call, &value, &order)?)?;
+    let index = call.var(&permuted(call, &indices, &order)?)?;
+    let rows = v.len() / n.max(1);
+    let index = &index + greater(&(-&index)) * n as f64;
+    let taken = chosen(call, &index.flatten(), n)?.reshape(&[rows, k, n]);
+    let found = (taken * v.reshape(&[rows, 1, n])).sum(2);
+    let shape: Vec<usize> = order.iter().map(|&i| indices.shape[i]).collect();
+    let place = |axis: usize| order.iter().position(|&i| i == axis).unwrap_or_default();
+    let mut made = call.made(&found, shape, value.batch.map(|b| Batch { axis: place(b.axis), ..b }))?;
+    made.element = value.element;
+    Ok(vec![permuted(call, &made, &order)?])
 }
 
 fn gather_nd(call: &Call) -> Outcome {

@@ -6,9 +6,11 @@ mod einsum;
 mod entries;
 mod index;
 mod norms;
+mod order;
 mod pairs;
 mod products;
 mod recurrent;
+mod scatter;
 mod shapes;
 mod sums;
 
@@ -24,6 +26,8 @@ pub(super) fn rule(domain: &str, op: &str) -> Option<Rule> {
             .or_else(|| branches::rule(op))
             .or_else(|| shapes::rule(op))
             .or_else(|| index::rule(op))
+            .or_else(|| scatter::rule(op))
+            .or_else(|| order::rule(op))
             .or_else(|| sums::rule(op))
             .or_else(|| products::rule(op))
             .or_else(|| conv::rule(op))
