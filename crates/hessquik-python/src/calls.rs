@@ -46,7 +46,7 @@ pub fn evaluate<'py, F: Float>(
         write(py, &prepared, x, jet.view_mut())?;
         jet
     } else {
-        let small = pool::small(prepared.as_ref(), x.nrows(), prepared.tile());
+        let small = pool::small(prepared.as_ref(), x.nrows(), prepared.tile())?;
         let jet = pool::run(py, small, |go_on| match small {
             true => prepared.evaluate(&x).map(Some),
             false => prepared.evaluate_while(&x, go_on),
@@ -68,7 +68,7 @@ fn write<F: Float>(
     x: ArrayView2<'_, F>,
     mut out: JetMut<'_, F>,
 ) -> PyResult<()> {
-    let small = pool::small(prepared.as_ref(), x.nrows(), prepared.tile());
+    let small = pool::small(prepared.as_ref(), x.nrows(), prepared.tile())?;
     if !slow(prepared, x.nrows()) {
         let written = pool::run(py, small, |go_on| match small {
             true => prepared.evaluate_into(&x, out),
@@ -135,7 +135,7 @@ pub fn pullback<'py, F: Float>(
     let cotangents = Cotangents::<F>::read(cotangents)?;
     let view = cotangents.view()?;
     let tile = prepared.pullback_tile().map_err(raise)?;
-    let small = pool::small(prepared.as_ref(), x.nrows(), tile);
+    let small = pool::small(prepared.as_ref(), x.nrows(), tile)?;
     let bytes = (x.len() + cotangents.entries()) * size_of::<F>();
     let slow = PULLBACK * prepared.seconds(x.nrows().min(tile)) > PATIENCE;
     let gradients = if slow && bytes <= COPIED {

@@ -1,7 +1,7 @@
 //! How the engine runs under Python: without its lock, on a thread pool that survives a fork, with Ctrl-C heard.
 use crate::array::Float;
 use crate::errors;
-use hessquik::Prepared;
+use hessquik::{Prepared, on_this_thread};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -109,17 +109,21 @@ fn caught<R>(work: impl FnOnce() -> R) -> Outcome<R> {
     catch_unwind(AssertUnwindSafe(work))
 }
 
-/// Whether a call of `points` points is so short that signals can wait for its end: one tile, and not a long one.
-pub fn small<F: Float>(prepared: &Prepared<F>, points: usize, tile: usize) -> bool {
+/// Whether a call of `points` points is so short that signals can wait for its end, and that other threads would not make
+/// it shorter: those of a pool take some microseconds to wake up.
+pub fn small<F: Float>(prepared: &Prepared<F>, points: usize, tile: usize) -> PyResult<bool> {
     const SECONDS: f64 = 0.005;
-    points <= tile && prepared.seconds(points) < SECONDS
+    // of one tile, threads can share large products alone
+    let worth_it = if points <= tile { 5e-4 } else { 5e-5 };
+    let seconds = prepared.seconds(points);
+    Ok(seconds < worth_it || seconds < SECONDS && pool()?.current_num_threads() == 1)
 }
 
 /// Runs `work` without Python's lock: here if it is `small`, else on the pool, while this thread listens to signals.
 /// A panic becomes an exception.
 pub fn run<R: Send>(py: Python<'_>, small: bool, work: impl FnOnce(GoOn<'_>) -> R + Send) -> PyResult<R> {
     if small {
-        return py.detach(|| caught(|| work(&|| true))).map_err(|p| errors::panicked(&*p));
+        return py.detach(|| caught(|| on_this_thread(|| work(&|| true)))).map_err(|p| errors::panicked(&*p));
     }
     let pool = pool()?;
     let stopped = AtomicBool::new(false);

@@ -305,7 +305,7 @@ fn evaluate<F: Float>(
         };
         (prepare(state, weights, call).map_err(raise)?, x, out)
     };
-    let small = pool::small(&prepared, n, prepared.tile());
+    let small = pool::small(&prepared, n, prepared.tile())?;
     pool::run(py, small, |go_on| prepared.evaluate_into_while(&x, out, go_on))?.map_err(raise)?;
     Ok(())
 }
@@ -336,7 +336,7 @@ fn pullback<F: Float>(
         };
         (prepare(state, weights, call).map_err(raise)?, x, bars)
     };
-    let small = pool::small(&prepared, n, prepared.pullback_tile().map_err(raise)?);
+    let small = pool::small(&prepared, n, prepared.pullback_tile().map_err(raise)?)?;
     let gradients = pool::run(py, small, |go_on| prepared.pullback_while(&x, &bars, go_on))?.map_err(raise)?;
     if let Some(Gradients { weights, input }) = gradients {
         // SAFETY: as above.

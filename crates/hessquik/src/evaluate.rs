@@ -1,6 +1,8 @@
 //! The entry points of the library: evaluate, stream and pull back, for every layer and network.
 use crate::jet::Contents;
-use crate::resolve::{call, check_lent, check_points, chunk, fill_from, loss_gradients, program, pushed, reverse};
+use crate::resolve::{
+    call, check_lent, check_points, chunk, fill_from, loss_gradients, program, pushed, reverse, reversed,
+};
 use crate::{Error, Explanation, Jet, JetMut, JetView, Layer, Plan, Real, Request};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayBase, ArrayView1, ArrayView2, Axis, Data, Ix2, Slice};
 use std::ops::Range;
@@ -203,7 +205,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         request: &Request<F>,
         cotangent: &Jet<F>,
     ) -> Result<Gradients<F>, Error> {
-        let call = call(self, Some(x.view()), request, true)?;
+        let call = reversed(self, x.view(), request)?;
         Ok(reverse(&call, x.view(), fill_from(&call, x.nrows(), &cotangent.view())?, None)?.1)
     }
 
@@ -301,7 +303,7 @@ pub trait Evaluate<F: Real>: Layer<F> {
         request: &Request<F>,
         loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
     ) -> Result<(F, Gradients<F>), Error> {
-        let call = call(self, Some(x.view()), request, true)?;
+        let call = reversed(self, x.view(), request)?;
         loss_gradients(&call, x.view(), loss)
     }
 

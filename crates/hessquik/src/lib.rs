@@ -101,6 +101,7 @@ mod whole;
 pub use activation::{Activation, ActivationSpec, Pointwise, softplus_cut};
 pub use along::{PointDirections, PointGradients};
 pub use architecture::Architecture;
+pub use engine::on_this_thread;
 pub use error::Error;
 pub use evaluate::{Evaluate, Gradients, Tangent};
 #[cfg(feature = "files")]

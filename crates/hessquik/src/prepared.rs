@@ -1,13 +1,18 @@
 //! A request resolved once against a network, to be evaluated and pulled back repeatedly.
-use crate::engine::{Call, Stopped};
+use crate::engine::{Call, MANY, Program, Stopped};
 use crate::jet::Contents;
-use crate::resolve::{call, check_lent, check_points, chunk, fill_from, loss_gradients, reverse};
+use crate::resolve::{
+    call, check_lent, check_points, chunk, fill_from, graph_of_many, loss_gradients, reverse, scheduled,
+};
 use crate::{Error, Gradients, Jet, JetMut, JetView, Layer, Real, Request};
 use ndarray::{ArrayBase, Data, Ix2};
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
+
+/// Bytes that a thread reads or writes in a second.
+const MEMORY: f64 = 5e9;
 
 /// A request resolved against a layer or network with its current weights: plans are found once, not at every call.
 ///
@@ -25,6 +30,9 @@ pub struct Prepared<F: Real> {
     request: Request<F>,
     forward: Arc<Call<F>>,
     reverse: OnceLock<Call<F>>,
+    /// The network as a graph, and its pullback at many points, where that is faster.
+    graph: Option<Arc<Program<F>>>,
+    scheduled: OnceLock<Call<F>>,
     /// Predicted for a point.
     seconds: f64,
 }
@@ -52,8 +60,13 @@ impl<F: Real> Prepared<F> {
     /// As [`Evaluate::evaluate`](crate::Evaluate::evaluate), except for those about the points.
     pub fn new<L: Layer<F> + ?Sized>(layer: &L, request: Request<F>) -> Result<Self, Error> {
         let forward = call(layer, None, &request, false)?;
-        let seconds = forward.seconds();
-        Ok(Self { request, forward, reverse: OnceLock::new(), seconds })
+        // points and results pass through memory, whatever is computed of them
+        let entries: usize = forward.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let moved = (forward.d + entries) as f64 * size_of::<F>() as f64 / MEMORY;
+        let seconds = forward.seconds().max(moved);
+        let graph = graph_of_many(layer, &forward, &request);
+        let (reverse, scheduled) = Default::default();
+        Ok(Self { request, forward, reverse, graph, scheduled, seconds })
     }
 
     /// The request.
@@ -180,7 +193,7 @@ impl<F: Real> Prepared<F> {
         cotangent: &JetView<'_, F>,
     ) -> Result<Gradients<F>, Error> {
         check_points(&self.forward.program, &x.view())?;
-        let call = self.reversed()?;
+        let call = self.reversed_at(x.nrows())?;
         Ok(reverse(call, x.view(), fill_from(call, x.nrows(), cotangent)?, None)?.1)
     }
 
@@ -193,7 +206,7 @@ impl<F: Real> Prepared<F> {
         go_on: impl Fn() -> bool + Sync,
     ) -> Result<Option<Gradients<F>>, Error> {
         check_points(&self.forward.program, &x.view())?;
-        let call = self.reversed()?;
+        let call = self.reversed_at(x.nrows())?;
         let fill = fill_from(call, x.nrows(), cotangent)?;
         unless_stopped(|| reverse(call, x.view(), fill, Some(&go_on)))
             .transpose()
@@ -212,7 +225,19 @@ impl<F: Real> Prepared<F> {
         loss: impl Fn(Range<usize>, &JetView<'_, F>, &mut JetMut<'_, F>) -> F + Sync,
     ) -> Result<(F, Gradients<F>), Error> {
         check_points(&self.forward.program, &x.view())?;
-        loss_gradients(self.reversed()?, x.view(), loss)
+        loss_gradients(self.reversed_at(x.nrows())?, x.view(), loss)
+    }
+
+    /// The pullback at this many points.
+    fn reversed_at(&self, points: usize) -> Result<&Call<F>, Error> {
+        let Some(graph) = self.graph.as_ref().filter(|_| points >= MANY) else { return self.reversed() };
+        if self.scheduled.get().is_none() {
+            return match scheduled(graph.clone(), self.forward.program.clone(), &self.request) {
+                Ok(call) => Ok(self.scheduled.get_or_init(|| call)),
+                Err(_) => self.reversed(), // as for too many directions
+            };
+        }
+        Ok(self.scheduled.get().expect("looked at above"))
     }
 
     fn reversed(&self) -> Result<&Call<F>, Error> {

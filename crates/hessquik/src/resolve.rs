@@ -1,6 +1,6 @@
 //! Requests resolved against networks, and the arrays of calls: by sweeps over a chain of layers or by the schedule of a
 //! graph, whichever costs less.
-use crate::engine::{Call, Field, GoOn, Memory, Program, Schedules};
+use crate::engine::{Call, Field, GoOn, MANY, Memory, Program, Schedules};
 use crate::evaluate::{Gradients, Tangent};
 use crate::jet::{Contents, allocate, four_axes};
 use crate::{Error, JetMut, JetView, Layer, Real, Request};
@@ -75,7 +75,48 @@ pub(crate) fn resolve<F: Real>(
     };
     let better = chain.gives_way_to(&other);
     schedules.decide(request, reverse, better);
-    Ok(if better { other.instead_of(chain, request) } else { chain })
+    Ok(if better { other.instead_of(chain.program, request) } else { chain })
+}
+
+/// The pullback of `request` by the schedule of a graph, in the place of sweeps over the layers `chain`.
+pub(crate) fn scheduled<F: Real>(
+    graph: Arc<Program<F>>,
+    chain: Arc<Program<F>>,
+    request: &Request<F>,
+) -> Result<Call<F>, Error> {
+    let request = &*request.of_matrix(chain.width(0))?;
+    Ok(F::resolve(graph, request, true, false)?.instead_of(chain, request))
+}
+
+/// The network as a graph, if that is how many points are pulled back where `forward` evaluates them.
+pub(crate) fn graph_of_many<F: Real, L: Layer<F> + ?Sized>(
+    layer: &L,
+    forward: &Call<F>,
+    request: &Request<F>,
+) -> Option<Arc<Program<F>>> {
+    if !forward.is_narrow(request) {
+        return None;
+    }
+    match layer.lowered() {
+        Some(lowered) => lowered.as_graph(layer).ok(),
+        None => Program::of_graph(layer, Memory::default(), Schedules::default()).ok().map(Arc::new),
+    }
+}
+
+/// The pullback of `request` at points `x`, resolved.
+pub(crate) fn reversed<F: Real, L: Layer<F> + ?Sized>(
+    layer: &L,
+    x: ArrayView2<F>,
+    request: &Request<F>,
+) -> Result<Arc<Call<F>>, Error> {
+    let chain = call(layer, Some(x), request, true)?;
+    if x.nrows() < MANY || !chain.is_narrow(request) {
+        return Ok(chain);
+    }
+    match layer.lowered() {
+        Some(lowered) => lowered.scheduled(layer, request).or(Ok(chain)),
+        None => Ok(chain),
+    }
 }
 
 /// The call that gives tangents of the results, and the points that it takes.

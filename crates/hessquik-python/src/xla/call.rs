@@ -4,7 +4,7 @@ use super::spec::{Cached, Ready};
 use crate::array::Float;
 use crate::pool;
 use crate::results::by_name;
-use hessquik::{Field, JetMut, JetView, Prepared};
+use hessquik::{Field, JetMut, JetView, Prepared, on_this_thread};
 use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, IxDyn};
 use rayon::prelude::*;
 use std::slice::ChunksMut;
@@ -99,9 +99,9 @@ pub(super) fn names(spec: &str) -> Result<Vec<Field>, String> {
     found.names.split(',').map(|name| name.parse::<Field>().map_err(text)).collect()
 }
 
-/// On this thread if there is one tile, else on the thread pool.
+/// On this thread if the work is `small`, else on the thread pool.
 pub(super) fn on_threads<R: Send>(small: bool, work: impl FnOnce() -> R + Send) -> Result<R, String> {
-    if small { Ok(work()) } else { Ok(pool::pool().map_err(text)?.install(work)) }
+    if small { Ok(on_this_thread(work)) } else { Ok(pool::pool().map_err(text)?.install(work)) }
 }
 
 pub(super) fn points<F: Float>(x: ArrayViewD<'_, F>) -> Result<ArrayView2<'_, F>, String> {
@@ -140,7 +140,8 @@ pub fn evaluate<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
                 by_name!(name, put, factored: return Err("the factored Hessian is not a plain array".into()));
             }
             let x = points(x)?;
-            on_threads(n <= prepared.tile(), || prepared.evaluate_into(&x, jet))?.map_err(text)?;
+            let small = pool::small(prepared, n, prepared.tile()).map_err(text)?;
+            on_threads(small, || prepared.evaluate_into(&x, jet))?.map_err(text)?;
         }
         Ok(())
     })
@@ -190,7 +191,8 @@ pub fn pullback<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
         if weights.iter().all(Parts::shared) {
             // a gradient to the same weights for each element of the batch
             let prepared = prepare(ready, &weights, &batch, 0)?;
-            let small = batch.len() * x.shape[0] <= prepared.pullback_tile().map_err(text)?;
+            let tile = prepared.pullback_tile().map_err(text)?;
+            let small = pool::small(prepared, batch.len() * x.shape[0], tile).map_err(text)?;
             return on_threads(small, || match small {
                 true => parts.into_iter().enumerate().try_for_each(|(b, out)| one(prepared, b, out)),
                 false => parts.into_par_iter().enumerate().try_for_each(|(b, out)| one(prepared, b, out)),
@@ -198,7 +200,8 @@ pub fn pullback<F: Cached>(frame: &Frame, spec: &str) -> Result<(), String> {
         }
         for (b, out) in parts.into_iter().enumerate() {
             let prepared = prepare(ready, &weights, &batch, b)?;
-            let small = x.shape[0] <= prepared.pullback_tile().map_err(text)?;
+            let tile = prepared.pullback_tile().map_err(text)?;
+            let small = pool::small(prepared, x.shape[0], tile).map_err(text)?;
             on_threads(small, || one(prepared, b, out))??;
         }
         Ok(())

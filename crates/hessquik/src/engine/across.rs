@@ -49,9 +49,26 @@ pub(crate) struct Across<F> {
     h: Buffer<F>,
 }
 
-/// Samples that are taken at once.
+/// Samples that are taken at once, or a multiple of them.
 pub(crate) fn at_once<F: Real>() -> usize {
     VECTORS * lanes::<F>()
+}
+
+/// Rows of `n` samples, of which the first few are wanted, as entries of the results of each sample: row `i` is entry
+/// `place(i)` of `len`.
+fn turned<'a, F: Real>(
+    rows: impl IntoIterator<Item = &'a [F]>,
+    len: usize,
+    out: &mut [F],
+    place: impl Fn(usize) -> usize,
+) {
+    for (i, row) in rows.into_iter().enumerate() {
+        if len == 1 {
+            out.copy_from_slice(&row[..out.len()]);
+            continue;
+        }
+        out[place(i)..].iter_mut().step_by(len).zip(row).for_each(|(to, &from)| *to = from);
+    }
 }
 
 /// `u' = [u] + scale act(u M + b) + c`, the one form with an identity or nothing for `S`, a scaled identity for `W` and one
@@ -99,7 +116,7 @@ impl<F: Real> Call<F> {
 
     /// Evaluates the points in `tape.u[0]` (of `tape.ns` samples) into `out`, one slice per field in memory order.
     pub fn evaluate_across(&self, tape: &Tape<F>, space: &mut Across<F>, slots: &mut Buffer<F>, out: &mut [&mut [F]]) {
-        let most = at_once::<F>();
+        let most = self.block();
         let (ns, q) = (tape.ns, self.q);
         let task = self.tasks.first();
         let len = task.map_or(0, |task| task.kind.len());
@@ -119,9 +136,12 @@ impl<F: Real> Call<F> {
                 self.tangents_across(n, space);
                 let h = if to_slots { &mut slots[..] } else { &mut *out[task.sinks[0].0] };
                 let h = &mut h[first * q * len..][..samples * q * len];
-                for (row, h) in h.chunks_exact_mut(len).enumerate() {
-                    let (s, r) = (row / q, row % q);
-                    let mut entry = |slot: usize, term: usize| h[slot] = space.h[(r * task.kind.rows() + term) * n + s];
+                let rows = task.kind.rows();
+                for r in 0..q {
+                    let row = |term: usize| &space.h[(r * rows + term) * n..][..n];
+                    let mut entry = |slot: usize, term: usize| {
+                        turned([row(term)], q * len, h, |_| r * len + slot);
+                    };
                     match &task.kind {
                         Kind::Full { k } => task.kind.each(|t| {
                             entry(t.slot, t.row);
@@ -138,11 +158,9 @@ impl<F: Real> Call<F> {
                     _ => continue,
                 };
                 let out = &mut out[first * len..][..samples * len];
-                for (s, out) in out.chunks_exact_mut(len).enumerate() {
-                    // (q, d) from (d, q, n)
-                    let rows = len / q;
-                    (0..len).for_each(|i| out[i] = from[(i % rows * q + i / rows) * n + s]);
-                }
+                // (q, d) from (d, q, n)
+                let rows = len / q;
+                turned(from.chunks_exact(n).take(len), len, out, |i| i % q * rows + i / q);
             }
         }
         if to_slots && let Some(task) = task {
@@ -157,7 +175,9 @@ impl<F: Real> Call<F> {
         let [now, next] = &mut space.u;
         let u = fit(now, d * n);
         u.fill(F::zero());
-        x.chunks_exact(d).enumerate().for_each(|(s, x)| (0..d).for_each(|j| u[j * n + s] = x[j]));
+        u.chunks_exact_mut(n).enumerate().for_each(|(j, u)| {
+            u.iter_mut().zip(x[j..].iter().step_by(d)).for_each(|(u, &x)| *u = x);
+        });
         for (i, (site, m, scale)) in stages.iter().filter_map(plain).enumerate() {
             step();
             let z = fit(&mut space.own, site.p * n);

@@ -13,8 +13,15 @@ const BYTES: usize = 768 << 10;
 const RESULTS: usize = 1 << 20;
 /// Vectors of samples of a tile, at most: sums over sites and over features are fastest at few.
 const VECTORS: usize = 8;
+/// As many are taken where the buffers of a tile stay within the first-level cache: what each step costs in itself is much
+/// of the work of few features.
+const MORE: usize = 64;
+/// Bytes of that cache.
+const FIRST: usize = 32 << 10;
 /// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
 const RATE: f64 = 60e9;
+/// As many points, pulled back through narrow layers, are faster by a schedule.
+pub(crate) const MANY: usize = 64;
 /// Of the cost of the sweeps, what a schedule may cost at most to take their place: the costs of steps and of sweeps are
 /// predicted apart, and each is off by a factor of two at times.
 const GAIN: f64 = 0.25;
@@ -74,6 +81,7 @@ impl<F: Real> Call<F> {
         let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let lanes = super::kernels::lanes::<F>();
         let tile = BYTES / (call.floats_per_sample() * size_of::<F>());
+        let vectors = (FIRST / (call.floats_per_sample() * size_of::<F>() * lanes)).clamp(VECTORS, MORE);
         let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1));
         Self {
             d,
@@ -89,7 +97,7 @@ impl<F: Real> Call<F> {
             joins: Vec::new(),
             reverses: false,
             order: 0,
-            tile: (tile / lanes).clamp(1, VECTORS) * lanes,
+            tile: (tile / lanes).clamp(1, vectors) * lanes,
             even: false,
             outer: None,
             along: None,
@@ -112,9 +120,17 @@ impl<F: Real> Call<F> {
         self.program.stages.iter().any(|s| matches!(s, Stage::Smooth(_)))
     }
 
-    /// This schedule in the place of the sweeps `layers`, which are its other ways.
-    pub fn instead_of(self, layers: Self, request: &Request<F>) -> Self {
-        Self { others: Others::of_layers(request, layers.program), ..self }
+    /// This schedule in the place of sweeps over the layers `program`, which are its other ways.
+    pub fn instead_of(self, program: Arc<Program<F>>, request: &Request<F>) -> Self {
+        Self { others: Others::of_layers(request, program), ..self }
+    }
+
+    /// Whether the pullback at [`MANY`] points is that of a schedule, where samples go side by side: the features of these
+    /// sweeps leave much of the vectors of the machine unused.
+    pub fn is_narrow(&self, request: &Request<F>) -> bool {
+        let program = &self.program;
+        let derivatives = request.gradient || request.second_order();
+        self.graph.is_none() && program.narrow && request.mode == Mode::Auto && !request.factored && derivatives
     }
 
     /// Whether a schedule is predicted to cost so much less than these sweeps that it takes their place; instead of smooth

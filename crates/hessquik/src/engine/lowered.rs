@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::program::Program;
 use super::recent::Recent;
 use super::start::Start;
-use crate::resolve::resolve;
+use crate::resolve::{resolve, scheduled};
 use crate::{Error, Layer, Real, Request};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -18,6 +18,8 @@ pub struct Lowered<F> {
     program: Arc<Program<F>>,
     /// Locked for as long as it takes to compare requests.
     calls: Mutex<Recent<F, Arc<Call<F>>>>,
+    /// Pullbacks of many points by a schedule.
+    scheduled: Mutex<Recent<F, Arc<Call<F>>>>,
     /// The same network as a graph, where a request wants one.
     graph: OnceLock<Arc<Program<F>>>,
 }
@@ -25,13 +27,23 @@ pub struct Lowered<F> {
 impl<F> Clone for Lowered<F> {
     /// The same program; requests are kept anew, so that copies do not wait for each other.
     fn clone(&self) -> Self {
-        Self { program: self.program.clone(), calls: Mutex::default(), graph: self.graph.clone() }
+        Self {
+            program: self.program.clone(),
+            calls: Mutex::default(),
+            scheduled: Mutex::default(),
+            graph: self.graph.clone(),
+        }
     }
 }
 
 impl<F: Real> Lowered<F> {
     pub(crate) fn new(program: Program<F>) -> Self {
-        Self { program: Arc::new(program), calls: Mutex::default(), graph: OnceLock::new() }
+        Self {
+            program: Arc::new(program),
+            calls: Mutex::default(),
+            scheduled: Mutex::default(),
+            graph: OnceLock::new(),
+        }
     }
 
     pub(crate) fn program(&self) -> &Arc<Program<F>> {
@@ -55,20 +67,41 @@ impl<F: Real> Lowered<F> {
         request: &Request<F>,
         reverse: bool,
     ) -> Result<Arc<Call<F>>, Error> {
-        if let Some(call) = self.calls().find(request, reverse) {
-            return Ok(call);
-        }
-        let call = Arc::new(resolve(self.program.clone(), &|| self.as_graph(layer), request, reverse)?);
-        if bytes(&call) + request.bytes() <= LARGEST {
-            self.calls().keep(request, reverse, call.clone());
-        }
-        Ok(call)
+        let new = || resolve(self.program.clone(), &|| self.as_graph(layer), request, reverse);
+        kept(&self.calls, request, reverse, new)
     }
 
-    fn calls(&self) -> MutexGuard<'_, Recent<F, Arc<Call<F>>>> {
-        // nothing that runs under the lock leaves the list half changed
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The pullback of `request` by a schedule, anew only if it is not among the last.
+    pub(crate) fn scheduled<L: Layer<F> + ?Sized>(
+        &self,
+        layer: &L,
+        request: &Request<F>,
+    ) -> Result<Arc<Call<F>>, Error> {
+        let new = || scheduled(self.as_graph(layer)?, self.program.clone(), request);
+        kept(&self.scheduled, request, true, new)
     }
+}
+
+fn lock<F, T>(calls: &Mutex<Recent<F, T>>) -> MutexGuard<'_, Recent<F, T>> {
+    // nothing that runs under the lock leaves the list half changed
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is kept for a request, or `new`, which then is kept.
+fn kept<F: Real>(
+    calls: &Mutex<Recent<F, Arc<Call<F>>>>,
+    request: &Request<F>,
+    reverse: bool,
+    new: impl FnOnce() -> Result<Call<F>, Error>,
+) -> Result<Arc<Call<F>>, Error> {
+    if let Some(call) = lock(calls).find(request, reverse) {
+        return Ok(call);
+    }
+    let call = Arc::new(new()?);
+    if bytes(&call) + request.bytes() <= LARGEST {
+        lock(calls).keep(request, reverse, call.clone());
+    }
+    Ok(call)
 }
 
 /// Bytes that a call holds beside its program, about.
@@ -124,7 +157,7 @@ mod tests {
             of(&along(i as f64));
             assert!(Arc::ptr_eq(&zero, &of(&along(0.0))));
         }
-        assert_eq!(lowered.calls().len(), KEPT);
+        assert_eq!(lock(&lowered.calls).len(), KEPT);
         // what is large is resolved anew
         let large = Request::new().laplacian().directions(Array2::ones((LARGEST / 8, 2)));
         assert!(!Arc::ptr_eq(&of(&large), &of(&large)));

@@ -42,6 +42,7 @@ mod threads;
 mod tile;
 mod tiles;
 
+pub(crate) use by_graph::MANY;
 pub(crate) use call::{Call, Field};
 pub use compiled::Compiled;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub(crate) use schedules::Schedules;
 pub(crate) use sizes::{StageSizes, Work};
 pub(crate) use start::spared;
 pub(crate) use stop::{GoOn, Stopped};
+pub use threads::on_this_thread;
 
 /// Sizes for tests of the kernels; of them the small ones under Miri, which takes a microsecond for each operation.
 #[cfg(test)]

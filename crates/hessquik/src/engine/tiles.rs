@@ -13,6 +13,12 @@ const MOST: usize = 252;
 /// Rows of the products: whole blocks of them.
 const BLOCK: usize = 12;
 
+/// Bytes that samples side by side should stay within, so that they live in the first-level cache.
+const FIRST: usize = 32 << 10;
+/// As many times as samples are taken at once, a tile of them may be: what each tile and each sweep costs in itself is
+/// much of the work of few features.
+const TIMES: usize = 12;
+
 /// Weights that are too large for the caches come from memory once for each tile, and so do the sums of their gradients: a
 /// tile has a row (of values, adjoints and tangents together) for so many entries of the largest matrix, though its state
 /// then leaves the cache; a pullback, which writes as much as it reads, twice as many rows.
@@ -29,13 +35,20 @@ impl<F: Real> Call<F> {
         let tile = if (6..BLOCK).contains(&tile) { BLOCK } else { tile };
         // results are written and left behind, but few large ones should keep all threads busy
         let results: usize = self.fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1)).clamp(1, MOST);
+        let most = if self.across { MOST.max(TIMES * at_once::<F>()) } else { MOST };
+        let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1)).clamp(1, most);
         let weights = if self.reverses { WEIGHTS / 2 } else { WEIGHTS };
         let wide = (self.largest_matrix() / weights / self.rows_per_sample()).min(ENOUGH);
         let even = wide > tile;
         let tile = tile.max(wide);
-        let block = if self.across { at_once::<F>() } else { BLOCK };
+        let block = if self.across { self.block() } else { BLOCK };
         (if tile > block { tile - tile % block } else { tile }, even)
+    }
+
+    /// Samples that go side by side through all sweeps.
+    pub fn block(&self) -> usize {
+        let once = at_once::<F>();
+        once * (FIRST / (self.floats_per_sample() * size_of::<F>() * once)).clamp(1, TIMES)
     }
 
     /// Samples of a tile where there are so many points.
