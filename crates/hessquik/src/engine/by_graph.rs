@@ -11,13 +11,12 @@ use std::sync::Arc;
 const BYTES: usize = 768 << 10;
 /// Bytes of the results of a tile, at most.
 const RESULTS: usize = 1 << 20;
-/// Vectors of samples of a tile, at most: sums over sites and over features are fastest at few.
-const VECTORS: usize = 8;
-/// As many are taken where the buffers of a tile stay within the first-level cache: what each step costs in itself is much
-/// of the work of few features.
-const MORE: usize = 64;
-/// Bytes of that cache.
-const FIRST: usize = 32 << 10;
+/// Vectors of samples of a tile, at most.
+const VECTORS: usize = 64;
+/// What each step costs in itself is much of the work of few features; of many, sums over sites and over features are
+/// fastest at few vectors, so that a tile has more than these only within fewer bytes.
+const FEW: usize = 8;
+const ROOMY: usize = 512 << 10;
 /// Operations of a schedule each second in single precision, measured on networks of width 20 to 64.
 const RATE: f64 = 60e9;
 /// As many points, pulled back through narrow layers, are faster by a schedule.
@@ -81,7 +80,7 @@ impl<F: Real> Call<F> {
         let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let lanes = super::kernels::lanes::<F>();
         let tile = BYTES / (call.floats_per_sample() * size_of::<F>());
-        let vectors = (FIRST / (call.floats_per_sample() * size_of::<F>() * lanes)).clamp(VECTORS, MORE);
+        let vectors = (ROOMY / (call.floats_per_sample() * size_of::<F>() * lanes)).clamp(FEW, VECTORS);
         let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1));
         Self {
             d,

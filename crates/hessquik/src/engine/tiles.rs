@@ -13,10 +13,9 @@ const MOST: usize = 252;
 /// Rows of the products: whole blocks of them.
 const BLOCK: usize = 12;
 
-/// Bytes that samples side by side should stay within, so that they live in the first-level cache.
-const FIRST: usize = 32 << 10;
-/// As many times as samples are taken at once, a tile of them may be: what each tile and each sweep costs in itself is
-/// much of the work of few features.
+/// Bytes that samples side by side should stay within, and as many times as they are taken at once a block of them may have:
+/// what each sweep costs in itself is much of the work of few features.
+const ACROSS: usize = 512 << 10;
 const TIMES: usize = 12;
 
 /// Weights that are too large for the caches come from memory once for each tile, and so do the sums of their gradients: a
@@ -48,7 +47,7 @@ impl<F: Real> Call<F> {
     /// Samples that go side by side through all sweeps.
     pub fn block(&self) -> usize {
         let once = at_once::<F>();
-        once * (FIRST / (self.floats_per_sample() * size_of::<F>() * once)).clamp(1, TIMES)
+        once * (ACROSS / (self.floats_per_sample() * size_of::<F>() * once)).clamp(1, TIMES)
     }
 
     /// Samples of a tile where there are so many points.
