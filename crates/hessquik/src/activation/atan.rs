@@ -49,20 +49,20 @@ impl<F: Real> Kernel<F> for Atan {
         let z = point.as_f64();
         let (outer, far) = (z.abs() > 1.0, z.abs() > FAR);
         let inner = if far { FAR.copysign(z) } else { z };
-        let (one, two, six) = (F::Wide::of(1.0), F::Wide::of(2.0), F::Wide::of(6.0));
+        let one = F::Wide::of(1.0);
         let w = F::Wide::select(outer, one / F::Wide::of(inner), F::Wide::of(inner));
         let square = w * w;
-        let r = one / (one + square);
+        let r = one / square.plus(1.0);
         // in powers of w, f' = w^2 r, f'' = -2 w^3 r^2, f''' = (6 - 2 w^2) w^4 r^3
         let first = F::Wide::select(outer, square, one) * r;
-        let second = -two * (F::Wide::select(outer, square * w, w) * (r * r));
-        let bracket = F::Wide::select(outer, six - two * square, six * square - two);
+        let second = (F::Wide::select(outer, square * w, w) * (r * r)).times(-2.0);
+        let bracket = F::Wide::select(outer, square.times(-2.0).plus(6.0), square.times(6.0).plus(-2.0));
         let third = F::Wide::select(outer, bracket * (square * square), bracket) * (r * r * r);
 
         let x = w.round();
         let rest = x * (x * x) * horner(x * x, TAIL);
         // what rounding took from w
-        let low = (w - F::Wide::of(x)).round() * r.round();
+        let low = w.plus(-x).round() * r.round();
         let (high, tail) = quick_two_sum(QUARTER[0].copysign(z), -x);
         let beyond = high + (tail + (QUARTER[1].copysign(z) - (rest + low)));
         // far out: 3/4 of the exponents at a time, or powers of w are subnormal before the last

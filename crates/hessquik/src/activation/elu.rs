@@ -3,7 +3,7 @@
 
 use super::sweep::{BLOCK, Kernel};
 use super::table::{Higher, Row, Table, rounded};
-use super::wide::{Exponential, Wide, scaled};
+use super::wide::{Exponential, Pair, Wide, scaled};
 use crate::Real;
 
 /// `slope` z for z > 0, else `size` (exp(z/`width`) - 1). The derivatives at 0 are those of the left side.
@@ -12,17 +12,19 @@ pub(super) struct Elu {
     slope: [f64; 2],
     size: [f64; 2],
     width: f64,
+    /// 1/`width`.
+    inverse: Pair,
 }
 
 impl Elu {
     /// z or alpha (exp z - 1).
     pub(super) fn with_alpha(alpha: f64) -> Self {
-        Self { slope: [1.0, 0.0], size: [alpha, 0.0], width: 1.0 }
+        Self { slope: [1.0, 0.0], size: [alpha, 0.0], width: 1.0, inverse: Pair::of(1.0) }
     }
 
     /// z or alpha (exp(z/alpha) - 1).
     pub(super) fn celu(alpha: f64) -> Self {
-        Self { slope: [1.0, 0.0], size: [alpha, 0.0], width: alpha }
+        Self { slope: [1.0, 0.0], size: [alpha, 0.0], width: alpha, inverse: Pair::of(1.0) / Pair::of(alpha) }
     }
 
     /// lambda z or lambda alpha (exp z - 1), for which mean 0 and variance 1 are a fixed point (Klambauer et al. 2017).
@@ -31,6 +33,7 @@ impl Elu {
             slope: [1.0507009873554805, 3.9874847667154144e-17],
             size: [1.7580993408473768, 1.41535193800845e-17],
             width: 1.0,
+            inverse: Pair::of(1.0),
         }
     }
 }
@@ -44,11 +47,11 @@ impl<F: Real> Kernel<F> for Elu {
         let end = -2000.0 * self.width;
         let below = if positive { 0.0 } else { z };
         let below = if below < end { end } else { below };
-        let (width, size) = (F::Wide::of(self.width), F::Wide::two(self.size[0], self.size[1]));
-        let exp = Exponential::new(F::Wide::of(below) / width);
-        let first = size * exp.mantissa() / width;
-        let second = first / width;
-        let third = second / width;
+        let [inverse, size] = [self.inverse.parts(), self.size].map(|[high, low]| F::Wide::two(high, low));
+        let exp = Exponential::new(inverse.times(below));
+        let first = size * exp.mantissa() * inverse;
+        let second = first * inverse;
+        let third = second * inverse;
         let value = (size * exp.minus_one()).round();
         let above = self.slope[0].mul_add(z, self.slope[1] * z);
         let above = if z == f64::INFINITY { z } else { above };

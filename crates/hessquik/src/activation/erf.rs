@@ -40,7 +40,7 @@ impl<F: Real> Kernel<F> for Erf {
         // beyond, every derivative is zero
         let z = at_most(point.as_f64().abs(), 1.5 * f64::DECAY_END.sqrt()).copysign(point.as_f64());
         let a = z.abs();
-        let square = F::Wide::of(z) * F::Wide::of(z);
+        let square = F::Wide::of(z).times(z);
         let exp = Exponential::new(-square);
         let slope = exp.mantissa() * F::Wide::two(SLOPE[0], SLOPE[1]);
 
@@ -50,14 +50,13 @@ impl<F: Real> Kernel<F> for Erf {
         let [mills, _] = mills_numerator((x - 4.0) / (x + 4.0));
         let rest = scaled(exp.mantissa(), exp.k) * (mills + mills) / (1.0 + x);
         let value = if a < 1.0 { near } else { (1.0 - rest).copysign(z) };
-        let two = F::Wide::of(2.0);
         rounded(
             point,
             [
                 value,
                 scaled(slope, exp.k),
-                scaled(-slope * F::Wide::of(z + z), exp.k),
-                scaled(slope * (square * F::Wide::of(4.0) - two), exp.k),
+                scaled(slope.times(-(z + z)), exp.k),
+                scaled(slope * square.times(4.0).plus(-2.0), exp.k),
             ],
         )
     }

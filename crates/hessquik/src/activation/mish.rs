@@ -82,14 +82,13 @@ impl<F: Real> Kernel<F> for Mish {
         let m = exp.mantissa();
         let (factor, k) = (pick(m, m * m), if negative { exp.k } else { 2.0 * exp.k });
 
-        let wide = of(z);
-        let value = scaled(wide * lead * factor, k);
-        let below = scaled((lead + wide * first) * factor, k);
-        let above = (of(1.0) - (lead - wide * first) * (x * x)).round();
+        let value = scaled(lead.times(z) * factor, k);
+        let below = scaled((lead + first.times(z)) * factor, k);
+        let above = ((first.times(z) - lead) * (x * x)).plus(1.0).round();
         let above_value = if point.is_infinite() { f64::INFINITY } else { z - value };
         let above_value = if point.as_f64() > 2.0 * f64::DECAY_END { point.as_f64() } else { above_value };
-        let second_order = scaled((of(2.0) * first + wide * second) * factor, k);
-        let third_order = scaled((of(3.0) * second + wide * third) * factor, k);
+        let second_order = scaled((first.times(2.0) + second.times(z)) * factor, k);
+        let third_order = scaled((second.times(3.0) + third.times(z)) * factor, k);
         rounded(
             point,
             [

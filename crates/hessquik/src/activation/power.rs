@@ -31,7 +31,7 @@ impl<W: Wide> Powers<W> {
     /// The next lower power, times `factor`.
     #[inline(always)]
     fn lower(self, factor: f64) -> Self {
-        Self { mantissa: self.mantissa * W::of(factor) * self.inverse, k: self.k - self.e, ..self }
+        Self { mantissa: self.mantissa.times(factor) * self.inverse, k: self.k - self.e, ..self }
     }
 
     #[inline(always)]
@@ -72,15 +72,16 @@ impl Exponent {
     #[inline(always)]
     fn signed(self, z: f64, j: usize, c: f64, general: f64) -> f64 {
         let q = self.p - j as f64;
+        // no short circuits: what depends on p alone would become a branch around the rest, which then is not vectorised
         let (zero, infinite) = (z == 0.0, z.abs() == f64::INFINITY);
         let grows = if infinite { q > 0.0 } else { q < 0.0 };
         let extreme = if grows { c * f64::INFINITY } else { 0.0 };
         let extreme = if q == 0.0 { c } else { extreme };
-        let magnitude = if zero || infinite { extreme } else { general };
+        let magnitude = if zero | infinite { extreme } else { general };
         let magnitude = if c == 0.0 { 0.0 } else { magnitude };
         let odd = self.odd != (j % 2 == 1);
-        let signed = if self.integer && odd && z.is_sign_negative() { -magnitude } else { magnitude };
-        if z < 0.0 && !self.integer { f64::NAN } else { signed }
+        let signed = if self.integer & odd & z.is_sign_negative() { -magnitude } else { magnitude };
+        if (z < 0.0) & !self.integer { f64::NAN } else { signed }
     }
 
     /// The derivatives of orders 0 to 3 from |z|^p.
@@ -107,17 +108,21 @@ impl Exponent {
         d: &mut Table<F>,
         start: impl Fn(f64) -> Powers<F::Wide>,
     ) {
+        let mut powers = [start(1.0); BLOCK];
         for l in 0..BLOCK {
-            let z = z[l].as_f64();
-            let mut powers = start(z);
-            let mut c = 1.0;
-            for j in 1..=order - shift {
-                let factor = self.p - (j - 1) as f64;
-                powers = powers.lower(factor);
-                c *= factor;
-                if j + shift > 3 {
-                    let value = self.signed(z, j, c, powers.value());
-                    d[j + shift][l] = if z.is_nan() { F::nan() } else { F::of(value) };
+            powers[l] = start(z[l].as_f64());
+        }
+        let mut c = 1.0;
+        for j in 1..=order - shift {
+            let factor = self.p - (j - 1) as f64;
+            c *= factor;
+            for l in 0..BLOCK {
+                powers[l] = powers[l].lower(factor);
+            }
+            if j + shift > 3 {
+                for l in 0..BLOCK {
+                    let value = F::of(self.signed(z[l].as_f64(), j, c, powers[l].value()));
+                    d[j + shift][l] = if z[l].is_nan() { z[l] } else { value };
                 }
             }
         }

@@ -1,10 +1,15 @@
 //! Activations with a factor before and a factor after.
+#![allow(clippy::needless_range_loop)] // as in `sweep`: only loops by index are vectorised
+
 use super::Activation;
 use super::elementary::two_sum;
-use super::sweep::BLOCK;
 use super::table::MAX_ORDER;
 use super::wide::{Pair, Wide};
 use crate::Real;
+use pulp::Arch;
+
+/// Points that are handled together: the activation is looked up once for so many.
+const BLOCK: usize = 128;
 
 /// Fills `out[j]` with a b^j act^(j)(b z), in double precision whatever the results have.
 ///
@@ -18,24 +23,37 @@ pub(super) fn fill<F: Real>(act: &Activation, [a, b]: [f64; 2], z: &[F], out: &m
     for j in 1..orders {
         factors[j] = factors[j - 1] * Pair::of(b);
     }
+    let (mut y, mut delta, mut d) = ([0.0; BLOCK], [0.0; BLOCK], [[0.0; BLOCK]; MAX_ORDER + 1]);
     for first in (0..z.len()).step_by(BLOCK) {
         let len = BLOCK.min(z.len() - first);
-        let (mut y, mut delta) = ([0.0; BLOCK], [0.0; BLOCK]);
-        for (l, z) in z[first..first + len].iter().enumerate() {
-            y[l] = b * z.as_f64();
-            delta[l] = b.mul_add(z.as_f64(), -y[l]);
-        }
-        let mut d = [[0.0; BLOCK]; MAX_ORDER + 1];
+        let z = &z[first..first + len];
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for l in 0..len {
+                    let z = z[l].as_f64();
+                    y[l] = b * z;
+                    delta[l] = b.mul_add(z, -y[l]);
+                }
+            },
+        );
         act.derivatives_into(&y[..len], &mut d.each_mut().map(|row| &mut row[..len])[..known]);
         for (j, out) in out.iter_mut().enumerate() {
-            for l in 0..len {
-                let correction = if j + 1 < known { delta[l] * d[j + 1][l] } else { 0.0 };
-                let (high, low) = two_sum(d[j][l], correction);
-                let result = (Pair::two(high, low) * factors[j]).round();
-                // infinite terms, or factors
-                let plain = d[j][l] * factors[j].round();
-                out[first + l] = F::of(if result.is_finite() { result } else { plain });
-            }
+            let (out, factor) = (&mut out[first..first + len], factors[j]);
+            let (now, next) = (&d[j][..len], d.get(j + 1).filter(|_| j + 1 < known).map(|next| &next[..len]));
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for l in 0..len {
+                        let correction = next.map_or(0.0, |next| delta[l] * next[l]);
+                        let (high, low) = two_sum(now[l], correction);
+                        let result = (Pair::two(high, low) * factor).round();
+                        // infinite terms, or factors
+                        let plain = now[l] * factor.round();
+                        out[l] = F::of(if result.is_finite() { result } else { plain });
+                    }
+                },
+            );
         }
     }
 }

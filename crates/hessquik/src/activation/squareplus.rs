@@ -33,15 +33,15 @@ impl<F: Real> Kernel<F> for Squareplus {
         let a = z.abs();
         let far = a > FAR;
         let near = F::Wide::of(if far { FAR } else { a });
-        let (half_b, half) = (F::Wide::of(0.5 * self.b), F::Wide::of(0.5));
-        let root = (near * near + F::Wide::of(self.b)).sqrt();
+        let half_b = F::Wide::of(0.5 * self.b);
+        let root = (near * near).plus(self.b).sqrt();
         let inverse = F::Wide::of(1.0) / root;
         let sum = root + near;
-        let (above, below) = (sum * half, half_b / sum);
+        let (above, below) = (sum.times(0.5), half_b / sum);
         let second = half_b * inverse * inverse * inverse;
         // proportional to z near zero, where z may be subnormal
         let (lift, drop) = if a < 1e-150 { LIFT } else { (1.0, 1.0) };
-        let third = second * (F::Wide::of(-3.0) * (near * F::Wide::of(lift)) * (inverse * inverse));
+        let third = second * (near.times(-3.0 * lift) * (inverse * inverse));
         // far out
         let tail = 0.25 * self.b / a;
         let far_second = 2.0 * tail / a / a;

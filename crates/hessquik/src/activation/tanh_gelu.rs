@@ -51,10 +51,9 @@ const THIRD: Zero<5> = zero(
 #[inline(always)]
 fn inner<W: Wide>(z: f64) -> [W; 4] {
     let (rate, cubic) = (W::two(RATE[0], RATE[1]), W::two(CUBIC[0], CUBIC[1]));
-    let (z, one, three, six) = (W::of(z), W::of(1.0), W::of(3.0), W::of(6.0));
-    let square = cubic * z * z;
-    let third = six * rate * cubic;
-    [rate * z * (one + square), rate * (one + three * square), third * z, third]
+    let square = cubic.times(z).times(z);
+    let third = rate.times(6.0) * cubic;
+    [rate.times(z) * square.plus(1.0), rate * square.times(3.0).plus(1.0), third.times(z), third]
 }
 
 impl<F: Real> Kernel<F> for TanhGelu {
@@ -64,28 +63,28 @@ impl<F: Real> Kernel<F> for TanhGelu {
         let negative = point < F::zero();
         // everything at |z|
         let a = at_most(point.as_f64().abs(), END);
-        let (z, one, two, three) = (of(a), of(1.0), of(2.0), of(3.0));
+        let one = of(1.0);
         let [u, u1, u2, u3] = inner::<F::Wide>(a);
         let exp = Exponential::new(-u);
         let (m, x) = (exp.mantissa(), exp.value());
-        let c = one / (one + x);
+        let c = one / x.plus(1.0);
         let h = -exp.minus_one() * c;
         // without the factor x = exp(-u)
         let p = c * c;
         let s1 = p * u1;
         let s2 = p * (u2 - h * (u1 * u1));
-        let s3 = p * ((one - of(6.0) * (p * x)) * (u1 * u1 * u1) - three * (h * u1 * u2) + u3);
+        let s3 = p * ((p * x).times(-6.0).plus(1.0) * (u1 * u1 * u1) - (h * u1 * u2).times(3.0) + u3);
         // f(-z) = -x z c, f'(-z) = x (c - z s1) = 1 - f'(z)
-        let lack = scaled(m * (z * c), exp.k);
-        let below = FIRST.repair(-a, scaled(m * (c - z * s1), exp.k));
-        let above = (one - x * (c - z * s1)).round();
-        let third = THIRD.repair(a, scaled(m * (three * s2 + z * s3), exp.k));
+        let lack = scaled(m * c.times(a), exp.k);
+        let below = FIRST.repair(-a, scaled(m * (c - s1.times(a)), exp.k));
+        let above = (x * (s1.times(a) - c)).plus(1.0).round();
+        let third = THIRD.repair(a, scaled(m * (s2.times(3.0) + s3.times(a)), exp.k));
         rounded(
             point,
             [
                 if negative { -lack } else { point.as_f64() - lack },
                 if negative { below } else { above },
-                SECOND.repair(a, scaled(m * (two * s1 + z * s2), exp.k)),
+                SECOND.repair(a, scaled(m * (s1.times(2.0) + s2.times(a)), exp.k)),
                 if negative { -third } else { third },
             ],
         )
