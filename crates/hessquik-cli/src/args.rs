@@ -52,6 +52,13 @@ pub struct Arguments {
 impl Arguments {
     /// The thread pool for `--threads`; `None` for the default one.
     pub fn pool(&self) -> Result<Option<ThreadPool>, Failure> {
+        // more are a mistake: they would take memory and time, and none would run faster
+        let most = std::thread::available_parallelism().map_or(1, usize::from).saturating_mul(8).max(256);
+        let variable = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse::<usize>().ok());
+        let asked = self.threads.map(|n| ("--threads", usize::from(n)));
+        if let Some((what, n)) = asked.or(variable.map(|n| ("RAYON_NUM_THREADS", n))).filter(|(_, n)| *n > most) {
+            return Err(Failure::Usage(format!("{what} is {n}, expected at most {most}")));
+        }
         let Some(n) = self.threads else { return Ok(None) };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build();
         pool.map(Some).map_err(|e| Failure::Usage(format!("cannot start {n} threads: {e}")))

@@ -258,3 +258,51 @@ mod unix {
         }
     }
 }
+
+/// What is read is not replaced, whatever is asked for.
+#[test]
+fn files_that_are_read_stay() {
+    let folder = folder();
+    let model = bytes(&folder, &std::fs::canonicalize(golden("peaks_resnet")).unwrap().display().to_string());
+    std::fs::write(folder.path("m.svg"), &model).unwrap();
+    std::fs::write(folder.path("m.safetensors"), &model).unwrap();
+    std::fs::copy(folder.path("x.csv"), folder.path("x.svg")).unwrap();
+    folder.write("arch.json", r#"{"type": "single", "in_features": 2, "out_features": 1, "act": "tanh"}"#);
+    for command in [
+        "check m.svg --plot m.svg --force",
+        "explain m.svg --plot m.svg --force",
+        "eval m.svg --grid 3 -r value -o aa.npz --plot m.svg --force",
+        "check m.safetensors -i x.svg --input-format csv --plot x.svg --force",
+        "convert m.safetensors --dtype f32 -o m.safetensors --force",
+        "new arch.json -o arch.json --force",
+    ] {
+        folder.run(command).fails(2, &["would replace", "which is read"]);
+    }
+    assert!(bytes(&folder, "m.svg") == model && bytes(&folder, "m.safetensors") == model);
+    assert_eq!(bytes(&folder, "x.svg"), bytes(&folder, "x.csv"));
+    assert!(bytes(&folder, "arch.json").starts_with(b"{"));
+}
+
+/// A manifest says which files of its folder are ours, and nothing of others.
+#[test]
+fn manifests_reach_no_other_folder() {
+    let folder = folder();
+    eval(&folder, "-i x.csv -r value -o out").ok();
+    folder.write("precious.txt", "precious");
+    let found = std::fs::metadata(folder.path("precious.txt")).unwrap();
+    let time = found.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let manifest = String::from_utf8(bytes(&folder, "out/.hessquik.json")).unwrap();
+    let other = format!("\"files\": {{\n    \"../precious.txt\": [{}, {time}],", found.len());
+    let changed = manifest.replacen("\"files\": {", &other, 1);
+    assert_ne!(changed, manifest);
+    folder.write("out/.hessquik.json", &changed);
+    eval(&folder, "-i x.csv -r gradient -o out").ok();
+    assert_eq!(bytes(&folder, "precious.txt"), b"precious");
+    assert_eq!(folder.names_in("out"), [".hessquik.json", "gradient.npy"]);
+}
+
+#[test]
+fn too_many_threads_are_refused() {
+    let folder = folder();
+    eval(&folder, "-i x.csv -r value -o out.npz --threads 60000").fails(2, &["--threads is 60000", "at most"]);
+}

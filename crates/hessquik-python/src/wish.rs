@@ -4,7 +4,7 @@ use crate::errors;
 use hessquik::{Field, Mode, Plan, Request};
 use ndarray::{Array2, Ix2};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 /// The result of this name.
 pub fn named(name: &str) -> PyResult<Field> {
@@ -175,6 +175,9 @@ fn matrix<F: Float>(what: &str, object: &Bound<'_, PyAny>) -> PyResult<Array2<F>
 
 /// Indices of any whole type, in lists, tuples, ranges or arrays, as `T` has them.
 fn indices<T: for<'a, 'py> FromPyObject<'a, 'py>>(what: &str, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<T> {
+    if holds_truth(object) {
+        return Err(errors::request(format!("{what} is {object}, expected {wanted}, without True and False")));
+    }
     if let Ok(found) = object.extract() {
         return Ok(found);
     }
@@ -183,6 +186,15 @@ fn indices<T: for<'a, 'py> FromPyObject<'a, 'py>>(what: &str, object: &Bound<'_,
         module.call_method1("indices", (object,))?.extract().map_err(Into::into)
     };
     plain().map_err(|_| errors::request(format!("{what} is {object}, expected {wanted}")))
+}
+
+/// Whether there is a truth value in nested lists and tuples, which Python takes for a number: masks are no indices.
+fn holds_truth(object: &Bound<'_, PyAny>) -> bool {
+    if object.is_instance_of::<PyBool>() {
+        return true;
+    }
+    let nested = object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>();
+    nested && object.try_iter().is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| holds_truth(&e))))
 }
 
 fn parse_mode(mode: &Bound<'_, PyAny>) -> PyResult<Mode> {

@@ -312,6 +312,38 @@ def test_streams_have_the_weights_of_the_time_of_asking():
         np.testing.assert_allclose(jet.value, wanted[at], rtol=1e-12, atol=1e-14)
 
 
+LENT = [("operator", "operator"), ("products", "products"), ("directions", "laplacian"), ("outputs", "value")]
+
+
+@pytest.mark.parametrize(("name", "of"), LENT)
+def test_streams_have_the_options_of_the_time_of_asking(name, of):
+    net, x = network(), points(10)
+    given = np.random.default_rng(2).normal(size=(net.dim_output if name == "outputs" else 3, 3))
+    request = None if name == of else of
+    wanted = net.evaluate(x, request, **{name: given.copy()})
+    chunks = net.stream(x, request, chunk=3, **{name: given})
+    given[...] = 7.0
+    for at, jet in chunks:
+        given += 1.0
+        np.testing.assert_allclose(getattr(jet, of), getattr(wanted, of)[at], rtol=1e-12, atol=1e-14)
+
+
+def test_masks_are_no_indices():
+    net, x = network(), points(4)
+    for options in ({"block": ([True, False, True], [0])}, {"partials": [(True, False)]}):
+        with pytest.raises(hq.errors.RequestError, match="without True and False"):
+            net.evaluate(x, **options)
+
+
+def test_names_of_activations_as_others_write_them():
+    for name, ours in (("Tanh", "tanh"), ("antiTanh", "anti_tanh"), ("GELU", "gelu"), ("LeakyReLU", "leaky_relu")):
+        assert hq.single(2, 4, name)["act"] == {"type": ours}
+    with pytest.raises(hq.errors.HessquikError, match="tahn"):
+        hq.Network([hq.single(2, 4, "tahn")])
+    with pytest.raises(hq.errors.DtypeError, match="float23"):
+        hq.Network([hq.single(2, 4)], dtype="float23")
+
+
 def test_streams_check_at_once():
     with pytest.raises(ValueError, match="chunk is 0, expected at least 1"):
         network().stream(points(), chunk=0)

@@ -414,3 +414,99 @@ def test_by_torch_func_with_one_warning():
 def test_mistakes(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+class Settings(nn.Module):
+    """A module with settings of several kinds."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(2, 4), nn.Linear(4, 1)
+        self.scale, self.act, self.shift = 1.5, torch.tanh, torch.zeros(4)
+        self.more, self.twice = [nn.Sigmoid()], False
+
+    def forward(self, x):
+        h = self.act(self.scale * self.first(x)) + self.shift
+        return self.last(self.more[0](h) * (2 if self.twice else 1))
+
+
+def change_scale(m):
+    m.scale = 0.3
+
+
+def change_act(m):
+    m.act = torch.sin
+
+
+def change_tensor(m):
+    m.shift = torch.ones(4)
+
+
+def change_list(m):
+    m.more[0] = nn.Softplus()
+
+
+def change_flag(m):
+    m.twice = True
+
+
+def change_layer(m):
+    m.last = nn.Linear(4, 1, bias=False)
+
+
+def remove_bias(m):
+    m.first.bias = None
+
+
+def add_hook(m):
+    m.first.register_forward_hook(lambda module, given, out: 2 * out)
+
+
+CHANGES = [change_scale, change_act, change_tensor, change_list, change_flag, change_layer, remove_bias, add_hook]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_module_holds_is_looked_at(change):
+    module, x = Settings().double(), torch.rand(5, 2, dtype=torch.float64)
+    module.shift = module.shift.double()
+    jets = hessquik_rs.torch.jet(module, "value")
+    torch.testing.assert_close(jets(x).value, module(x), rtol=0, atol=1e-12)
+    calls = dict(jets.calls)
+    module(x)
+    jets(x)
+    assert jets.calls.keys() == calls.keys()
+    change(module)
+    module.double()
+    if change is change_tensor:
+        module.shift = module.shift.double()
+    torch.testing.assert_close(jets(x).value, module(x), rtol=0, atol=1e-12)
+
+
+def test_settings_that_change_at_every_call_draw_a_warning():
+    module, x = Settings(), torch.rand(3, 2)
+    jets = hessquik_rs.torch.jet(module, "value")
+    with pytest.warns(hq.errors.SlowerWarning, match="register_buffer") as caught:
+        for i in range(11):
+            module.scale = 1.0 + i
+            torch.testing.assert_close(jets(x).value, module(x), rtol=1e-5, atol=1e-6)
+    assert len(caught) == 1
+    assert len(jets.calls) <= 8
+
+
+def test_points_whose_storage_is_gone_are_an_error():
+    module, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), torch.randn(5, 3)
+    jets = hessquik_rs.torch.jet(module, "value")
+    jets(x.clone())
+    x.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match="storage"):
+        jets(x)
+
+
+def test_a_second_backward_says_that_it_is_slower():
+    module, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), torch.randn(5, 3, requires_grad=True)
+    jets = hessquik_rs.torch.jet(module, "laplacian")
+    with pytest.warns(hq.errors.SlowerWarning, match="second backward") as caught:
+        for _ in range(2):
+            (g,) = torch.autograd.grad(jets(x).laplacian.sum(), x, create_graph=True)
+            g.square().sum().backward()
+    assert len(caught) == 1

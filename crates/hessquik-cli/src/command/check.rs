@@ -16,7 +16,8 @@ pub fn run(args: &Check) -> Result<super::Report, Failure> {
     source::once(&[&args.model, args.input.as_deref().unwrap_or(Path::new(""))])?;
     let model = Model::read(&args.model)?;
     let network = model.network::<f64>()?;
-    let plot = Plot::maybe(args.plot.as_deref(), &Owner::new("check", args.force))?;
+    let owner = Owner::new("check", args.force).reading([&*args.model].into_iter().chain(args.input.as_deref()));
+    let plot = Plot::maybe(args.plot.as_deref(), &owner)?;
     let (x, remarks) = points(args, network.dim_input())?;
     let reports = check::all(&network, &x, args.seed, usize::from(args.order))?;
     let panels = reports.iter().flat_map(|(name, report)| panels(name, report)).collect();

@@ -51,7 +51,7 @@ fn network<F: Element>(args: &Convert, state: &StateDict) -> Result<Network<F>, 
 }
 
 fn write<F: Element>(args: &Convert, network: &Network<F>, notes: Vec<String>) -> Result<Report, Failure> {
-    let owner = Owner::new("convert", args.force);
+    let owner = Owner::new("convert", args.force).reading([&*args.model]);
     let mut draft = Draft::create(&args.output, &[], &owner)?;
     let onnx = args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
     draft.fill(match (&args.with, onnx) {

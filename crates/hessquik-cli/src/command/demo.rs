@@ -21,7 +21,7 @@ pub fn run() -> Result<Report, Failure> {
     let x: Array2<f64> = Init::seed(1).uniform((POINTS, 2), -1.0, 1.0);
     let points = vec![Tensor::new("x", x.shape())];
     // without a name, as it was called
-    let owner = Owner { command: "hessquik".into(), force: false };
+    let owner = Owner::of_command("hessquik".into(), false);
     let target = Target::new(folder, Some(Format::Npy), owner)?;
     target.protect(&points, &[])?;
     let mut sink = Sink::create::<f64>(&target, points)?;

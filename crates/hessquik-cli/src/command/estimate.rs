@@ -50,7 +50,8 @@ fn kind(text: &str) -> Result<Kind, String> {
 pub fn run<F: Element>(args: &Eval, model: &Model, directions: usize) -> Result<Report, Failure> {
     let started = Instant::now();
     let output = args.target();
-    let target = Target::new(&output, args.writing.output_format, Owner::new("eval", args.writing.force))?;
+    let target =
+        Target::new(&output, args.writing.output_format, Owner::new("eval", args.writing.force).reading(args.files()))?;
     let network = model.network::<F>()?;
     if args.wish.directions.is_some() {
         return Err(Failure::Usage("--estimate draws its directions; leave out --directions".into()));

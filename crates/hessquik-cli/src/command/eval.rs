@@ -39,7 +39,7 @@ pub fn run(args: &Eval) -> Result<Report, Failure> {
 fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
     let started = Instant::now();
     let output = args.target();
-    let owner = Owner::new("eval", args.writing.force);
+    let owner = Owner::new("eval", args.writing.force).reading(args.files());
     let target = Target::new(&output, args.writing.output_format, owner)?;
     let network = model.network::<F>()?;
     let (d, m) = (network.dim_input(), network.dim_output());

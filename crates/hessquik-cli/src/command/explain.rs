@@ -19,7 +19,7 @@ pub fn run(args: &Explain) -> Result<Report, Failure> {
 
 fn explain<F: Element>(args: &Explain, model: &Model) -> Result<Report, Failure> {
     let network = model.network::<F>()?;
-    let plot = Plot::maybe(args.plot.as_deref(), &Owner::new("explain", args.force))?;
+    let plot = Plot::maybe(args.plot.as_deref(), &Owner::new("explain", args.force).reading([&*args.model]))?;
     let resolved = args.wish.request(&network)?;
     let (network, request) = resolved.along(network)?;
     let explanation = network.explain(args.points, &request)?;

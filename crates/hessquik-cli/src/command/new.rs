@@ -28,7 +28,7 @@ pub fn run(args: &New) -> Result<Report, Failure> {
 
 fn create<F: Element>(architecture: &Architecture, args: &New) -> Result<Report, Failure> {
     let network: Network<F> = architecture.build(&mut Init::seed(args.seed))?;
-    let owner = Owner::new("new", args.force);
+    let owner = Owner::new("new", args.force).reading(args.architecture.as_deref());
     let mut draft = Draft::create(&args.output, &[], &owner)?;
     draft.fill(model::to_bytes(&network, &owner)?)?;
     let aside = draft.is_stdout();

@@ -22,16 +22,36 @@ pub struct Owner {
     pub command: String,
     /// Whether the user said `--force`.
     pub force: bool,
+    /// Files that the command reads, which it does not replace even so.
+    inputs: Vec<PathBuf>,
 }
 
 impl Owner {
     /// The command `hessquik NAME`.
     pub fn new(name: &str, force: bool) -> Self {
-        Self { command: format!("hessquik {name}"), force }
+        Self::of_command(format!("hessquik {name}"), force)
     }
 
-    /// Refuses a file at `path` that this command did not write.
+    /// The command with this whole name.
+    pub fn of_command(command: String, force: bool) -> Self {
+        Self { command, force, inputs: Vec::new() }
+    }
+
+    /// The same, where these files are read.
+    pub fn reading<'a>(self, inputs: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self { inputs: inputs.into_iter().map(PathBuf::from).collect(), ..self }
+    }
+
+    /// Refuses a file at `path` that this command did not write, or that it reads.
     pub fn check_file(&self, path: &Path) -> Result<(), Failure> {
+        let same =
+            |input: &PathBuf| fs::canonicalize(input).is_ok_and(|i| fs::canonicalize(path).is_ok_and(|o| o == i));
+        if let Some(input) = self.inputs.iter().find(|input| same(input)) {
+            let shown = input.display();
+            return Err(Failure::Usage(format!(
+                "the output would replace {shown}, which is read; choose another name"
+            )));
+        }
         if self.force || !path.is_file() || writer(path).is_some_and(|found| found == self.command) {
             return Ok(());
         }
@@ -167,9 +187,11 @@ impl Folder {
         format!(".{}hessquik.json", self.prefix)
     }
 
-    /// What was written there before.
+    /// What was written there before: files of this folder, whatever else stands in the manifest.
     pub fn manifest(&self) -> Option<Manifest> {
-        serde_json::from_slice(&fs::read(self.path.join(self.manifest_name())).ok()?).ok()
+        let mut found: Manifest = serde_json::from_slice(&fs::read(self.path.join(self.manifest_name())).ok()?).ok()?;
+        found.files.retain(|name, _| Path::new(name).file_name().is_some_and(|plain| plain == name.as_str()));
+        Some(found)
     }
 
     /// Says in the folder whose it is, keeping what is known of its files.

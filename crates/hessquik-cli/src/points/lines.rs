@@ -95,7 +95,9 @@ impl Lines {
         let (line, number) = (self.line(), self.number);
         let first = line.split([',', ';', '\t']).next().unwrap_or_default().trim();
         let word = first.split(' ').next().unwrap_or_default();
-        let only_signs = first == line && line.chars().all(|c| c == '#');
+        // a line of signs is an ornament, but in the middle of a single column a number that did not fit its cell
+        let single = self.started && self.separator == Some(' ');
+        let only_signs = first == line && line.chars().all(|c| c == '#') && !(single && line.len() > 1);
         if !only_signs && (fields::is_error(first) || fields::is_error(word)) {
             let message =
                 format!("line {number}, column 1: {first:?} is a missing value; remove the row, or fill it in");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,11 @@ def _count(count: int, least: int = 2) -> int:
     if (number := index(count)) < 0:
         raise SettingError(f"the number of directions is {count!r}, expected at least {least}")
     return number
+
+
+def _kept(option: Any) -> Any:
+    """An option as it is now."""
+    return np.array(option) if hasattr(option, "__array__") else deepcopy(option)
 
 
 class Evaluations:
@@ -233,8 +239,9 @@ class Evaluations:
         * `x` (n_s, d): an array, or anything that gives arrays when sliced, such as a `numpy.memmap`
         * `chunk`: number of points per chunk; by default such that its results take about 16 MiB
 
-        Results are bitwise those of `evaluate` if `chunk` is a multiple of `explain(..).tile`. The weights are those at
-        the time of the call, even if they change while chunks are being consumed.
+        Results are bitwise those of `evaluate` if `chunk` is a multiple of `explain(..).tile`. Weights and options are
+        those at the time of the call, even if they change while chunks are being consumed; directions of each point are
+        read chunk by chunk, like `x`.
 
         >>> import numpy as np
         >>> import hessquik_rs as hq
@@ -244,6 +251,7 @@ class Evaluations:
         100000
         """
         n = x.shape[0] if hasattr(x, "shape") else len(x)
+        options = {name: v if name == "directions" and of_points(v) else _kept(v) for name, v in options.items()}  # type: ignore[assignment]
         each: Any = v if of_points(v := options.get("directions")) else None
         if each is not None and len(each) != n:
             raise ShapeError(f"there are directions of {len(each)} points, expected those of {n}")

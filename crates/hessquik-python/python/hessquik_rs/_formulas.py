@@ -9,9 +9,9 @@ from hessquik_rs.architecture import (
     Activation,
     Architecture,
     _act,
-    _count,
     _not_a_layer,
     _number,
+    count,
     network,
     single,
 )
@@ -76,8 +76,8 @@ def affine(
     """
     layer: Architecture = {
         "type": "affine",
-        "in_features": _count("in_features", in_features),
-        "out_features": _count("out_features", out_features),
+        "in_features": count("in_features", in_features),
+        "out_features": count("out_features", out_features),
         "bias": bool(bias),
     }
     lists = {
@@ -122,11 +122,11 @@ def fourier(
     """
     layer: Architecture = {
         "type": "fourier",
-        "in_features": _count("in_features", in_features),
-        "frequencies": _count("frequencies", frequencies),
+        "in_features": count("in_features", in_features),
+        "frequencies": count("frequencies", frequencies),
         "sigma": _number("sigma", sigma),
         "trained": bool(trained),
-        "seed": _count("seed", seed),
+        "seed": count("seed", seed),
     }
     if matrix is not None:
         layer["matrix"] = [_numbers("a row of matrix", row) for row in matrix]
@@ -141,7 +141,7 @@ def periodic(periods: Sequence[float | None], harmonics: int = 1) -> Architectur
     return {
         "type": "periodic",
         "periods": _faces("a period", periods),
-        "harmonics": _count("harmonics", harmonics),
+        "harmonics": count("harmonics", harmonics),
     }
 
 
@@ -159,9 +159,9 @@ def modified_mlp(
     """
     layer: Architecture = {
         "type": "modified_mlp",
-        "in_features": _count("in_features", in_features),
-        "width": _count("width", width),
-        "depth": _count("depth", depth),
+        "in_features": count("in_features", in_features),
+        "width": count("width", width),
+        "depth": count("depth", depth),
         "act": _act(act),
     }
     return _ended(layer, width, out_features)
@@ -182,8 +182,8 @@ def piratenet(
     """
     layer: Architecture = {
         "type": "piratenet",
-        "features": _count("features", features),
-        "depth": _count("depth", depth),
+        "features": count("features", features),
+        "depth": count("depth", depth),
         "act": _act(act),
     }
     return _ended(layer, features, out_features)
@@ -193,8 +193,8 @@ def layer_norm(features: int, tokens: int = 1, *, eps: float = 1e-5, affine: boo
     """`g (x - mean x) / sqrt(var x + eps) + b` for each of `tokens` rows: `g`, `b` (features) if `affine`."""
     return {
         "type": "layer_norm",
-        "features": _count("features", features),
-        "tokens": _count("tokens", tokens),
+        "features": count("features", features),
+        "tokens": count("tokens", tokens),
         "eps": _number("eps", eps),
         "affine": bool(affine),
     }
@@ -208,9 +208,9 @@ def attention(tokens: int, features: int, heads: int = 1, *, bias: bool = True) 
     """
     return {
         "type": "attention",
-        "tokens": _count("tokens", tokens),
-        "features": _count("features", features),
-        "heads": _count("heads", heads),
+        "tokens": count("tokens", tokens),
+        "features": count("features", features),
+        "heads": count("heads", heads),
         "bias": bool(bias),
     }
 
@@ -232,9 +232,9 @@ def mfn(
     """
     layer: Architecture = {
         "type": "mfn",
-        "in_features": _count("in_features", in_features),
-        "width": _count("width", width),
-        "depth": _count("depth", depth),
+        "in_features": count("in_features", in_features),
+        "width": count("width", width),
+        "depth": count("depth", depth),
         "filter": filter,
         "scale": _number("scale", scale),
     }
@@ -258,10 +258,10 @@ def picnn(
     """
     return {
         "type": "picnn",
-        "context": _count("context", context),
-        "convex": _count("convex", convex),
-        "widths": [_count("widths", width) for width in widths],
-        "context_width": _count("context_width", context_width),
+        "context": count("context", context),
+        "convex": count("convex", convex),
+        "widths": [count("widths", width) for width in widths],
+        "context_width": count("context_width", context_width),
         "act": _act(act),
         "context_act": _act(context_act),
     }
@@ -281,7 +281,7 @@ def deeponet(branch: Inside, trunk: Inside, outputs: int = 1) -> Architecture:
         "type": "deeponet",
         "branch": _inside(branch),
         "trunk": _inside(trunk),
-        "outputs": _count("outputs", outputs),
+        "outputs": count("outputs", outputs),
     }
 
 
@@ -295,7 +295,7 @@ def separable(factors: Sequence[Inside], outputs: int = 1) -> Architecture:
     return {
         "type": "separable",
         "factors": [_inside(factor) for factor in factors],
-        "outputs": _count("outputs", outputs),
+        "outputs": count("outputs", outputs),
     }
 
 
@@ -333,7 +333,7 @@ def along(net: Inside, directions: int) -> Architecture:
     >>> hq.Network(hq.along(hq.fully_connected([3, 16, 1]), 2), seed=0).dim_input
     11
     """
-    return {"type": "along", "net": _inside(net), "directions": _count("directions", directions)}
+    return {"type": "along", "net": _inside(net), "directions": count("directions", directions)}
 
 
 def skip(net: Inside) -> Architecture:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import index
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from hessquik_rs.errors import ArchitectureError, SettingError
 
@@ -60,16 +60,20 @@ with settings, `softplus(beta, threshold)`, `power(p)`, `elu(alpha)`, `celu(alph
 `"log"`, `"sqrt"` and non-integer powers give NaN for negative z. The second derivatives of ReLU are zero."""
 
 
+_PLAIN = {name.replace("_", ""): name for name in get_args(ActivationName)}
+
+
 def _act(act: Activation) -> dict[str, Any]:
     if isinstance(act, str):
-        return {"type": act}
+        # PyTorch's and hessQuik's names, such as "Tanh" and "antiTanh"
+        return {"type": _PLAIN.get(act.lower().replace("_", ""), act)}
     if not isinstance(act, dict):
         wanted = 'a name such as "tanh", or hq.softplus(beta, threshold)'
         raise ArchitectureError(f"the activation is {_kind(act)}, expected {wanted}")
     return act
 
 
-def _count(what: str, value: Any) -> int:
+def count(what: str, value: Any) -> int:
     """A size, of any whole type; that it is large enough is checked where networks are built."""
     try:
         number = index(value)
@@ -192,8 +196,8 @@ def single(in_features: int, out_features: int, act: Activation = "identity", *,
     """`act(x K + b)`: `K` (in_features, out_features), `b` (out_features)."""
     return {
         "type": "single",
-        "in_features": _count("in_features", in_features),
-        "out_features": _count("out_features", out_features),
+        "in_features": count("in_features", in_features),
+        "out_features": count("out_features", out_features),
         "act": _act(act),
         "bias": bool(bias),
     }
@@ -206,9 +210,9 @@ def resnet(
 
     A single such layer if `depth` is 1, else a network of them.
     """
-    settings = {"width": _count("width", width), "h": _number("h", h), "act": _act(act), "bias": bool(bias)}
+    settings = {"width": count("width", width), "h": _number("h", h), "act": _act(act), "bias": bool(bias)}
     layer: Architecture = {"type": "resnet", **settings}
-    depth = _count("depth", depth)
+    depth = count("depth", depth)
     return layer if depth == 1 else network([dict(layer) for _ in range(depth)])
 
 
@@ -236,9 +240,9 @@ def icnn(input_dim: int, widths: Sequence[int], act: Activation = "softplus", *,
         [
             {
                 "type": "icnn",
-                "input_dim": _count("input_dim", input_dim),
-                "in_features": None if before is None else _count("widths", before),
-                "out_features": _count("widths", width),
+                "input_dim": count("input_dim", input_dim),
+                "in_features": None if before is None else count("widths", before),
+                "out_features": count("widths", width),
                 "act": _act(act),
                 "bias": bool(bias),
             }
@@ -249,21 +253,21 @@ def icnn(input_dim: int, widths: Sequence[int], act: Activation = "softplus", *,
 
 def quadratic(in_features: int, rank: int) -> Architecture:
     """`x v + mu + x A^T A x^T / 2`, one number: `v` (in_features), `mu` (1), `A` (rank, in_features)."""
-    return {"type": "quadratic", "in_features": _count("in_features", in_features), "rank": _count("rank", rank)}
+    return {"type": "quadratic", "in_features": count("in_features", in_features), "rank": count("rank", rank)}
 
 
 def quadratic_icnn(input_dim: int, in_features: int | None, rank: int) -> Architecture:
     """`u softplus(w) + x v + mu + x A^T A x^T / 2`, one number, of the output `[u, x]` of `icnn`."""
-    features = None if in_features is None else _count("in_features", in_features)
-    sizes = {"input_dim": _count("input_dim", input_dim), "in_features": features, "rank": _count("rank", rank)}
+    features = None if in_features is None else count("in_features", in_features)
+    sizes = {"input_dim": count("input_dim", input_dim), "in_features": features, "rank": count("rank", rank)}
     return {"type": "quadratic_icnn", **sizes}
 
 
 def log_sum_exp(in_features: int) -> Architecture:
     """`ln sum_i exp(x_i)`, one number."""
-    return {"type": "log_sum_exp", "in_features": _count("in_features", in_features)}
+    return {"type": "log_sum_exp", "in_features": count("in_features", in_features)}
 
 
 def softmax(features: int) -> Architecture:
     """`exp(x_i) / sum_j exp(x_j)`."""
-    return {"type": "softmax", "features": _count("features", features)}
+    return {"type": "softmax", "features": count("features", features)}

@@ -21,7 +21,7 @@ from hessquik_rs._var import Var, graph
 from hessquik_rs._var import weights as listed_weights
 from hessquik_rs.architecture import Activation, Architecture, as_json
 from hessquik_rs.check import Check, Checks
-from hessquik_rs.errors import SettingError, ShapeError, UnknownWeightError
+from hessquik_rs.errors import DtypeError, SettingError, ShapeError, UnknownWeightError
 from hessquik_rs.jet import Array
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def _dtype(dtype: DTypeLike) -> str:
-    return np.dtype(dtype).name
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        raise DtypeError(f"dtype is {dtype!r}, expected float32 or float64, as numpy has them") from None
 
 
 class Network(Evaluations):

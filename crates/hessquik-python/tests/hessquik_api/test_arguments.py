@@ -120,6 +120,8 @@ def test_softplus_of_torch_keeps_its_settings():
     ("call", "error", "message"),
     [
         (lambda: ours.lay.singleLayer(2, 3, act=nn.ReLU()), TypeError, "the module ReLU.*not smooth"),
+        (lambda: ours.lay.singleLayer(2.5, 3), ValueError, "in_features is 2.5, expected a whole number"),
+        (lambda: ours.net.fullyConnectedNN([2, 3.7, 1]), ValueError, "out_features is 3.7"),
         (lambda: ours.lay.singleLayer(2, 3, act="relu"), ValueError, "unknown activation 'relu'.*softplus"),
         (lambda: ours.lay.singleLayer(2, 3, act="tahn"), ValueError, "did you mean 'tanh'"),
         (lambda: ours.lay.singleLayer(2, 3, act=nn.GELU("tanh")), ValueError, "approximate='tanh'"),

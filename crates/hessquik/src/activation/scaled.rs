@@ -11,6 +11,9 @@ use pulp::Arch;
 /// Points that are handled together: the activation is looked up once for so many.
 const BLOCK: usize = 128;
 
+/// The derivatives after the last.
+const NOTHING: [f64; BLOCK] = [0.0; BLOCK];
+
 /// Fills `out[j]` with a b^j act^(j)(b z), in double precision whatever the results have.
 ///
 /// With y the rounded product b z and delta what rounding took, act^(j)(b z) is act^(j)(y) + delta act^(j + 1)(y) to far
@@ -40,13 +43,13 @@ pub(super) fn fill<F: Real>(act: &Activation, [a, b]: [f64; 2], z: &[F], out: &m
         act.derivatives_into(&y[..len], &mut d.each_mut().map(|row| &mut row[..len])[..known]);
         for (j, out) in out.iter_mut().enumerate() {
             let (out, factor) = (&mut out[first..first + len], factors[j]);
-            let (now, next) = (&d[j][..len], d.get(j + 1).filter(|_| j + 1 < known).map(|next| &next[..len]));
+            let next = if j + 1 < known { &d[j + 1] } else { &NOTHING };
+            let (now, next, delta) = (&d[j][..len], &next[..len], &delta[..len]);
             Arch::new().dispatch(
                 #[inline(always)]
                 || {
                     for l in 0..len {
-                        let correction = next.map_or(0.0, |next| delta[l] * next[l]);
-                        let (high, low) = two_sum(now[l], correction);
+                        let (high, low) = two_sum(now[l], delta[l] * next[l]);
                         let result = (Pair::two(high, low) * factor).round();
                         // infinite terms, or factors
                         let plain = now[l] * factor.round();

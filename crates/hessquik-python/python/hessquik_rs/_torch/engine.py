@@ -25,6 +25,16 @@ transforms = torch._C._are_functorch_transforms_active
 _compiling = torch.compiler.is_compiling
 
 
+CURE = "take activations and layers of hessquik_rs, or bring the module as it is by hessquik_rs.torch.jet"
+"""What brings networks with parts of users' own back to the engine."""
+
+TWICE = (
+    "derivatives of a gradient (a second backward, or create_graph=True) are computed in torch operations",
+    "ask for higher derivatives in the request instead, where that is what they are for",
+)
+"""Why a second backward is slower, and what would change that."""
+
+
 class Detour(NamedTuple):
     """Why a call is evaluated in torch operations, what would change that, and whether it is said unasked."""
 
@@ -86,7 +96,7 @@ def away(structure: Structure, x: Tensor, weights: Sequence[Tensor], v: Tensor |
     """Why the engine is not to read these tensors; ``None`` if it is."""
     if structure.architecture is None:
         return Detour(
-            structure.reason or "the engine does not know this module", said=isinstance(x, Tensor) and x.is_cpu
+            structure.reason or "the engine does not know this module", CURE, said=isinstance(x, Tensor) and x.is_cpu
         )
     compiling = _compiling()
     if not compiling and type(x) not in PLAIN:
@@ -204,6 +214,7 @@ class Pullback(torch.autograd.Function):
         x, *tensors = ctx.saved_tensors
         bars, weights = tensors[:3], tensors[3:]
         structure, call = ctx.call
+        say(structure, Detour(*TWICE, said=True))
         plan = plan_of(structure, call)
         found = pullback_of_pullback(
             structure.forms, plan, x, weights, bars, bars_of_bars, call.v, call.results, call.outputs

@@ -16,23 +16,30 @@ from torch.autograd import forward_ad
 from .. import _native
 from .._along import check_request, check_shape, options_along
 from .._steps.program import Program
-from ..errors import DtypeError, OperationError, RequestError, SettingError, ShapeError
+from ..errors import DtypeError, OperationError, RequestError, SettingError, ShapeError, SlowerWarning
 from ..jet import Jet
 from ..request import Names, Options
 from . import by_torch
+from .engine import TWICE
+from .held import constants, held
+from .native import readable
 from .steps import results as in_tensors
 from .trace import Traced, across, called, exported, line_of, own, trace
 
 HALF = (torch.float16, torch.bfloat16)
+KEPT = 8
+"""Graphs that are kept, of a module whose settings change."""
 transforms = torch._C._are_functorch_transforms_active
 
 
 class Call:
     """A request of the graph of a module."""
 
-    def __init__(self, traced: Traced, request: Names | None, options: dict[str, Any]) -> None:
+    def __init__(self, module: nn.Module, traced: Traced, request: Names | None, options: dict[str, Any]) -> None:
         self.traced, self.request, self.options = traced, request, options
         self.description = json.dumps(traced.graph)
+        self.constants = constants(module, traced.slots)
+        self.twice = False  # whether a second backward was warned of
         self.networks: dict[torch.dtype, _native.Network] = {}
         self.program: Program | None = None
         d = traced.graph["inputs"]
@@ -85,6 +92,9 @@ class Evaluate(torch.autograd.Function):
         x, *weights = ctx.saved_tensors
         call: Call = ctx.call
         if torch.is_grad_enabled():  # to be differentiated once more
+            if not call.twice:
+                call.twice = True
+                warnings.warn(f"{TWICE[0]}; {TWICE[1]}", SlowerWarning, stacklevel=2)
             results, pull = torch.func.vjp(lambda x, *w: call.in_torch(x, w), x, *weights)[:2]
             filled = tuple(torch.zeros_like(r) if bar is None else bar for r, bar in zip(results, bars, strict=True))
             return (None, *pull(filled))
@@ -132,6 +142,7 @@ class Jets:
         self.options = {k: v for k, v in options.items() if v is not None}
         self.calls: dict[Any, Call | None] = {}
         self.seeded: dict[tuple[int, int], Jets] = {}
+        self.warned = False
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(self, x: Tensor, directions: Tensor | None = None) -> Jet:
@@ -143,6 +154,8 @@ class Jets:
             raise DtypeError(f"the points have dtype {x.dtype}, expected a floating type")
         if directions is not None:
             return self.along(x, directions)
+        if x.is_cpu and type(x) is Tensor and not transforms():
+            x = readable(x)
         call = self.call(x)
         if call is None:
             names = by_torch.names_of(self.request, self.options)
@@ -178,9 +191,21 @@ class Jets:
 
     def call(self, x: Tensor) -> Call | None:
         """The request of the graph for such points; `None` if the engine does not take the module."""
-        key = (x.shape[1], tuple(part.training for part in self.module.modules()))
-        if key not in self.calls:
-            self.calls[key] = self.found(x)
+        key = (x.shape[1], held(self.module))
+        call = self.calls.get(key)
+        if key in self.calls and (call is None or all(state.get(name) is t for state, name, t in call.constants)):
+            return call
+        if len(self.calls) >= KEPT:
+            if not self.warned:
+                self.warned = True
+                warnings.warn(
+                    f"{type(self.module).__name__} was traced {KEPT} times, once for each of its settings, which takes "
+                    "most of the time; keep numbers that change in buffers (register_buffer), which graphs follow",
+                    SlowerWarning,
+                    stacklevel=4,
+                )
+            del self.calls[next(iter(self.calls))]
+        self.calls[key] = self.found(x)
         return self.calls[key]
 
     def found(self, x: Tensor) -> Call | None:
@@ -192,7 +217,7 @@ class Jets:
                 raise
             warnings.warn(f"computed by torch.func, not by the engine: {error}", stacklevel=4)
             return None
-        return Call(traced, self.request, self.options)
+        return Call(self.module, traced, self.request, self.options)
 
 
 def check(x: Tensor, weights: Sequence[Tensor], names: Sequence[str]) -> None:

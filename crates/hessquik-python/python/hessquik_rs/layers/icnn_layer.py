@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._torch.form import Form, Place, Tail, Then
 from .._torch.native import Jet
 from ..activations import ActivationLike, activation, softplusActivation
+from ..architecture import count
 from .form_layer import formLayer
 from .single_layer import pointwise
 
@@ -49,8 +50,9 @@ class ICNNLayer(formLayer):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.input_dim, self.out_features = input_dim, out_features = int(input_dim), int(out_features)
-        self.in_features = in_features = None if in_features is None else int(in_features)
+        self.input_dim = input_dim = count("input_dim", input_dim)
+        self.out_features = out_features = count("out_features", out_features)
+        self.in_features = in_features = None if in_features is None else count("in_features", in_features)
         self.act = softplusActivation() if act is None else activation(act)
         self.nonneg = F.softplus
         self.K = nn.Parameter(torch.empty(input_dim, out_features, device=device, dtype=dtype))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._torch.form import Form, Sum
 from .._torch.native import Jet
 from ..activations import quadraticActivation
+from ..architecture import count
 from .form_layer import formLayer
 
 
@@ -39,8 +40,8 @@ class quadraticICNNLayer(formLayer):
         self, input_dim: int, in_features: int | None, rank: int, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
-        self.input_dim, self.rank = input_dim, rank = int(input_dim), int(rank)
-        self.in_features = in_features = None if in_features is None else int(in_features)
+        self.input_dim, self.rank = input_dim, rank = count("input_dim", input_dim), count("rank", rank)
+        self.in_features = in_features = None if in_features is None else count("in_features", in_features)
         self.nonneg = F.softplus
         if in_features is not None:
             self.w = nn.Parameter(torch.empty(in_features, device=device, dtype=dtype))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .._torch.form import Form, Sum
 from ..activations import quadraticActivation
+from ..architecture import count
 from .form_layer import formLayer
 
 
@@ -33,7 +34,7 @@ class quadraticLayer(formLayer):
 
     def __init__(self, in_features: int, rank: int, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
-        self.in_features, self.rank = in_features, rank = int(in_features), int(rank)
+        self.in_features, self.rank = in_features, rank = count("in_features", in_features), count("rank", rank)
         self.v = nn.Parameter(torch.empty(in_features, device=device, dtype=dtype))
         self.mu = nn.Parameter(torch.empty(1, device=device, dtype=dtype))
         self.A = nn.Parameter(torch.empty(rank, in_features, device=device, dtype=dtype))

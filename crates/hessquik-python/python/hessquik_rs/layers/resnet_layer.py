@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .._torch.form import Form
 from ..activations import ActivationLike
+from ..architecture import count
 from .form_layer import formLayer
 from .single_layer import singleLayer
 
@@ -43,7 +44,7 @@ class resnetLayer(formLayer):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.width = width = int(width)
+        self.width = width = count("width", width)
         self.h = h
         self.layer = singleLayer(width, width, act=act, bias=bias, device=device, dtype=dtype)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .._torch.form import Form
 from ..activations import ActivationLike, activation, hessQuikActivationFunction, identityActivation
+from ..architecture import count
 from .form_layer import formLayer
 
 
@@ -42,7 +43,8 @@ class singleLayer(formLayer):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features = int(in_features), int(out_features)
+        self.in_features = in_features = count("in_features", in_features)
+        self.out_features = out_features = count("out_features", out_features)
         self.act = identityActivation() if act is None else activation(act)
         self.K = nn.Parameter(torch.empty(in_features, out_features, device=device, dtype=dtype))
         if bias:
