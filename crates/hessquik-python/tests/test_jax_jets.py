@@ -421,3 +421,35 @@ def test_mistakes(call, error, message):
         call(hessquik_rs.jax.jet)
     with pytest.raises(hq.errors.SettingError, match="outside of jit"):
         jax.jit(lambda p: hq.Network.from_jax(lambda p, x: p * x, p, 2) and p)(jnp.ones(2))
+
+
+def gelu(z):
+    return jax.nn.gelu(z, approximate=False)
+
+
+# at points where the sums of their formulas cancel
+DIGITS = {
+    "erfc": (jax.scipy.special.erfc, "erfc", [-3.0, -0.1, 0.3, 0.49, 0.51, 1.0, 3.0, 8.5]),
+    "log1p": (jnp.log1p, "log1p", [1e-20, 1e-5, -1e-9, -0.3, -0.374, 0.376, 1.0, 1e5, -0.9]),
+    "asinh": (jnp.arcsinh, "asinh", [1e-12, -1e-5, 0.3, 0.499, 0.501, -0.6, -50.0, 1e6]),
+    "atanh": (jnp.arctanh, "atanh", [1e-12, -1e-5, 0.2, 0.249, 0.251, -0.9]),
+    "expm1": (jnp.expm1, "expm1", [1e-12, -1e-12, 0.3, -5.0, 5.0]),
+    "ndtr": (jax.scipy.special.ndtr, "ncdf", [-9.5, -1.0, -0.51, -0.49, 1.0, 5.0]),
+    "log ndtr": (jax.scipy.special.log_ndtr, lambda mp, z: mp.log(mp.ncdf(z)), [-9.0, -6.0, -5.0, -1.0, 0.5, 2.0]),
+    "gelu": (gelu, lambda mp, z: z * mp.ncdf(z), [-9.5, -6.0, -5.0, -1.0, 0.3, 4.0]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", DIGITS)
+def test_functions_keep_their_digits(name, dtype):
+    mpmath = pytest.importorskip("mpmath")
+    apply, exact, points = DIGITS[name]
+    x = np.array(points, dtype)[:, None]
+    jet = hessquik_rs.jax.jet(lambda p, x: apply(p * x), "value,gradient,hessian")(jnp.ones(1, dtype), jnp.asarray(x))
+    with mpmath.workdps(50):
+        f = getattr(mpmath, exact) if isinstance(exact, str) else lambda z: exact(mpmath, z)
+        for order, result in enumerate((jet.value, jet.gradient, jet.hessian)):
+            wanted = [float(mpmath.diff(f, mpmath.mpf(float(z)), order)) for z in x[:, 0]]
+            tolerance = 500 * float(np.finfo(dtype).eps)
+            np.testing.assert_allclose(np.asarray(result, "float64").ravel(), wanted, rtol=tolerance, atol=1e-37)

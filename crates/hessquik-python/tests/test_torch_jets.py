@@ -510,3 +510,30 @@ def test_a_second_backward_says_that_it_is_slower():
             (g,) = torch.autograd.grad(jets(x).laplacian.sum(), x, create_graph=True)
             g.square().sum().backward()
     assert len(caught) == 1
+
+
+FUNCTIONS = {
+    "erfc": (torch.erfc, [-3.0, -0.1, 0.49, 0.51, 3.0, 9.0]),
+    "log1p": (torch.log1p, [1e-20, 1e-5, -1e-9, -0.374, 0.376, 1e5]),
+    "asinh": (torch.asinh, [1e-12, -1e-5, 0.499, 0.501, -50.0]),
+    "atanh": (torch.atanh, [1e-12, -1e-5, 0.249, 0.251, -0.9]),
+    "ndtr": (torch.special.ndtr, [-1.0, -0.51, -0.49, 5.0]),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_keep_their_digits(name):
+    """Values that are small beside the terms of their formulas, and derivatives of these."""
+    function, points = FUNCTIONS[name]
+
+    class Module(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    x = torch.tensor(points, dtype=torch.float64)[:, None]
+    jet = hessquik_rs.torch.jet(Module(), "value,gradient")(x)
+    given = x.clone().requires_grad_()
+    value = function(given)
+    (slope,) = torch.autograd.grad(value.sum(), given)
+    torch.testing.assert_close(jet.value, value.detach(), rtol=1e-13, atol=0)
+    torch.testing.assert_close(jet.gradient[..., 0], slope, rtol=1e-12, atol=0)

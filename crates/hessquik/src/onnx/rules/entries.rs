@@ -32,9 +32,9 @@ pub(super) fn rule(op: &str) -> Option<Rule> {
         "Acos" => |call| each(call, |v| std::f64::consts::FRAC_PI_2 - (&v * (1.0 - v.square()).powf(-0.5)).atan()),
         "Sinh" => |call| each(call, |v| v.tanh() * (v.exp() + (-&v).exp()) * 0.5),
         "Cosh" => |call| each(call, |v| (v.exp() + (-&v).exp()) * 0.5),
-        "Asinh" => |call| each(call, |v| (&v + (v.square() + 1.0).sqrt()).ln()),
+        "Asinh" => |call| each(call, |v| asinh(&v)),
         "Acosh" => |call| each(call, |v| (&v + (v.square() - 1.0).sqrt()).ln()),
-        "Atanh" => |call| each(call, |v| ((1.0 + &v).ln() - (1.0 - &v).ln()) * 0.5),
+        "Atanh" => |call| each(call, |v| atanh(&v)),
         "Tanh" => |call| each(call, |v| v.tanh()),
         "Sigmoid" => |call| each(call, |v| v.sigmoid()),
         "Softplus" => |call| each(call, |v| v.act(Activation::Softplus { beta: 1.0, threshold: 40.0 })),
@@ -89,6 +89,39 @@ fn act(call: &Call, act: Activation) -> Outcome {
 }
 
 /// A rule of two operands, on variables; numbers that are the same at all entries are factors and shifts.
+/// 1 where |v| is below a bound.
+fn small(v: &Var<f64>, bound: f64) -> Var<f64> {
+    greater(&(bound - v.act(Activation::LeakyRelu { slope: -1.0 })))
+}
+
+/// `atanh v` for |v| below 1/4: v + v^3/3 + v^5/5 + ...
+fn atanh_series(v: &Var<f64>) -> Var<f64> {
+    let square = v.square();
+    let mut total = &square * (1.0 / 27.0) + 1.0 / 25.0;
+    for k in (0..12).rev() {
+        total = total * &square + 1.0 / f64::from(2 * k + 1);
+    }
+    v * total
+}
+
+/// Near zero, where the logarithms cancel, by the series.
+fn atanh(v: &Var<f64>) -> Var<f64> {
+    let near = small(v, 0.25);
+    let far = 1.0 - &near;
+    let apart = &far * v + &near * 0.5;
+    atanh_series(&(&near * v)) + far * (((1.0 + &apart).ln() - (1.0 - &apart).ln()) * 0.5)
+}
+
+/// `2 atanh(v / (1 + sqrt(1 + v^2)))` near zero, else +-log(|v| + sqrt(v^2 + 1)).
+fn asinh(v: &Var<f64>) -> Var<f64> {
+    let near = small(v, 0.5);
+    let far = 1.0 - &near;
+    let (inner, sign) = (&near * v, greater(v) * 2.0 - 1.0);
+    let series = atanh_series(&(&inner / (1.0 + (inner.square() + 1.0).sqrt()))) * 2.0;
+    let size = &far * (&sign * v) + &near;
+    series + far * (sign * (&size + (size.square() + 1.0).sqrt()).ln())
+}
+
 fn arithmetic(call: &Call, f: fn(f64, f64) -> f64) -> Outcome {
     let (a, b) = (call.input(0)?, call.input(1)?);
     let pair = together(call, &[a, b])?;
