@@ -88,8 +88,16 @@ def check_derivatives(inner: Any, custom: Callable[..., Any], values: Sequence[V
             return sum(jnp.sum(w * r) for w, r in zip(weights, function(*filled), strict=True))
 
         def slopes(function: Callable[..., Any]) -> Any:
-            """The gradient, and its derivative along a direction."""
-            return jax.jvp(jax.grad(lambda given: total(function, given)), (start,), (along,))
+            """The gradient, and that of its product with a direction."""
+            gradient = jax.grad(lambda given: total(function, given))
+
+            def sloped(given: Any) -> Any:
+                return sum(jnp.sum(g * a) for g, a in zip(gradient(given), along, strict=True))
+
+            try:
+                return gradient(start), jax.grad(sloped)(start)
+            except Exception:  # what has a forward mode only, the second time
+                return jax.jvp(gradient, (start,), (along,))
 
         def onward(function: Callable[..., Any]) -> Any:
             """The first and the second derivative along that direction, where there is no reverse mode."""
