@@ -55,7 +55,9 @@ fn state_dictionaries_become_models() {
     folder.run("convert sequential.pt -o jets.onnx --act tanh --with gradient,laplacian").ok();
     folder.run("check model.safetensors").ok();
     // what somebody trained is not lost
-    folder.run("convert sequential.pt -o sequential.pt --act tanh").fails(2, &["would replace sequential.pt", "which is read"]);
+    folder
+        .run("convert sequential.pt -o sequential.pt --act tanh")
+        .fails(2, &["would replace sequential.pt", "which is read"]);
 }
 
 #[test]
