@@ -502,6 +502,14 @@ def test_points_whose_storage_is_gone_are_an_error():
         jets(x)
 
 
+def test_parameters_whose_storage_is_gone_are_an_error():
+    module, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), torch.randn(5, 3)
+    jets = hessquik_rs.torch.jet(module, "value")
+    module[0].weight.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match="storage"):
+        jets(x)
+
+
 def test_a_second_backward_says_that_it_is_slower():
     module, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), torch.randn(5, 3, requires_grad=True)
     jets = hessquik_rs.torch.jet(module, "laplacian")

@@ -59,6 +59,9 @@ class Call:
 
     def bound(self, dtype: torch.dtype, weights: Sequence[Tensor]) -> _native.Network:
         """The same with these weights."""
+        for w in weights:
+            if not w.untyped_storage().nbytes():  # which may have been taken away
+                readable(w)
         return self.network(dtype).with_weights([w.detach().numpy() for w in weights])
 
     def in_torch(self, x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
