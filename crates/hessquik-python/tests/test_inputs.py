@@ -235,7 +235,7 @@ HINTS = {
     "directions": lambda: network().evaluate(points(), direction=[[1.0, 0.0, 0.0]]),
     "tanh": lambda: hq.Network(hq.single(2, 3, "tahn")),
     "silu": lambda: hq.Network(hq.single(2, 3, "swish")),
-    "anti_tanh": lambda: hq.Network(hq.single(2, 3, "antitanh")),
+    "anti_tanh": lambda: hq.Network(hq.single(2, 3, "antitan")),
     "resnet": lambda: hq.Network({"type": "resnest", "width": 2}),
     "out_features": lambda: hq.Network({"type": "single", "in_features": 2, "outfeatures": 2}),
     "0.K": lambda: network().set_weights({"0.k": points()}),

@@ -54,7 +54,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def constants(module: nn.Module, slots: list[Any]) -> list[tuple[dict[str, Any], str, Tensor]]:
+Held = tuple[dict[str, Any], str, Tensor]
+"""The attributes of a module, the name of one, and the tensor that it was."""
+
+
+def constants(module: nn.Module, slots: list[Any]) -> list[Held]:
     """Where the tensors that a graph has as constants are held, which are neither parameters nor buffers."""
     given = {id(slot) for slot in slots if isinstance(slot, Tensor)}
     found = []

@@ -21,7 +21,7 @@ from ..jet import Jet
 from ..request import Names, Options
 from . import by_torch
 from .engine import TWICE
-from .held import constants, held
+from .held import Held, constants, held
 from .native import readable
 from .steps import results as in_tensors
 from .trace import Traced, across, called, exported, line_of, own, trace
@@ -35,10 +35,10 @@ transforms = torch._C._are_functorch_transforms_active
 class Call:
     """A request of the graph of a module."""
 
-    def __init__(self, module: nn.Module, traced: Traced, request: Names | None, options: dict[str, Any]) -> None:
+    def __init__(self, traced: Traced, request: Names | None, options: dict[str, Any]) -> None:
         self.traced, self.request, self.options = traced, request, options
         self.description = json.dumps(traced.graph)
-        self.constants = constants(module, traced.slots)
+        self.constants: list[Held] = []
         self.twice = False  # whether a second backward was warned of
         self.networks: dict[torch.dtype, _native.Network] = {}
         self.program: Program | None = None
@@ -220,7 +220,9 @@ class Jets:
                 raise
             warnings.warn(f"computed by torch.func, not by the engine: {error}", stacklevel=4)
             return None
-        return Call(self.module, traced, self.request, self.options)
+        call = Call(traced, self.request, self.options)
+        call.constants = constants(self.module, traced.slots)
+        return call
 
 
 def check(x: Tensor, weights: Sequence[Tensor], names: Sequence[str]) -> None:
