@@ -95,7 +95,11 @@ def equinox_convolution():
     return call, Convolution(layers), 6
 
 
-# ---- flax
+# ---- flax and haiku: a function of parameters that it draws itself
+
+
+def initialised(model, d):
+    return model.apply, model.init(KEY, jnp.ones(d)), d
 
 
 class Linen(linen.Module):
@@ -107,8 +111,7 @@ class Linen(linen.Module):
 
 
 def linen_mlp():
-    model = Linen()
-    return model.apply, model.init(KEY, jnp.ones(3)), 3
+    return initialised(Linen(), 3)
 
 
 class Normalised(linen.Module):
@@ -119,8 +122,7 @@ class Normalised(linen.Module):
 
 
 def linen_batch_norm():
-    model = Normalised()
-    return model.apply, model.init(KEY, jnp.ones(2)), 2
+    return initialised(Normalised(), 2)
 
 
 class Tokens(linen.Module):
@@ -132,8 +134,7 @@ class Tokens(linen.Module):
 
 
 def linen_attention():
-    model = Tokens()
-    return model.apply, model.init(KEY, jnp.ones(3)), 3
+    return initialised(Tokens(), 3)
 
 
 class Block(linen.Module):
@@ -151,8 +152,7 @@ class Scanned(linen.Module):
 
 
 def linen_scan():
-    model = Scanned()
-    return model.apply, model.init(KEY, jnp.ones(2)), 2
+    return initialised(Scanned(), 2)
 
 
 class Nnx(nnx.Module):
@@ -184,8 +184,7 @@ def nnx_itself():
 
 
 def haiku(network, d):
-    pure = hk.without_apply_rng(hk.transform(network))
-    return pure.apply, pure.init(KEY, jnp.ones(d)), d
+    return initialised(hk.without_apply_rng(hk.transform(network)), d)
 
 
 def haiku_mlp():

@@ -11,19 +11,9 @@ for library in ("equinox", "flax", "haiku"):
 jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 from jax_libraries import LIBRARIES, floating  # noqa: E402
+from test_jax_jets import close, once  # noqa: E402
 
 import hessquik_rs.jax  # noqa: E402
-
-
-def close(found, expected):
-    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10 * max(1.0, np.abs(theirs).max(initial=0.0)))
-
-
-def once(program):
-    """Compiled in a hurry, for programs that run once."""
-    return jax.jit(program, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.mark.parametrize("name", LIBRARIES)

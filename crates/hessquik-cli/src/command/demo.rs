@@ -23,7 +23,7 @@ pub fn run() -> Result<Report, Failure> {
     // without a name, as it was called
     let owner = Owner::of_command("hessquik".into(), false);
     let target = Target::new(folder, Some(Format::Npy), owner)?;
-    target.protect(&points, &[])?;
+    target.protect(&points)?;
     let mut sink = Sink::create::<f64>(&target, points)?;
     put(&mut sink, "x", &x, POINTS, 0)?;
     sink.finish()?;

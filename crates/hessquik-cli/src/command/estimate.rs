@@ -85,7 +85,7 @@ pub fn run<F: Element>(args: &Eval, model: &Model, directions: usize) -> Result<
     let q = options.outputs.as_ref().map_or(network.dim_output(), |u| u.ncols());
     let names = [field.name().to_string(), format!("{}.standard_error", field.name())];
     let tensors: Vec<_> = names.iter().map(|name| Tensor::new(name, &[n, q])).collect();
-    target.protect(&tensors, &args.files())?;
+    target.protect(&tensors)?;
 
     interrupt::watch();
     let x = points.read::<F>(n)?;

@@ -60,7 +60,7 @@ fn evaluate<F: Element>(args: &Eval, model: &Model) -> Result<Report, Failure> {
 
     let one = network.zeros(1, &request)?; // for the shapes of results
     let tensors = results::tensors(&one, n);
-    target.protect(&tensors, &args.files())?;
+    target.protect(&tensors)?;
     let plan = network.explain(n, &request)?;
     let tile = args.tile.unwrap_or_else(|| tile::<F>(network.dim_input(), &results::tensors(&one, 1), plan.tile));
     let tile = tile.clamp(1, n.max(1));

@@ -36,7 +36,7 @@ fn write<F: Element>(args: &Peaks) -> Result<Report, Failure> {
     let (gradient, hessian) = (tensor("gradient", &[n, 2, 1]), tensor("hessian", &[n, 2, 2, 1]));
     interrupt::watch();
     let tensors = vec![x, value, gradient, hessian];
-    target.protect(&tensors, &[])?;
+    target.protect(&tensors)?;
     let mut sink = Sink::create::<F>(&target, tensors)?;
     let mut init = Init::seed(args.seed);
     let mut progress = Progress::new(n, "points");

@@ -23,7 +23,7 @@ pub struct Owner {
     /// Whether the user said `--force`.
     pub force: bool,
     /// Files that the command reads, which it does not replace even so.
-    inputs: Vec<PathBuf>,
+    pub inputs: Vec<PathBuf>,
 }
 
 impl Owner {
@@ -42,16 +42,21 @@ impl Owner {
         Self { inputs: inputs.into_iter().map(PathBuf::from).collect(), ..self }
     }
 
+    /// Refuses a file at `path` that this command reads.
+    pub fn check_unread(&self, path: &Path) -> Result<(), Failure> {
+        let Ok(output) = fs::canonicalize(path) else { return Ok(()) };
+        match self.inputs.iter().find(|input| fs::canonicalize(input).is_ok_and(|input| input == output)) {
+            Some(input) => {
+                let shown = input.display();
+                Err(Failure::Usage(format!("the output would replace {shown}, which is read; choose another name")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a file at `path` that this command did not write, or that it reads.
     pub fn check_file(&self, path: &Path) -> Result<(), Failure> {
-        let same =
-            |input: &PathBuf| fs::canonicalize(input).is_ok_and(|i| fs::canonicalize(path).is_ok_and(|o| o == i));
-        if let Some(input) = self.inputs.iter().find(|input| same(input)) {
-            let shown = input.display();
-            return Err(Failure::Usage(format!(
-                "the output would replace {shown}, which is read; choose another name"
-            )));
-        }
+        self.check_unread(path)?;
         if self.force || !path.is_file() || writer(path).is_some_and(|found| found == self.command) {
             return Ok(());
         }

@@ -92,19 +92,17 @@ impl Target {
     }
 
     /// Refuses to write over a file that is read, and into a folder that holds one or files of others.
-    pub fn protect(&self, tensors: &[Tensor], inputs: &[&Path]) -> Result<(), Failure> {
+    pub fn protect(&self, tensors: &[Tensor]) -> Result<(), Failure> {
         let names: Vec<_> = tensors.iter().map(|t| npy::file_name(&t.name)).collect();
         let outputs: Vec<_> = match &self.place {
             Place::File(path, _) => vec![path.clone()],
             Place::Folder(folder) => names.iter().map(|name| folder.path.join(name)).collect(),
             Place::Stream(..) => Vec::new(),
         };
-        for input in inputs {
+        outputs.iter().try_for_each(|output| self.owner.check_unread(output))?;
+        for input in &self.owner.inputs {
             let shown = input.display();
             let Ok(input) = fs::canonicalize(input) else { continue };
-            if outputs.iter().any(|output| fs::canonicalize(output).is_ok_and(|output| output == input)) {
-                return Err(Failure::Usage(format!("the output would replace {shown}, which is read")));
-            }
             let Place::Folder(folder) = &self.place else { continue };
             let within = fs::canonicalize(&folder.path).is_ok_and(|f| input == f || input.parent() == Some(&f));
             if within && !self.owner.force {

@@ -251,13 +251,13 @@ class Evaluations:
         100000
         """
         n = x.shape[0] if hasattr(x, "shape") else len(x)
-        options = {name: v if name == "directions" and of_points(v) else _kept(v) for name, v in options.items()}  # type: ignore[assignment]
         each: Any = v if of_points(v := options.get("directions")) else None
+        kept: Any = {name: v if v is each else _kept(v) for name, v in options.items()}
         if each is not None and len(each) != n:
             raise ShapeError(f"there are directions of {len(each)} points, expected those of {n}")
 
         def at(points: slice) -> Any:
-            return options if each is None else {**options, "directions": each[points]}
+            return kept if each is None else {**kept, "directions": each[points]}
 
         if chunk is None:
             engine, _, seeded = self._seeded(x[:1], request, at(slice(1)))

@@ -79,8 +79,8 @@ impl<F: Real> Call<F> {
         let fields = call.fields();
         let results: usize = fields.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let lanes = super::kernels::lanes::<F>();
-        let tile = BYTES / (call.floats_per_sample() * size_of::<F>());
-        let vectors = (ROOMY / (call.floats_per_sample() * size_of::<F>() * lanes)).clamp(FEW, VECTORS);
+        let sample = call.floats_per_sample() * size_of::<F>();
+        let (tile, vectors) = (BYTES / sample, (ROOMY / (sample * lanes)).clamp(FEW, VECTORS));
         let tile = tile.min(RESULTS / (results * size_of::<F>()).max(1));
         Self {
             d,

@@ -8,6 +8,14 @@ use std::collections::{HashMap, HashSet};
 /// Bodies within one another at most.
 const DEEPEST: usize = 32;
 
+/// The depth of a body within one of this depth.
+fn deeper(depth: usize) -> Result<usize, String> {
+    match depth < DEEPEST {
+        true => Ok(depth + 1),
+        false => Err(format!("branches, loops and functions are nested more than {DEEPEST} deep")),
+    }
+}
+
 impl<'a> Reader<'_, 'a> {
     /// The branch that a known condition takes.
     pub fn branch(&self, call: &Call<'_>, scope: &Scope) -> Outcome {
@@ -16,20 +24,15 @@ impl<'a> Reader<'_, 'a> {
         };
         let name = if condition != 0.0 { "then_branch" } else { "else_branch" };
         let graph = call.graph(name).ok_or_else(|| format!("{name} is missing"))?;
-        if scope.depth >= DEEPEST {
-            return Err(format!("branches and functions are nested more than {DEEPEST} deep"));
-        }
-        let mut inner = Scope { values: HashMap::new(), outside: Some(scope), depth: scope.depth + 1 };
+        let mut inner = Scope { values: HashMap::new(), outside: Some(scope), depth: deeper(scope.depth)? };
         self.body(graph, call.opset, &mut inner)?;
         graph.outputs.iter().map(|port| given(&inner, port.name)).collect()
     }
 
     /// The operators of a function at its call.
     pub fn function(&self, function: &Function<'a>, call: &Call<'_>, depth: usize) -> Outcome {
-        if depth >= DEEPEST {
-            return Err(explain(call, &format!("branches and functions are nested more than {DEEPEST} deep")));
-        }
-        let mut inner = Scope { values: HashMap::new(), outside: None, depth: depth + 1 };
+        let depth = deeper(depth).map_err(|message| explain(call, &message))?;
+        let mut inner = Scope { values: HashMap::new(), outside: None, depth };
         for (name, value) in function.inputs.iter().zip(&call.inputs) {
             if let Some(value) = value {
                 inner.values.insert((*name).into(), value.clone());
@@ -121,10 +124,7 @@ impl<'a> Reader<'_, 'a> {
     /// The operators of a body of which there is one turn after another. Those that do not depend on the turn are read
     /// once, so that a weight that they make is the same one in each turn.
     fn turns<'s>(&self, body: &'s Graph<'a>, opset: i64, scope: &'s Scope) -> Result<Turns<'s, 'a>, String> {
-        if scope.depth >= DEEPEST {
-            return Err(format!("branches, loops and functions are nested more than {DEEPEST} deep"));
-        }
-        let mut fixed = Scope { values: HashMap::new(), outside: Some(scope), depth: scope.depth + 1 };
+        let mut fixed = Scope { values: HashMap::new(), outside: Some(scope), depth: deeper(scope.depth)? };
         self.initialisers(body, &mut fixed)?;
         let mut changing: HashSet<&str> = body.inputs.iter().map(|port| port.name).collect();
         let mut nodes = Vec::new();

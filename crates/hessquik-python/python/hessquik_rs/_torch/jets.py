@@ -35,10 +35,12 @@ transforms = torch._C._are_functorch_transforms_active
 class Call:
     """A request of the graph of a module."""
 
-    def __init__(self, traced: Traced, request: Names | None, options: dict[str, Any]) -> None:
+    def __init__(
+        self, traced: Traced, request: Names | None, options: dict[str, Any], constants: Sequence[Held] = ()
+    ) -> None:
+        self.constants = constants
         self.traced, self.request, self.options = traced, request, options
         self.description = json.dumps(traced.graph)
-        self.constants: list[Held] = []
         self.twice = False  # whether a second backward was warned of
         self.networks: dict[torch.dtype, _native.Network] = {}
         self.program: Program | None = None
@@ -220,9 +222,7 @@ class Jets:
                 raise
             warnings.warn(f"computed by torch.func, not by the engine: {error}", stacklevel=4)
             return None
-        call = Call(traced, self.request, self.options)
-        call.constants = constants(self.module, traced.slots)
-        return call
+        return Call(traced, self.request, self.options, constants(self.module, traced.slots))
 
 
 def check(x: Tensor, weights: Sequence[Tensor], names: Sequence[str]) -> None:

@@ -2,8 +2,7 @@
 use super::super::call::{Call, Outcome};
 use super::super::value::{Batch, Value, count, local};
 use super::Rule;
-use super::branches::greater;
-use super::order::chosen;
+use super::order::chosen_at;
 use super::shapes::{permuted, places_of};
 use ndarray::{ArrayD, Axis, IxDyn};
 
@@ -115,9 +114,7 @@ fn gathered(call: &Call, axis: usize, shape: Vec<usize>, batch: Option<Batch>) -
     let table = call.var(&permuted(call, value, &order)?)?;
     let rest = table.len() / n.max(1);
     let index = call.var(indices)?.flatten();
-    // an index below zero counts from the end
-    let index = &index + greater(&(-&index)) * n as f64;
-    let found = chosen(call, &index, n)?.matmul(&table.reshape(&[n, rest]));
+    let found = chosen_at(call, &index, n)?.matmul(&table.reshape(&[n, rest]));
     let (before, after) = (count(&value.local()[..axis]), count(&value.local()[axis + 1..]));
     let found = found.reshape(&[index.len(), before, after]).permute(&[1, 0, 2]);
     let mut made = call.made(&found, shape, batch)?;
@@ -174,14 +171,31 @@ fn gathered_along(call: &Call, indices: Value, axis: usize) -> Outcome {
     let v = call.var(&permuted(call, &value, &order)?)?;
     let index = call.var(&permuted(call, &indices, &order)?)?;
     let rows = v.len() / n.max(1);
-    let index = &index + greater(&(-&index)) * n as f64;
-    let taken = chosen(call, &index.flatten(), n)?.reshape(&[rows, k, n]);
+    let taken = chosen_at(call, &index.flatten(), n)?.reshape(&[rows, k, n]);
     let found = (taken * v.reshape(&[rows, 1, n])).sum(2);
     let shape: Vec<usize> = order.iter().map(|&i| indices.shape[i]).collect();
     let place = |axis: usize| order.iter().position(|&i| i == axis).unwrap_or_default();
     let mut made = call.made(&found, shape, value.batch.map(|b| Batch { axis: place(b.axis), ..b }))?;
     made.element = value.element;
     Ok(vec![permuted(call, &made, &order)?])
+}
+
+/// The places of `rest` entries each at indices (.., depth) of the first axes, of these lengths, which may count from the end.
+pub(super) fn places_at(indices: &ArrayD<f64>, lengths: &[usize], rest: usize) -> Result<Vec<usize>, String> {
+    let flat: Vec<f64> = indices.iter().copied().collect();
+    let mut places = Vec::new();
+    for index in flat.chunks(lengths.len()) {
+        let mut at = 0;
+        for (&i, &len) in index.iter().zip(lengths) {
+            let i = if i < 0.0 { i + len as f64 } else { i };
+            if !(0.0..len as f64).contains(&i) {
+                return Err(format!("index {i} of an axis of length {len}"));
+            }
+            at = at * len + i as usize;
+        }
+        places.extend(at * rest..(at + 1) * rest);
+    }
+    Ok(places)
 }
 
 fn gather_nd(call: &Call) -> Outcome {
@@ -196,22 +210,9 @@ fn gather_nd(call: &Call) -> Outcome {
     let Some(numbers) = indices.numbers().filter(|_| indices.batch.is_none()) else {
         return Err("indices depend on the points; they must be constant".into());
     };
-    let places = places_of(call, value)?;
-    let rest = count(&places.shape()[depth..]);
-    let flat: Vec<f64> = numbers.iter().copied().collect();
-    let mut picked = Vec::new();
-    call.roomy((flat.len() / depth).saturating_mul(rest))?;
-    for index in flat.chunks(depth) {
-        let mut at = 0;
-        for (&i, &len) in index.iter().zip(&value.shape) {
-            let i = if i < 0.0 { i + len as f64 } else { i };
-            if !(0.0..len as f64).contains(&i) {
-                return Err(format!("index {i} of an axis of length {len}"));
-            }
-            at = at * len + i as usize;
-        }
-        picked.extend(at * rest..(at + 1) * rest);
-    }
+    let rest = count(&places_of(call, value)?.shape()[depth..]);
+    call.roomy((numbers.len() / depth).saturating_mul(rest))?;
+    let picked = places_at(numbers, &value.shape[..depth], rest)?;
     let lead = &indices.shape[..indices.rank() - 1];
     let shape = [lead, &value.shape[depth..]].concat();
     let batch = value.batch.map(|b| Batch { axis: b.axis - depth + lead.len(), ..b });

@@ -30,11 +30,16 @@ fn ranks(call: &Call, v: &Var<f64>, descending: bool) -> Result<Var<f64>, String
 }
 
 /// 1 at the entry of a new last axis of length `n` whose number an index (k) is, and 0 elsewhere: (k, n).
-pub(super) fn chosen(call: &Call, index: &Var<f64>, n: usize) -> Result<Var<f64>, String> {
+fn chosen(call: &Call, index: &Var<f64>, n: usize) -> Result<Var<f64>, String> {
     call.roomy(index.len().saturating_mul(n))?;
     let numbers = call.constant(&Array1::from_iter((0..n).map(|i| i as f64)).into_dyn())?;
     let index = index.reshape(&[index.len(), 1]);
     Ok(greater(&(&index - &numbers + 0.5)) * greater(&(numbers - index + 0.5)))
+}
+
+/// The same of an index that may count from the end, by numbers below zero.
+pub(super) fn chosen_at(call: &Call, index: &Var<f64>, n: usize) -> Result<Var<f64>, String> {
+    chosen(call, &(index + greater(&(-index)) * n as f64), n)
 }
 
 /// The first `k` entries along an axis in the order of size, and the places that they come from; the axis is last.
@@ -56,16 +61,15 @@ fn ordered(call: &Call, axis: usize, k: usize, descending: bool) -> Result<([Var
     Ok(([(&taken * v.reshape(&[rows, n, 1])).sum(1), (taken * numbers).sum(1)], order))
 }
 
-/// A result whose axis was moved to the end, with `k` entries along it, or without it.
-fn back(call: &Call, var: &Var<f64>, order: &[usize], k: Option<usize>, element: Element) -> Result<Value, String> {
+/// A result whose axis was moved to the end, with `k` entries along it.
+fn back(call: &Call, var: &Var<f64>, order: &[usize], k: usize, element: Element) -> Result<Value, String> {
     let value = call.input(0)?;
     let last = value.rank() - 1;
     let mut shape: Vec<usize> = order[..last].iter().map(|&i| value.shape[i]).collect();
-    shape.push(k.unwrap_or(1));
-    let batch = value.batch.map(|b| Batch { axis: order.iter().position(|&i| i == b.axis).unwrap_or_default(), ..b });
-    let mut made = call.made(var, shape, batch)?;
-    made.element = element;
+    shape.push(k);
     let place = |axis: usize| order.iter().position(|&i| i == axis).unwrap_or_default();
+    let mut made = call.made(var, shape, value.batch.map(|b| Batch { axis: place(b.axis), ..b }))?;
+    made.element = element;
     permuted(call, &made, &(0..=last).map(place).collect::<Vec<_>>())
 }
 
@@ -74,7 +78,7 @@ fn top(call: &Call) -> Outcome {
     let axis = call.axis(call.integer("axis", -1), value.rank())?;
     let k = call.scalar(1)?.ok_or("the number of entries is missing")? as usize;
     let ([values, places], order) = ordered(call, axis, k, call.integer("largest", 1) == 1)?;
-    Ok(vec![back(call, &values, &order, Some(k), value.element)?, back(call, &places, &order, Some(k), Element::Int)?])
+    Ok(vec![back(call, &values, &order, k, value.element)?, back(call, &places, &order, k, Element::Int)?])
 }
 
 fn place(call: &Call, largest: bool) -> Outcome {
@@ -84,7 +88,7 @@ fn place(call: &Call, largest: bool) -> Outcome {
         return Err("takes the last of equal entries (select_last_index), which is not supported".into());
     }
     let ([_, places], order) = ordered(call, axis, 1, largest)?;
-    let found = back(call, &places, &order, None, Element::Int)?;
+    let found = back(call, &places, &order, 1, Element::Int)?;
     if call.integer("keepdims", 1) == 1 {
         return Ok(vec![found]);
     }
@@ -103,10 +107,7 @@ fn one_hot(call: &Call) -> Outcome {
         return Err("expected two values, off and on".into());
     };
     let axis = call.axis(call.integer("axis", -1), index.rank() + 1)?;
-    // an index below zero counts from the end
-    let v = call.var(index)?.flatten();
-    let v = &v + greater(&(-&v)) * n as f64;
-    let made = chosen(call, &v, n)? * (on - off) + off;
+    let made = chosen_at(call, &call.var(index)?.flatten(), n)? * (on - off) + off;
     let shape = [&index.shape[..], &[n]].concat();
     let mut made = call.made(&made, shape, index.batch)?;
     made.element = values.element;

@@ -2,7 +2,7 @@
 use super::super::call::{Call, Outcome};
 use super::super::value::{Batch, Value, count};
 use super::Rule;
-use super::index::counted;
+use super::index::{counted, places_at};
 use super::shapes::places_of;
 use ndarray::IxDyn;
 use std::collections::HashSet;
@@ -116,20 +116,8 @@ fn rows(call: &Call) -> Outcome {
     if updates.shape != wanted {
         return Err(format!("updates have shape {}, expected {wanted:?}", call.shown(&updates.shape, updates.batch)));
     }
-    let (inside, rest): (Vec<usize>, usize) = (value.local(), count(&value.local()[depth..]));
-    let mut targets = Vec::new();
+    let rest = count(&value.local()[depth..]);
     call.roomy((numbers.len() / depth).saturating_mul(rest))?;
-    let flat: Vec<f64> = numbers.iter().copied().collect();
-    for index in flat.chunks(depth) {
-        let mut at = 0;
-        for (&i, &len) in index.iter().zip(&inside) {
-            let i = if i < 0.0 { i + len as f64 } else { i };
-            if !(0.0..len as f64).contains(&i) {
-                return Err(format!("index {i} of an axis of length {len}"));
-            }
-            at = at * len + i as usize;
-        }
-        targets.extend(at * rest..(at + 1) * rest);
-    }
+    let targets = places_at(numbers, &value.shape[..depth], rest)?;
     put(call, [value, updates], &targets)
 }
